@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <rwkv/checked.hpp>
+#include <rwkv/dtype.hpp>
+
+namespace rwkv {
+
+/// Sizes and positions in memory: signed, as Eigen's.
+using Index = std::ptrdiff_t;
+
+/// A token's number in the vocabulary.
+using TokenId = std::int32_t;
+
+/// The sizes of a tensor, outermost first (C order).
+using Shape = std::vector<std::uint64_t>;
+
+/// What a file says of one tensor: its name, element type, shape, and where its bytes lie.
+struct TensorInfo {
+    std::string name;
+    DType dtype = DType::f32;
+    Shape shape;
+    std::uint64_t offset = 0;  ///< first byte, counted from the start of the file
+    std::uint64_t bytes = 0;   ///< length in bytes, equal to shape × dtype
+};
+
+/// "[768, 768]"
+inline std::string to_string(const Shape& shape) {
+    std::string text = "[";
+    for (std::size_t i = 0; i < shape.size(); ++i) text.append(i ? ", " : "").append(std::to_string(shape[i]));
+    return text.append("]");
+}
+
+/// Number of elements, or nothing where it does not fit in 64 bits. A zero dimension hides no overflow: the other
+/// dimensions must multiply to something that fits all the same.
+constexpr std::optional<std::uint64_t> element_count(const Shape& shape) noexcept {
+    std::optional<std::uint64_t> count = 1;
+    bool empty = false;
+    for (std::uint64_t size : shape) {
+        if (size == 0) {
+            empty = true;
+            continue;
+        }
+        count = checked_multiply(*count, size);
+        if (!count) return std::nullopt;
+    }
+    return empty ? 0 : count;
+}
+
+}  // namespace rwkv
