@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include <rwkv/kernels/isa.hpp>
+#include <rwkv/kernels/thread_pool.hpp>
+#include <rwkv/kernels/tiling.hpp>
+
+namespace rwkv::kernels {
+
+/// What products are computed with: the threads, the instruction set, and the scratch of the float kernels, sized
+/// once. Serves one caller at a time.
+class Engine {
+  public:
+    /// `threads` ≥ 1, the caller's included. One multiply call takes at most `max_tokens` tokens and `max_features`
+    /// inputs, summed over its products. Throws ArgumentError if the environment forces an unknown instruction set.
+    Engine(int threads, Index max_tokens, Index max_features, Isa isa = chosen_isa())
+        : isa_(isa), pool_(threads) {
+        if (isa == Isa::portable || max_tokens < fewest_packed_tokens) return;
+        packed_.resize(static_cast<std::size_t>(padded(max_tokens) * max_features));
+        tile_floats_ = block_rows * (block_depth + padded(max_tokens));
+        tiles_.resize(static_cast<std::size_t>(tile_floats_ * threads));
+    }
+
+    ThreadPool& pool() noexcept { return pool_; }
+    Isa isa() const noexcept { return isa_; }
+    /// Room for the packed activations of one call.
+    float* packed() noexcept { return packed_.data(); }
+    /// Room for one thread's tile.
+    float* tile(int worker) noexcept { return tiles_.data() + worker * tile_floats_; }
+    std::size_t bytes() const noexcept { return (packed_.size() + tiles_.size()) * sizeof(float); }
+
+  private:
+    Isa isa_;
+    ThreadPool pool_;
+    std::vector<float> packed_, tiles_;
+    Index tile_floats_ = 0;
+};
+
+}  // namespace rwkv::kernels

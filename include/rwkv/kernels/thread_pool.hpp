@@ -1,0 +1,109 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+#include <rwkv/tensor.hpp>
+
+#if defined(__x86_64__) || defined(__i386__)
+#include <immintrin.h>
+#endif
+
+namespace rwkv::kernels {
+
+/// A fixed set of threads that share out loops. One thread (the default) means the caller's alone: nothing is started.
+///
+/// Between loops the workers spin for some tens of microseconds, since the next loop of a forward pass is never
+/// far, and then sleep. A pool serves one caller at a time; give each conversation its own.
+class ThreadPool {
+  public:
+    /// Throws std::system_error if the system has no thread to give.
+    explicit ThreadPool(int threads = 1) {
+        try {
+            for (int worker = 1; worker < threads; ++worker) workers_.emplace_back([this, worker] { work(worker); });
+        } catch (...) {
+            stop();
+            throw;
+        }
+    }
+
+    ~ThreadPool() { stop(); }
+
+    ThreadPool(const ThreadPool&) = delete;
+    ThreadPool& operator=(const ThreadPool&) = delete;
+
+    /// Threads at work in a loop, the caller's included.
+    int size() const noexcept { return static_cast<int>(workers_.size()) + 1; }
+
+    /// Calls body(i, worker) once for each i in [0, count), worker in [0, size()), and returns when all are done.
+    /// Which thread takes which i is left to chance, so a body must give the same result on any. It must not throw.
+    template <class Body>
+    void parallel_for(Index count, Body&& body) noexcept {
+        if (workers_.empty() || count <= 1) {
+            for (Index i = 0; i < count; ++i) body(i, 0);
+            return;
+        }
+        count_ = count;
+        next_.store(0, std::memory_order_relaxed);
+        body_ = &body;
+        call_ = [](const void* any, Index i, int worker) {
+            (*static_cast<std::remove_reference_t<Body>*>(const_cast<void*>(any)))(i, worker);
+        };
+        busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+        round_.fetch_add(1);
+        round_.notify_all();
+        take_turns(0);
+        for (int spins = 0; busy_.load(std::memory_order_acquire) != 0; ++spins) pause(spins);
+    }
+
+  private:
+    void stop() noexcept {
+        stopping_ = true;
+        round_.fetch_add(1);
+        round_.notify_all();
+        for (std::thread& worker : workers_) worker.join();
+    }
+
+    static constexpr int spin_limit = 4000;
+
+    void work(int worker) noexcept {
+        std::uint32_t seen = 0;
+        for (;;) {
+            for (int spins = 0; round_.load(std::memory_order_acquire) == seen && spins < spin_limit; ++spins)
+                pause(spins);
+            round_.wait(seen, std::memory_order_acquire);
+            ++seen;
+            if (stopping_) return;
+            take_turns(worker);
+            busy_.fetch_sub(1, std::memory_order_release);
+        }
+    }
+
+    void take_turns(int worker) noexcept {
+        for (Index i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count_;) call_(body_, i, worker);
+    }
+
+    // Lets the other hyperthread go on, and now and then the other threads of a machine with fewer cores than we use.
+    static void pause(int spins) noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+        _mm_pause();
+#elif defined(__aarch64__)
+        asm volatile("yield");
+#endif
+        if (spins % 256 == 255) std::this_thread::yield();
+    }
+
+    std::vector<std::thread> workers_;
+    alignas(64) std::atomic<std::uint32_t> round_{0};
+    alignas(64) std::atomic<Index> next_{0};
+    alignas(64) std::atomic<int> busy_{0};
+    std::atomic<bool> stopping_{false};
+    Index count_ = 0;
+    const void* body_ = nullptr;
+    void (*call_)(const void*, Index, int) = nullptr;
+};
+
+}  // namespace rwkv::kernels
