@@ -1,0 +1,69 @@
+#pragma once
+
+#include <algorithm>
+#include <span>
+
+#include <rwkv/kernels/multiply.hpp>
+#include <rwkv/model/block.hpp>
+#include <rwkv/model/layer_norm.hpp>
+#include <rwkv/model/weights.hpp>
+
+namespace rwkv {
+
+// The whole network over float or double activations, in any weight format. Token ids, state and workspace have been
+// checked by the caller (`Model` does); nothing here throws, or allocates once the workspace is warm.
+
+/// Embedding, pre_ln and every block over one chunk of tokens: x in workspace.x(T), the state moved on.
+template <class Format, class Scalar>
+void forward_chunk(const Weights<Format>& weights, std::span<const TokenId> tokens, BasicState<Scalar>& state,
+                   BasicWorkspace<Scalar>& workspace) noexcept {
+    const auto count = static_cast<Index>(tokens.size());
+    auto x = workspace.x(count);
+    over_tokens(workspace.engine().pool(), count, [&](Index begin, Index end) {
+        for (Index t = begin; t < end; ++t)
+            weights.embeddings.visit([&](const auto& embeddings) {
+                x.col(t) = embeddings.template row_as<Scalar>(tokens[static_cast<std::size_t>(t)]);
+            });
+        auto slice = x.middleCols(begin, end - begin);
+        layer_norm<Scalar>(weights.pre_ln, slice, slice);
+    });
+    for (Index layer = 0; layer < static_cast<Index>(weights.blocks.size()); ++layer)
+        block<Format, Scalar>(weights.blocks[static_cast<std::size_t>(layer)], layer, count, state, workspace);
+}
+
+/// All tokens, a chunk at a time: after each chunk calls visit(position of its first token, T), with the residual
+/// stream of its T tokens in workspace.x(T).
+template <class Format, class Scalar, class Visit>
+void forward_chunks(const Weights<Format>& weights, std::span<const TokenId> tokens, BasicState<Scalar>& state,
+                    BasicWorkspace<Scalar>& workspace, Visit&& visit) {
+    for (std::size_t first = 0; first < tokens.size();) {
+        const std::size_t count = std::min(tokens.size() - first, static_cast<std::size_t>(workspace.chunk()));
+        forward_chunk<Format, Scalar>(weights, tokens.subspan(first, count), state, workspace);
+        visit(static_cast<Index>(first), static_cast<Index>(count));
+        first += count;
+    }
+}
+
+/// ln_out of the tokens [begin, end) of the chunk of T in workspace.x(T): hidden states, in workspace.normed(end − begin).
+template <class Format, class Scalar>
+ActivationsView<Scalar> hidden_states(const Weights<Format>& weights, Index begin, Index end, Index tokens,
+                                      BasicWorkspace<Scalar>& workspace) noexcept {
+    const auto x = workspace.x(tokens);
+    auto hidden = workspace.normed(end - begin);
+    over_tokens(workspace.engine().pool(), end - begin, [&](Index from, Index to) {
+        layer_norm<Scalar>(weights.ln_out, x.middleCols(begin + from, to - from), hidden.middleCols(from, to - from));
+    });
+    return hidden;
+}
+
+/// The head over those hidden states: logits, in workspace.logits(end − begin).
+template <class Format, class Scalar>
+ActivationsView<Scalar> logits(const Weights<Format>& weights, Index begin, Index end, Index tokens,
+                               BasicWorkspace<Scalar>& workspace) {
+    const auto hidden = hidden_states<Format, Scalar>(weights, begin, end, tokens, workspace);
+    auto out = workspace.logits(end - begin);
+    kernels::multiply<Format, Scalar>(workspace.engine(), {{*weights.head, hidden, out}});
+    return out;
+}
+
+}  // namespace rwkv

@@ -1,0 +1,109 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <rwkv/config.hpp>
+#include <rwkv/kernels/activations.hpp>
+
+namespace rwkv {
+
+/// All a model remembers of a text, however long: five vectors a layer. A value, valid for an empty text from the
+/// moment it is constructed. Copying is a named call, `copy()`, because its cost should be visible.
+///
+/// The five parts, each one column per layer: the previous token's input to time mixing and to channel mixing (for
+/// the token shift), and the running numerator, denominator and maximum exponent of the WKV average, the first two
+/// held as multiples of exp(maximum) so that they never overflow.
+template <class Scalar>
+class BasicState {
+  public:
+    using Part = Activations<Scalar>;
+
+    explicit BasicState(const Config& config)
+        : parts_{Part(config.hidden_size, config.num_hidden_layers),
+                 Part(config.hidden_size, config.num_hidden_layers),
+                 Part(config.attention_hidden_size, config.num_hidden_layers),
+                 Part(config.attention_hidden_size, config.num_hidden_layers),
+                 Part(config.attention_hidden_size, config.num_hidden_layers)} {
+        reset();
+    }
+
+    BasicState(BasicState&&) = default;
+    BasicState& operator=(BasicState&&) = default;
+    BasicState& operator=(const BasicState&) = delete;
+
+    /// A state of its own that remembers the same. Allocates.
+    BasicState copy() const { return BasicState(*this); }
+    /// Remembers what `other` does, in place: allocates nothing when both belong to models of one shape.
+    void assign(const BasicState& other) { parts_ = other.parts_; }
+    /// Forgets everything.
+    void reset() noexcept {
+        for (Part* part : {&parts_.attention_shift, &parts_.feed_forward_shift, &parts_.numerator, &parts_.denominator})
+            part->setZero();
+        parts_.maximum.setConstant(Scalar(-1e38));
+    }
+
+    /// Equal element for element.
+    bool operator==(const BasicState& other) const noexcept {
+        return fits(other) && (parts_.attention_shift == other.parts_.attention_shift).all() &&
+               (parts_.feed_forward_shift == other.parts_.feed_forward_shift).all() &&
+               (parts_.numerator == other.parts_.numerator).all() &&
+               (parts_.denominator == other.parts_.denominator).all() && (parts_.maximum == other.parts_.maximum).all();
+    }
+
+    Index num_hidden_layers() const noexcept { return parts_.numerator.cols(); }
+    Index hidden_size() const noexcept { return parts_.attention_shift.rows(); }
+    Index attention_hidden_size() const noexcept { return parts_.numerator.rows(); }
+    /// Whether this is a state of models of that shape.
+    bool fits(const Config& config) const noexcept {
+        return num_hidden_layers() == config.num_hidden_layers && hidden_size() == config.hidden_size &&
+               attention_hidden_size() == config.attention_hidden_size;
+    }
+
+    /// [H × L] the last token's input to time mixing, after its layer norm.
+    Part& attention_shift() noexcept { return parts_.attention_shift; }
+    const Part& attention_shift() const noexcept { return parts_.attention_shift; }
+    /// [H × L] the last token's input to channel mixing, after its layer norm.
+    Part& feed_forward_shift() noexcept { return parts_.feed_forward_shift; }
+    const Part& feed_forward_shift() const noexcept { return parts_.feed_forward_shift; }
+    /// [A × L] Σ exp(weight − maximum) · value over the tokens so far.
+    Part& numerator() noexcept { return parts_.numerator; }
+    const Part& numerator() const noexcept { return parts_.numerator; }
+    /// [A × L] Σ exp(weight − maximum).
+    Part& denominator() noexcept { return parts_.denominator; }
+    const Part& denominator() const noexcept { return parts_.denominator; }
+    /// [A × L] the largest exponent so far, decayed.
+    Part& maximum() noexcept { return parts_.maximum; }
+    const Part& maximum() const noexcept { return parts_.maximum; }
+
+    /// A fixed-size description of the text so far: what the given layer (by default the last) has averaged, that is
+    /// numerator / denominator, attention_hidden_size numbers of the size of the model's values. Zeros for no text.
+    std::vector<Scalar> embedding(Index layer = -1) const {
+        const Index l = layer < 0 ? num_hidden_layers() - 1 : layer;
+        std::vector<Scalar> average(static_cast<std::size_t>(attention_hidden_size()));
+        for (Index i = 0; i < attention_hidden_size(); ++i) {
+            const Scalar weight = parts_.denominator(i, l);
+            average[static_cast<std::size_t>(i)] = weight > 0 ? parts_.numerator(i, l) / weight : Scalar(0);
+        }
+        return average;
+    }
+
+  private:
+    struct Parts {
+        Part attention_shift, feed_forward_shift, numerator, denominator, maximum;
+    };
+
+    BasicState(const BasicState&) = default;
+    bool fits(const BasicState& other) const noexcept {
+        return num_hidden_layers() == other.num_hidden_layers() && hidden_size() == other.hidden_size() &&
+               attention_hidden_size() == other.attention_hidden_size();
+    }
+
+    Parts parts_;
+};
+
+using State = BasicState<float>;
+
+}  // namespace rwkv
