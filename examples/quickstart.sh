@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds the program `generate` (in build/release) and lets a model write:
+#   bash examples/quickstart.sh [MODEL_DIR [OPTION OF generate]...]
+set -euo pipefail
+caller=$PWD
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+if (($#)); then
+    model=$(cd "$caller" && realpath -m -- "$1")
+    shift
+else
+    model=$(realpath -m ../shared/data/tiny-rwkv-4-660k)
+    if [[ ! -d $model ]]; then
+        cat >&2 <<'END'
+No model to run. Pass the directory of one, as downloaded from Hugging Face (config.json, safetensors, tokenizer.json):
+    bash examples/quickstart.sh MODEL_DIR
+END
+        exit 2
+    fi
+fi
+[[ -d $model ]] || { echo "$model is not a directory" >&2; exit 2; }
+(($#)) || set -- --prompt "Once upon a time" --max-new-tokens 200 --temperature 0.8 --top-p 0.9 --seed 1
+
+. cmake/install-packages.sh
+install_packages g++ cmake make libeigen3-dev nlohmann-json3-dev libcli11-dev
+
+echo "Building build/release/examples/generate" >&2
+cmake --preset release -DRWKV_BUILD_TESTS=OFF -DRWKV_BUILD_BENCHMARKS=OFF >/dev/null
+cmake --build --preset release --target generate --parallel "$(nproc)" >/dev/null
+
+root=$PWD
+cd "$caller"  # file names among the options are the caller's
+exec "$root/build/release/examples/generate" --model "$model" "$@"

@@ -1,0 +1,15 @@
+#include <iostream>
+
+#include <rwkv/rwkv.hpp>
+
+// A host program: it sees the version it asked for, and the library compiled into it refuses what is not there.
+int main() {
+    std::cout << "rwkv.hpp " << rwkv::version.major << '.' << rwkv::version.minor << '.' << rwkv::version.patch << '\n';
+    try {
+        rwkv::load_model("no such directory");
+    } catch (const rwkv::Error& error) {
+        std::cout << error.what() << '\n';
+        return 0;
+    }
+    return 1;
+}

@@ -1,0 +1,12 @@
+#include <rwkv/rwkv.hpp>
+
+std::string refusal_seen_elsewhere();
+
+std::string refusal_seen_elsewhere() {
+    try {
+        rwkv::load_model("no such directory");
+    } catch (const rwkv::Error& error) {
+        return error.what();
+    }
+    return "";
+}

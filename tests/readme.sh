@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Compiles and runs the code of a README:
+#   bash tests/readme.sh [README.md [WORK_DIR]]
+#
+# A fenced block runs if the line before its fence is one of
+#   <!-- run: NAME -->            in the root of the repository
+#   <!-- run: NAME in DIR -->     in that directory of it
+#   <!-- not run: REASON -->      the explicit exception
+#
+# ```cpp  compiled with -std=c++20 -O1 and run with a model directory as its one argument. A block without main() is
+#         the body of one: rwkv.hpp, <iostream>, <string> and <vector> are included, and `model_dir` is the directory.
+# ```sh   run as written; the model directory is in $MODEL_DIR.
+#
+# Every ```cpp block needs a marker; so does nothing else. All of it happens in a copy of the repository in WORK_DIR, so
+# that what a block leaves behind lands there. CXX is the compiler; RWKV_INCLUDES adds include directories (a:b).
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+readme=$(realpath "${1:-$root/README.md}")
+work=$(realpath -m "${2:-$root/build/readme}")
+export MODEL_DIR=${MODEL_DIR:-$root/tests/fixtures/text}
+compiler=${CXX:-g++}
+
+rm -rf "$work"
+mkdir -p "$work/blocks" "$work/repository"
+tar -C "$root" --exclude=./build --exclude=./.git -cf - . | tar -C "$work/repository" -xf -
+
+includes=(-I "$root/include")
+IFS=: read -r -a more <<<"${RWKV_INCLUDES:-/usr/include/eigen3}"
+for directory in "${more[@]}"; do
+    # A system directory given again would come before the compiler's own order of them.
+    [[ -z $directory || $directory == /usr/include ]] || includes+=(-isystem "$directory")
+done
+
+# One file a block: blocks/NUMBER.LANGUAGE, and its marker in blocks/NUMBER.marker.
+awk -v out="$work/blocks" '
+    !inside && /^```[a-z+]+[ \t]*$/ {
+        language = $0; gsub(/[` \t]/, "", language)
+        inside = 1; number += 1
+        file = sprintf("%s/%03d.%s", out, number, language)
+        printf "" > file
+        print marker > sprintf("%s/%03d.marker", out, number)
+        next
+    }
+    inside && /^```[ \t]*$/ { inside = 0; marker = ""; close(file); next }
+    inside { print > file; next }
+    /^<!-- (run|not run): .* -->[ \t]*$/ { marker = $0; next }
+    NF { marker = "" }
+    END { if (inside) { print "a fence is not closed" > "/dev/stderr"; exit 1 } }
+' "$readme"
+
+ran=0
+for file in "$work"/blocks/*; do
+    language=${file##*.}
+    [[ $language != marker ]] || continue
+    marker=$(<"${file%.*}.marker")
+    if [[ $marker =~ ^'<!-- run: '([A-Za-z0-9_-]+)(' in '([^ ]+))?' -->' ]]; then
+        name=${BASH_REMATCH[1]} where=$work/repository/${BASH_REMATCH[3]:-.}
+    elif [[ $language == cpp && -z $marker ]]; then
+        echo "$readme: this block has no marker <!-- run: NAME -->:" >&2
+        cat "$file" >&2
+        exit 1
+    else
+        continue
+    fi
+    echo "== $name ($language)"
+    case $language in
+        cpp)
+            source=$work/blocks/$name.source.cpp
+            if grep -Eq '\bmain *\(' "$file"; then
+                cp "$file" "$source"
+            else
+                {
+                    printf '#include <%s>\n' iostream string vector rwkv/rwkv.hpp
+                    echo 'int main(int, char** argv) {'
+                    echo '[[maybe_unused]] const std::string model_dir = argv[1];'
+                    cat "$file"
+                    echo '}'
+                } >"$source"
+            fi
+            "$compiler" -std=c++20 -O1 "${includes[@]}" "$source" -o "$work/blocks/$name.program"
+            (cd "$where" && "$work/blocks/$name.program" "$MODEL_DIR" </dev/null)
+            ;;
+        sh) (cd "$where" && bash -euo pipefail "$file" </dev/null) ;;
+        *) echo "a block of '$language' cannot be run" >&2 && exit 1 ;;
+    esac
+    echo
+    ran=$((ran + 1))
+done
+echo "$ran blocks ran"
+((ran > 0)) || { echo "$readme has no block to run" >&2; exit 1; }

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds everything (preset release, in build/release) and runs all tests:
+#   bash tests/run.sh
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+. cmake/install-packages.sh
+install_packages g++ cmake make libeigen3-dev nlohmann-json3-dev libcli11-dev catch2 libbenchmark-dev
+
+echo "Configuring and building in build/release"
+cmake --preset release
+cmake --build --preset release --parallel "$(nproc)"
+
+echo "Running the tests"
+ctest --preset release
