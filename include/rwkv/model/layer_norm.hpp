@@ -11,8 +11,8 @@ namespace rwkv {
 /// x and out may be the same.
 template <class Scalar>
 void layer_norm(const LayerNormWeights& weights, ConstActivationsView<Scalar> x, ActivationsView<Scalar> out) noexcept {
-    const auto weight = weights.weight.template cast<Scalar>();
-    const auto bias = weights.bias.template cast<Scalar>();
+    const auto& weight = weights.weight.template cast<Scalar>();
+    const auto& bias = weights.bias.template cast<Scalar>();
     for (Index t = 0; t < x.cols(); ++t) {
         const Scalar mean = x.col(t).mean();
         const Scalar variance = (x.col(t) - mean).square().mean();

@@ -11,7 +11,7 @@ namespace rwkv {
 template <class Scalar, class Previous>
 void token_shift(const Vector<float>& mix, ConstActivationsView<Scalar> x, const Previous& previous, Index begin,
                  Index end, ActivationsView<Scalar> out) noexcept {
-    const auto share = mix.cast<Scalar>();
+    const auto& share = mix.cast<Scalar>();
     for (Index t = begin; t < end; ++t) {
         if (t == 0)
             out.col(t) = x.col(t) * share + previous * (1 - share);
