@@ -1,0 +1,223 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <numeric>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <rwkv/checked.hpp>
+#include <rwkv/error.hpp>
+#include <rwkv/io/file_pool.hpp>
+#include <rwkv/io/index_json.hpp>
+#include <rwkv/io/quote.hpp>
+#include <rwkv/io/safetensors.hpp>
+#include <rwkv/tensor.hpp>
+
+namespace rwkv::io {
+
+/// One tensor of a checkpoint: what its file says of it, and which file that is.
+struct CheckpointTensor {
+    TensorInfo info;
+    std::size_t file = 0;  ///< number of the file within the checkpoint
+};
+
+/// A model's tensors on disk, in one safetensors file or in several with an index, with every header read and
+/// checked. Knows nothing of what the tensors mean. Const members may be called by several threads.
+class Checkpoint {
+  public:
+    /// Opens a .safetensors file, an index (`*.safetensors.index.json`), or a directory. A directory is
+    /// looked through for `model.safetensors.index.json`, then `model.safetensors`, then a single other
+    /// `*.safetensors`.
+    ///
+    /// FileError when a file is missing or unreadable; FormatError when one breaks its format, or index and
+    /// shards do not agree; ModelError when there are only files of a kind that is not supported.
+    static Checkpoint open(const std::filesystem::path& file_or_directory) {
+        const std::filesystem::path& path = file_or_directory;
+        std::error_code error;
+        const auto status = std::filesystem::status(path, error);
+        if (!std::filesystem::is_directory(status)) return open_file(path);
+        const auto index = path / index_name;
+        const auto single = path / single_name;
+        if (!is_present(index)) return open_file(is_present(single) ? single : only_safetensors_of(path));
+        Checkpoint result = open_sharded(index);
+        if (is_present(single) && !result.has_file(single))
+            result.warnings_.push_back(single.string() + ": ignored, because there is an index");
+        return result;
+    }
+
+    /// All tensors, by file and by place within it.
+    const std::vector<CheckpointTensor>& tensors() const noexcept { return tensors_; }
+
+    /// The tensor of that very name, or null. The pointer lives as long as the checkpoint (moving it
+    /// included).
+    const CheckpointTensor* find(std::string_view name) const noexcept {
+        const auto found =
+            std::ranges::lower_bound(by_name_, name, {}, [&](std::size_t i) { return name_of(i); });
+        return found != by_name_.end() && name_of(*found) == name ? &tensors_[*found] : nullptr;
+    }
+
+    /// Fills `out` with the tensor's bytes from `offset` (counted within the tensor) on. ArgumentError when
+    /// that is not within the tensor; FileError when the file cannot be read or has changed since `open`.
+    void read(const CheckpointTensor& tensor, std::uint64_t offset, std::span<std::byte> out) const {
+        const auto end = checked_add(offset, out.size());
+        if (!end || *end > tensor.info.bytes)
+            throw ArgumentError(path_of(tensor).string(), detail::tensor_subject(tensor.info.name),
+                                "bytes within its " + std::to_string(tensor.info.bytes),
+                                std::to_string(out.size()) + " from " + std::to_string(offset));
+        if (!out.empty()) files_->open(tensor.file)->read(tensor.info.offset + offset, out);
+    }
+
+    /// The file that holds the tensor.
+    const std::filesystem::path& path_of(const CheckpointTensor& tensor) const {
+        return files_->path(tensor.file);
+    }
+
+    /// How many files there are, the index not counted.
+    std::size_t file_count() const noexcept { return files_->size(); }
+
+    /// `__metadata__` of all files together; where they differ, the first file's.
+    const std::map<std::string, std::string>& metadata() const noexcept { return metadata_; }
+
+    /// What is odd but harmless, a sentence each: a wrong total_size, tensors the index does not list.
+    const std::vector<std::string>& warnings() const noexcept { return warnings_; }
+
+  private:
+    static constexpr const char* index_name = "model.safetensors.index.json";
+    static constexpr const char* single_name = "model.safetensors";
+
+    explicit Checkpoint(std::vector<std::filesystem::path> paths)
+        : files_(std::make_unique<FilePool>(std::move(paths))) {}
+
+    static bool is_present(const std::filesystem::path& path) {
+        // Of the link itself: one that leads nowhere is to be reported, not passed over.
+        std::error_code error;
+        return std::filesystem::exists(std::filesystem::symlink_status(path, error));
+    }
+
+    static Checkpoint open_file(const std::filesystem::path& path) {
+        if (path.string().ends_with(".safetensors.index.json")) return open_sharded(path);
+        if (is_pytorch(path) && is_present(path)) refuse_pytorch(path.parent_path(), path.filename());
+        Checkpoint result({path});
+        result.add_file(0);
+        result.index_names();
+        return result;
+    }
+
+    static Checkpoint open_sharded(const std::filesystem::path& index_path) {
+        const ShardIndex index = read_index(index_path);
+        std::set<std::string> names;
+        for (const auto& [tensor, shard] : index.weight_map) names.insert(shard);
+        std::vector<std::filesystem::path> paths;
+        for (const std::string& name : names) paths.push_back(index_path.parent_path() / name);
+        Checkpoint result(std::move(paths));
+        result.warnings_ = index.warnings;
+        for (std::size_t i = 0; i < result.files_->size(); ++i) result.add_file(i);
+        result.index_names();
+        result.check_against(index, index_path.string());
+        return result;
+    }
+
+    static bool is_pytorch(const std::filesystem::path& path) {
+        const auto extension = path.extension();
+        return extension == ".bin" || extension == ".pth" || extension == ".pt";
+    }
+
+    [[noreturn]] static void refuse_pytorch(const std::filesystem::path& directory,
+                                            const std::filesystem::path& name) {
+        throw ModelError((directory / name).string(), "", "a safetensors file (model.safetensors)",
+                         "a PyTorch file, a kind that is not supported yet: convert it to safetensors");
+    }
+
+    static std::filesystem::path only_safetensors_of(const std::filesystem::path& directory) {
+        std::set<std::filesystem::path> found, pytorch;
+        std::error_code error;
+        std::filesystem::directory_iterator entry(directory, error);
+        for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+            if (entry->path().extension() == ".safetensors") found.insert(entry->path());
+            if (is_pytorch(entry->path())) pytorch.insert(entry->path().filename());
+        }
+        if (error) throw FileError(directory.string(), "", "a readable directory", error.message());
+        if (found.size() == 1) return *found.begin();
+        if (found.size() > 1)
+            throw FileError(
+                directory.string(), "", std::string(index_name) + " or a single .safetensors file",
+                std::to_string(found.size()) + ": " + in_quotes(found.begin()->filename().string()) + ", " +
+                    in_quotes(std::next(found.begin())->filename().string()) +
+                    (found.size() > 2 ? ", …" : ""));
+        if (!pytorch.empty()) refuse_pytorch(directory, *pytorch.begin());
+        throw FileError(directory.string(), "", "a model.safetensors file", "none");
+    }
+
+    std::string_view name_of(std::size_t i) const noexcept { return tensors_[i].info.name; }
+
+    bool has_file(const std::filesystem::path& path) const {
+        for (std::size_t i = 0; i < files_->size(); ++i)
+            if (files_->path(i) == path) return true;
+        return false;
+    }
+
+    void add_file(std::size_t file) {
+        SafetensorsHeader header = read_safetensors_header(*files_->open(file));
+        for (TensorInfo& info : header.tensors) tensors_.push_back({std::move(info), file});
+        metadata_.merge(header.metadata);
+    }
+
+    void index_names() {
+        by_name_.resize(tensors_.size());
+        std::iota(by_name_.begin(), by_name_.end(), std::size_t{0});
+        std::ranges::stable_sort(by_name_, {}, [&](std::size_t i) { return name_of(i); });
+        const auto twin = std::ranges::adjacent_find(by_name_, {}, [&](std::size_t i) { return name_of(i); });
+        if (twin != by_name_.end())
+            throw FormatError(path_of(tensors_[twin[1]]).string(), detail::tensor_subject(name_of(*twin)),
+                              "each tensor in one shard only",
+                              "it also in " + path_of(tensors_[*twin]).string());
+    }
+
+    void check_against(const ShardIndex& index, const std::string& where) {
+        std::uint64_t total = 0;
+        std::size_t unlisted = 0;
+        for (const CheckpointTensor& tensor : tensors_) {
+            total += tensor.info.bytes;
+            const auto mapped = index.weight_map.find(tensor.info.name);
+            if (mapped == index.weight_map.end()) {
+                if (++unlisted <= max_listed)
+                    warnings_.push_back(path_of(tensor).string() + ": holds " +
+                                        detail::tensor_subject(tensor.info.name) +
+                                        ", which the index does not list");
+            } else if (path_of(tensor).filename() != mapped->second) {
+                throw FormatError(path_of(tensor).string(), detail::tensor_subject(tensor.info.name),
+                                  "it in " + in_quotes(mapped->second) + ", as the index says", "it here");
+            }
+        }
+        if (unlisted > max_listed)
+            warnings_.push_back(where + ": does not list " + std::to_string(unlisted - max_listed) +
+                                " more tensors");
+        for (const auto& [name, shard] : index.weight_map)
+            if (!find(name))
+                throw FormatError(where, detail::tensor_subject(name), "it in " + in_quotes(shard),
+                                  "no such tensor there");
+        if (index.total_size && *index.total_size != total)
+            warnings_.push_back(where + ": total_size is wrong: expected " + std::to_string(total) +
+                                ", found " + std::to_string(*index.total_size));
+    }
+
+    static constexpr std::size_t max_listed = 20;
+
+    std::unique_ptr<FilePool> files_;
+    std::vector<CheckpointTensor> tensors_;
+    std::vector<std::size_t> by_name_;  ///< numbers of `tensors_`, in order of their names
+    std::map<std::string, std::string> metadata_;
+    std::vector<std::string> warnings_;
+};
+
+}  // namespace rwkv::io

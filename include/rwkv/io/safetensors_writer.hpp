@@ -1,0 +1,145 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include <rwkv/checked.hpp>
+#include <rwkv/error.hpp>
+#include <rwkv/io/file.hpp>
+#include <rwkv/io/quote.hpp>
+#include <rwkv/io/safetensors.hpp>
+#include <rwkv/tensor.hpp>
+
+namespace rwkv::io {
+
+/// Writes one safetensors file piece by piece, so that a tensor may be far larger than memory:
+///
+///     SafetensorsWriter writer(path, {{.name = "logits", .dtype = DType::f32, .shape = {tokens,
+///     vocabulary}}}); for (…) writer.write(std::as_bytes(std::span(row))); writer.finish();
+///
+/// The file appears under its name only in `finish`; without it, nothing is left behind. One thread at a
+/// time. FileError when the disk does not take it, ArgumentError when the call is wrong.
+class SafetensorsWriter {
+  public:
+    /// Announces every tensor, in the order in which their bytes will come, and writes the header. Only the
+    /// name, dtype and shape of each are used. The data begins at a multiple of 8 bytes; to keep every tensor
+    /// aligned, list those of wider types first.
+    SafetensorsWriter(const std::filesystem::path& path, std::vector<TensorInfo> tensors,
+                      const std::map<std::string, std::string>& metadata = {})
+        : where_(path.string()), tensors_(std::move(tensors)), file_(begin(path, metadata)) {}
+
+    /// The tensors as they will lie in the file, offset and bytes filled in.
+    const std::vector<TensorInfo>& tensors() const noexcept { return tensors_; }
+
+    /// How many bytes of tensors are still to come.
+    std::uint64_t bytes_left() const noexcept { return end_ - position_; }
+
+    /// Appends bytes: a part of a tensor, one, or several. More than was announced is an ArgumentError, and
+    /// then nothing of the piece is written.
+    void write(std::span<const std::byte> bytes) {
+        if (bytes.size() > bytes_left())
+            fail("", "at most " + std::to_string(bytes_left()) + " more bytes", std::to_string(bytes.size()));
+        file_.write(bytes);
+        position_ += bytes.size();
+    }
+
+    /// Checks that every byte came (ArgumentError naming the first incomplete tensor) and gives the file its
+    /// name.
+    void finish() {
+        for (const TensorInfo& info : tensors_)
+            if (info.offset + info.bytes > position_)
+                fail(detail::tensor_subject(info.name), std::to_string(info.bytes) + " bytes written",
+                     std::to_string(position_ > info.offset ? position_ - info.offset : 0));
+        file_.commit();
+    }
+
+  private:
+    OutputFile begin(const std::filesystem::path& path, const std::map<std::string, std::string>& metadata) {
+        const std::string header = lay_out(metadata);
+        std::string length;
+        for (std::uint64_t rest = header.size(), i = 0; i < 8; ++i, rest >>= 8U)
+            length.push_back(static_cast<char>(rest & 0xFFU));
+        OutputFile file(path);
+        file.write(std::as_bytes(std::span(length)));
+        file.write(std::as_bytes(std::span(header)));
+        return file;
+    }
+
+    /// Fills in offsets and sizes and returns the header's text.
+    std::string lay_out(const std::map<std::string, std::string>& metadata) {
+        std::string header = "{";
+        std::set<std::string_view> names;
+        if (!metadata.empty()) {
+            header += "\"__metadata__\":{";
+            for (const auto& [key, value] : metadata) header += json_text(key) + ":" + json_text(value) + ",";
+            header.back() = '}';
+            header += ",";
+        }
+        std::uint64_t end = 0;
+        for (TensorInfo& info : tensors_) {
+            if (info.name == "__metadata__" || !names.insert(info.name).second)
+                fail(detail::tensor_subject(info.name), "a name of its own", "one already taken");
+            info.offset = end;
+            info.bytes = byte_count(info);
+            const auto next = checked_add(end, info.bytes);
+            if (!next) fail(detail::tensor_subject(info.name), "a file of less than 2^64 bytes", "more");
+            header +=
+                json_text(info.name) + ":{\"dtype\":\"" + std::string(name(info.dtype)) + "\",\"shape\":[";
+            for (std::uint64_t size : info.shape) header += std::to_string(size) + ",";
+            if (!info.shape.empty()) header.pop_back();
+            header += "],\"data_offsets\":[" + std::to_string(end) + "," + std::to_string(*next) + "]},";
+            end = *next;
+        }
+        if (header.size() > 1) header.pop_back();
+        header += "}";
+        header.append((8 - header.size() % 8) % 8, ' ');
+        if (header.size() > max_safetensors_header)
+            fail("header", "at most " + std::to_string(max_safetensors_header) + " bytes",
+                 std::to_string(header.size()));
+        position_ = 8 + header.size();
+        const auto file_size = checked_add(end, position_);
+        if (!file_size) fail("", "a file of less than 2^64 bytes", "more");
+        end_ = *file_size;
+        for (TensorInfo& info : tensors_) info.offset += position_;
+        return header;
+    }
+
+    std::uint64_t byte_count(const TensorInfo& info) const {
+        const auto elements = element_count(info.shape);
+        const auto total_bits = elements ? checked_multiply(*elements, bits(info.dtype)) : std::nullopt;
+        if (!total_bits || *total_bits % 8 != 0 || info.shape.size() > max_tensor_rank)
+            fail(detail::tensor_subject(info.name),
+                 "at most " + std::to_string(max_tensor_rank) + " dimensions and a whole number of bytes",
+                 std::string(name(info.dtype)) + " " + to_string(info.shape));
+        return *total_bits / 8;
+    }
+
+    std::string json_text(const std::string& text) const {
+        try {
+            return nlohmann::json(text).dump();
+        } catch (const nlohmann::json::exception&) {
+            fail("header", "names and metadata in UTF-8", "other bytes");
+        }
+    }
+
+    [[noreturn]] void fail(std::string subject, std::string expected, std::string found) const {
+        throw ArgumentError(where_, std::move(subject), std::move(expected), std::move(found));
+    }
+
+    std::string where_;
+    std::vector<TensorInfo> tensors_;
+    std::uint64_t position_ = 0;  ///< in the file, like `end_`
+    std::uint64_t end_ = 0;
+    OutputFile file_;  // last: made by `begin`, which sets the others
+};
+
+}  // namespace rwkv::io
