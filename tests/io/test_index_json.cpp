@@ -1,0 +1,126 @@
+#include <string>
+#include <vector>
+
+#include "../catch.hpp"
+#include "support.hpp"
+
+#include <rwkv/io/index_json.hpp>
+
+using namespace rwkv::test;
+using namespace std::string_literals;
+using rwkv::io::is_shard_name;
+using rwkv::io::parse_index;
+
+TEST_CASE("plain shard names and others", "[index]") {
+    for (const std::string& name :
+         {"model-00001-of-00002.safetensors"s, "x.safetensors"s, "..safetensors"s, "a b.safetensors"s,
+          "\xE6\x97\xA5.safetensors"s, std::string(243, 'x') + ".safetensors"}) {
+        INFO(name);
+        CHECK(is_shard_name(name));
+    }
+    for (const std::string& name : {""s,
+                                    "."s,
+                                    ".."s,
+                                    ".safetensors"s,
+                                    "x"s,
+                                    "x.bin"s,
+                                    "x.safetensors.bin"s,
+                                    "x.SAFETENSORS"s,
+                                    "x.safetensors "s,
+                                    "x.safetensors."s,
+                                    "../x.safetensors"s,
+                                    "/etc/passwd"s,
+                                    "/x.safetensors"s,
+                                    "C:x.safetensors"s,
+                                    "C:\\x.safetensors"s,
+                                    "a\\..\\b.safetensors"s,
+                                    "sub/x.safetensors"s,
+                                    "./x.safetensors"s,
+                                    "\\\\host\\x.safetensors"s,
+                                    "x.safetensors/"s,
+                                    "x\0.safetensors"s,
+                                    "x.safetensors\0"s,
+                                    "x\n.safetensors"s,
+                                    "x\x7F.safetensors"s,
+                                    "x:stream.safetensors"s,
+                                    "model.safetensors.index.json"s,
+                                    std::string(244, 'x') + ".safetensors"}) {
+        INFO(name);
+        CHECK_FALSE(is_shard_name(name));
+    }
+}
+
+TEST_CASE("what an index file may say", "[index]") {
+    const auto map = [](const std::string& text) { return R"({"weight_map":)" + text + "}"; };
+    const std::string good = R"({"t":"a.safetensors"})";
+    const std::string plain = "a plain file name of this directory ending in .safetensors";
+    const std::vector<Case> cases{
+        {"good", R"({"metadata":{"total_size":4},"weight_map":)" + good + "}", {"accepted"}},
+        {"no metadata", map(good), {"accepted"}},
+        {"other metadata", R"({"metadata":{"total_parameters":4},"weight_map":)" + good + "}", {"accepted"}},
+        {"metadata null", R"({"metadata":null,"weight_map":)" + good + "}", {"accepted"}},
+        {"unknown member", R"({"x":[1],"weight_map":)" + good + "}", {"accepted"}},
+        {"empty", map("{}"), {"FormatError i: weight_map: expected at least one tensor, found none"}},
+        {"missing", "{}", {"FormatError i: weight_map: expected an object, found none"}},
+        {"list", map("[]"), {"FormatError i: weight_map: expected an object, found an empty list"}},
+        {"null", map("null"), {"weight_map: expected an object, found null"}},
+        {"number value", map(R"({"t":1})"), {"weight_map: \"t\": expected a file name, found the number 1"}},
+        {"null value", map(R"({"t":null})"), {"\"t\": expected a file name, found null"}},
+        {"list value", map(R"({"t":["a.safetensors"]})"), {"\"t\": expected a file name, found a list"}},
+        {"duplicate", map(R"({"t":"a.safetensors","t":"b.safetensors"})"), {"found the key \"t\" twice"}},
+        {"duplicate map",
+         R"({"weight_map":)" + good + R"(,"weight_map":)" + good + "}",
+         {"\"weight_map\" twice"}},
+        {"parent", map(R"({"t":"../x"})"), {"FormatError", plain, "found \"../x\""}},
+        {"parent with extension", map(R"({"t":"../x.safetensors"})"), {plain, "\"../x.safetensors\""}},
+        {"absolute", map(R"({"t":"/etc/passwd"})"), {plain}},
+        {"drive", map(R"({"t":"C:x"})"), {plain}},
+        {"Windows parent", map(R"({"t":"a\\..\\b"})"), {plain}},
+        {"subdirectory", map(R"({"t":"sub/x.safetensors"})"), {plain}},
+        {"other kind", map(R"({"t":"x.bin"})"), {plain, "\"x.bin\""}},
+        {"NUL", map(R"({"t":"x\u0000.safetensors"})"), {plain, "\"x\\x00.safetensors\""}},
+        {"empty name", map(R"({"t":""})"), {plain, "found \"\""}},
+        {"itself", map(R"({"t":"model.safetensors.index.json"})"), {plain}},
+        {"two spellings",
+         map(R"({"t":"a.safetensors","u":"A.safetensors"})"),
+         {"weight_map: \"u\": expected one spelling of the name \"a.safetensors\", found \"A.safetensors\""}},
+        {"not an object", "[]", {"FormatError i: expected a JSON object"}},
+        {"nothing", "", {"FormatError i: expected JSON, found nothing"}},
+        {"not JSON", "weight_map", {"FormatError i: expected JSON"}},
+    };
+    for (const Case& item : cases) {
+        const std::string found = outcome([&] { parse_index(item.input, "i"); });
+        INFO(item.name << ": " << found);
+        CHECK(as_expected(found, item.expected));
+    }
+}
+
+TEST_CASE("an index's total_size is only informative", "[index]") {
+    const auto parse = [](const std::string& total) {
+        return parse_index(
+            R"({"metadata":{"total_size":)" + total + R"(},"weight_map":{"t":"a.safetensors"}})", "i");
+    };
+    CHECK(parse("12").total_size == 12U);
+    CHECK(parse("12").warnings.empty());
+    CHECK(parse("12").weight_map == std::map<std::string, std::string>{{"t", "a.safetensors"}});
+    for (const std::string total : {"-1", "1.5", "\"12\"", "null", "[]", "18446744073709551616"}) {
+        const auto index = parse(total);
+        CHECK_FALSE(index.total_size.has_value());
+        REQUIRE(index.warnings.size() == 1);
+        CHECK(index.warnings[0].starts_with("i: total_size is ignored: expected a number of bytes, found "));
+    }
+}
+
+TEST_CASE("an index on disk", "[index]") {
+    const TempDir directory;
+    const std::string text = R"({"weight_map":{"t":"a.safetensors"}})";
+    const auto path = directory.write("i.json", text);
+    CHECK(rwkv::io::read_index(path).weight_map.size() == 1);
+    std::filesystem::resize_file(path, 100'000'001);
+    CHECK(as_expected(outcome([&] { rwkv::io::read_index(path); }),
+                      {"FormatError " + path.string(), "at most 100000000 bytes, found 100000001"}));
+    for (std::size_t size = 0; size < text.size(); ++size)
+        CHECK(outcome([&] {
+                  parse_index(text.substr(0, size), "i");
+              }).starts_with("FormatError i: expected JSON"));
+}

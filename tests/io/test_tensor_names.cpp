@@ -1,0 +1,110 @@
+#include <string>
+#include <vector>
+
+#include "../catch.hpp"
+
+#include <rwkv/io/tensor_names.hpp>
+
+using rwkv::io::TensorNameKind;
+using rwkv::io::understand_tensor_name;
+
+TEST_CASE("the names of RWKV-4 tensors in either spelling", "[tensor_names]") {
+    // BlinkDL's, Hugging Face's without its prefix.
+    const std::vector<std::pair<std::string, std::string>> names{
+        {"emb.weight", "embeddings.weight"},
+        {"ln_out.weight", "ln_out.weight"},
+        {"ln_out.bias", "ln_out.bias"},
+        {"blocks.0.ln0.weight", "blocks.0.pre_ln.weight"},
+        {"blocks.0.ln0.bias", "blocks.0.pre_ln.bias"},
+        {"blocks.11.ln1.weight", "blocks.11.ln1.weight"},
+        {"blocks.11.ln1.bias", "blocks.11.ln1.bias"},
+        {"blocks.11.ln2.weight", "blocks.11.ln2.weight"},
+        {"blocks.11.ln2.bias", "blocks.11.ln2.bias"},
+        {"blocks.3.att.time_decay", "blocks.3.attention.time_decay"},
+        {"blocks.3.att.time_first", "blocks.3.attention.time_first"},
+        {"blocks.3.att.time_mix_k", "blocks.3.attention.time_mix_key"},
+        {"blocks.3.att.time_mix_v", "blocks.3.attention.time_mix_value"},
+        {"blocks.3.att.time_mix_r", "blocks.3.attention.time_mix_receptance"},
+        {"blocks.3.att.key.weight", "blocks.3.attention.key.weight"},
+        {"blocks.3.att.value.weight", "blocks.3.attention.value.weight"},
+        {"blocks.3.att.receptance.weight", "blocks.3.attention.receptance.weight"},
+        {"blocks.3.att.output.weight", "blocks.3.attention.output.weight"},
+        {"blocks.3.ffn.time_mix_k", "blocks.3.feed_forward.time_mix_key"},
+        {"blocks.3.ffn.time_mix_r", "blocks.3.feed_forward.time_mix_receptance"},
+        {"blocks.3.ffn.key.weight", "blocks.3.feed_forward.key.weight"},
+        {"blocks.3.ffn.receptance.weight", "blocks.3.feed_forward.receptance.weight"},
+        {"blocks.3.ffn.value.weight", "blocks.3.feed_forward.value.weight"},
+    };
+    for (const auto& [original, canonical] : names)
+        for (const std::string& name : {original, canonical, "rwkv." + canonical}) {
+            INFO(name);
+            const auto found = understand_tensor_name(name);
+            CHECK(found.kind == TensorNameKind::known);
+            CHECK(found.canonical == canonical);
+        }
+    CHECK(understand_tensor_name("head.weight").canonical == "head.weight");
+}
+
+TEST_CASE("names that claim to be of the model but are not RWKV-4's", "[tensor_names]") {
+    const std::vector<std::pair<std::string, std::string>> names{
+        {"blocks.5.tiny_ln.weight", "RWKV-4a or 4b"},
+        {"blocks.5.tiny_q.weight", "RWKV-4a or 4b"},
+        {"blocks.5.tiny_mask", "RWKV-4a or 4b"},
+        {"blocks.0.pos_emb_x", "RWKV-4a or 4b"},
+        {"blocks.0.ffnPre.key.weight", "RWKV-4a or 4b"},
+        {"head_q.weight", "RWKV-4a or 4b"},
+        {"copy_mask", "RWKV-4a or 4b"},
+        {"blocks.0.att.time_faaaa", "RWKV-5 or RWKV-6"},
+        {"blocks.0.att.gate.weight", "RWKV-5 or RWKV-6"},
+        {"rwkv.blocks.0.attention.gate.weight", "RWKV-5 or RWKV-6"},
+        {"blocks.0.att.ln_x.weight", "RWKV-5 or later"},
+        {"rwkv.blocks.0.attention.ln_x.bias", "RWKV-5 or later"},
+        {"blocks.0.att.time_mix_g", "RWKV-5"},
+        {"rwkv.blocks.0.attention.time_mix_gate", "RWKV-5"},
+        {"blocks.0.att.time_maa_x", "RWKV-6"},
+        {"blocks.0.ffn.time_maa_k", "RWKV-6"},
+        {"blocks.0.att.time_decay_w1", "RWKV-6"},
+        {"blocks.0.att.r_k", "RWKV-7"},
+        {"blocks.0.att.x_g", "RWKV-7"},
+        {"blocks.0.ffn.x_k", "RWKV-7"},
+        {"blocks.0.att.w0", "RWKV-7"},
+        {"blocks.0.att.key.bias", ""},
+        {"blocks.0.ln3.weight", ""},
+        {"blocks.0", ""},
+        {"blocks.", ""},
+        {"blocks.ln1.weight", ""},
+        {"blocks.1.ln0.weight", ""},
+        {"rwkv.blocks.1.pre_ln.weight", ""},
+        {"blocks.01.ln1.weight", ""},
+        {"blocks.-1.ln1.weight", ""},
+        {"blocks.+1.ln1.weight", ""},
+        {"blocks.1x.ln1.weight", ""},
+        {"blocks.1234567.ln1.weight", ""},
+        {"blocks.99999999999999999999.ln1.weight", ""},
+        {"blocks.1.ln1.weight.x", ""},
+        {"blocks.1.ln1.weightx", ""},
+        {"rwkv.head.weight", ""},
+        {"rwkv.", ""},
+        {"rwkv.rwkv.ln_out.weight", ""},
+        {"head.bias", ""},
+        {"emb.bias", ""},
+        {"att.key.weight", ""},
+        {std::string("emb.weight\0", 11), ""},
+    };
+    for (const auto& [name, architecture] : names) {
+        INFO(name);
+        const auto found = understand_tensor_name(name);
+        CHECK(found.kind == TensorNameKind::foreign);
+        CHECK(found.canonical.empty());
+        CHECK(found.architecture == architecture);
+    }
+}
+
+TEST_CASE("names that claim nothing", "[tensor_names]") {
+    for (const std::string name :
+         {"", "optimizer.state", "model.layers.0.weight", "Emb.weight", " emb.weight", "block.0.ln1.weight",
+          "x_r", "header.weight", "rwkvx.ln_out.weight"}) {
+        INFO(name);
+        CHECK(understand_tensor_name(name).kind == TensorNameKind::unrelated);
+    }
+}

@@ -1,0 +1,66 @@
+#include <cstdlib>
+#include <vector>
+
+#include <rwkv/kernels/engine.hpp>
+#include <rwkv/kernels/weight_memory.hpp>
+
+#include "../catch.hpp"
+
+using namespace rwkv;
+using namespace rwkv::kernels;
+
+TEST_CASE("a thread pool does everything once") {
+    for (const int threads : {1, 2, 5}) {
+        ThreadPool pool(threads);
+        CHECK(pool.size() == threads);
+        for (const Index count : {0, 1, 2, 3, 1000}) {
+            for (int round = 0; round < 50; ++round) {
+                std::vector<std::atomic<int>> done(static_cast<std::size_t>(count));
+                std::atomic<bool> sound{true};
+                pool.parallel_for(count, [&](Index i, int worker) {
+                    ++done[static_cast<std::size_t>(i)];
+                    if (worker < 0 || worker >= threads) sound = false;
+                });
+                bool once = true;
+                for (const auto& times : done) once = once && times == 1;
+                CHECK(once);
+                CHECK(sound);
+            }
+        }
+    }
+}
+
+TEST_CASE("a thread pool that slept wakes up") {
+    ThreadPool pool(3);
+    std::atomic<int> sum{0};
+    for (int round = 0; round < 3; ++round) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        pool.parallel_for(100, [&](Index i, int) { sum += static_cast<int>(i); });
+    }
+    CHECK(sum == 3 * 4950);
+}
+
+TEST_CASE("an instruction set can be forced, and only one that is there") {
+    ::unsetenv("RWKV_ISA");
+    CHECK(chosen_isa() == best_isa());
+    ::setenv("RWKV_ISA", "portable", 1);
+    CHECK(chosen_isa() == Isa::portable);
+    ::setenv("RWKV_ISA", "avx1024", 1);
+    try {
+        Engine engine(1, 1, 1);
+        FAIL("accepted");
+    } catch (const ArgumentError& error) {
+        CHECK(error.subject() == "RWKV_ISA");
+        CHECK(error.found() == "avx1024");
+    }
+    ::unsetenv("RWKV_ISA");
+}
+
+TEST_CASE("memory for weights is aligned, and refused where there is none") {
+    for (const std::size_t bytes : {std::size_t(0), std::size_t(1), std::size_t(100), std::size_t(5) << 20}) {
+        const auto memory = allocate_weights(bytes);
+        CHECK(reinterpret_cast<std::uintptr_t>(memory.get()) % 64 == 0);
+        for (std::size_t i = 0; i < bytes; ++i) memory[i] = std::byte(1);
+    }
+    CHECK_THROWS_AS(allocate_weights(static_cast<std::size_t>(-1)), std::bad_alloc);
+}

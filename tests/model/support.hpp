@@ -1,0 +1,132 @@
+#pragma once
+
+#include <cmath>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <rwkv/io/safetensors_writer.hpp>
+#include <rwkv/load_model.hpp>
+
+#include "../io/support.hpp"
+
+namespace rwkv::test {
+
+inline std::filesystem::path fixture(const std::string& name) {
+    return std::filesystem::path(RWKV_FIXTURES_DIR) / name;
+}
+
+/// All elements of a tensor of that type.
+template <class T>
+std::vector<T> elements(const io::Checkpoint& file, const std::string& name) {
+    const io::CheckpointTensor& tensor = *file.find(name);
+    std::vector<T> values(tensor.info.bytes / sizeof(T));
+    file.read(tensor, 0, std::as_writable_bytes(std::span(values)));
+    return values;
+}
+
+/// What Hugging Face answered; see fixtures/README.md.
+struct Expected {
+    explicit Expected(const std::string& name) : Expected(io::Checkpoint::open(fixture(name) / "expected.safetensors")) {}
+
+    std::vector<TokenId> tokens;
+    std::vector<float> logits;           ///< a row for each of `positions`
+    std::vector<std::int32_t> positions;  ///< all of them, unless the fixture says which
+    std::vector<float> hidden;
+    std::vector<float> ffn_shift, att_shift, num, den, max;
+
+  private:
+    explicit Expected(const io::Checkpoint& file)
+        : tokens(elements<TokenId>(file, "tokens")),
+          logits(elements<float>(file, "logits")),
+          ffn_shift(elements<float>(file, "state.ffn_shift")),
+          att_shift(elements<float>(file, "state.att_shift")),
+          num(elements<float>(file, "state.num")),
+          den(elements<float>(file, "state.den")),
+          max(elements<float>(file, "state.max")) {
+        if (file.find("hidden")) hidden = elements<float>(file, "hidden");
+        if (file.find("positions")) {
+            positions = elements<std::int32_t>(file, "positions");
+        } else {
+            for (std::size_t i = 0; i < tokens.size(); ++i) positions.push_back(static_cast<std::int32_t>(i));
+        }
+    }
+};
+
+/// The largest difference, over max(1, the largest expected magnitude). Infinite where the sizes differ or a number
+/// is none.
+template <class A, class B>
+double error_of(const A& found, const B& expected) {
+    if (std::size(found) != std::size(expected)) return std::numeric_limits<double>::infinity();
+    double largest = 0, magnitude = 1;
+    for (std::size_t i = 0; i < std::size(found); ++i) {
+        const double difference = std::abs(static_cast<double>(found[i]) - static_cast<double>(expected[i]));
+        if (std::isnan(difference)) return std::numeric_limits<double>::infinity();
+        largest = std::max(largest, difference);
+        magnitude = std::max(magnitude, std::abs(static_cast<double>(expected[i])));
+    }
+    return largest / magnitude;
+}
+
+/// The tolerance every computation is held to, against Hugging Face and against our own blocks in double.
+inline constexpr double tolerance = 5e-5;
+
+/// The logits at the given positions (in order), one row each, computed in Scalar.
+template <class Scalar>
+std::vector<Scalar> logits_at(const Model& model, std::span<const TokenId> tokens,
+                              std::span<const std::int32_t> positions, BasicState<Scalar>& state,
+                              BasicWorkspace<Scalar>& workspace) {
+    std::vector<Scalar> rows;
+    std::size_t next = 0;
+    model.visit([&](const auto& weights) {
+        forward_chunks(weights, tokens, state, workspace, [&](Index first, Index count) {
+            for (; next < positions.size() && positions[next] < first + count; ++next) {
+                const Index t = positions[next] - first;
+                const auto row = logits(weights, t, t + 1, count, workspace);
+                rows.insert(rows.end(), row.data(), row.data() + row.size());
+            }
+        });
+    });
+    return rows;
+}
+
+template <class Scalar>
+std::span<const Scalar> span_of(const Activations<Scalar>& part) {
+    return {part.data(), static_cast<std::size_t>(part.size())};
+}
+
+/// One tensor of a file to be written: its description and its bytes.
+struct RawTensor {
+    TensorInfo info;
+    std::vector<std::byte> bytes;
+};
+
+/// Copies a fixture's config.json and its tensors to `directory`, after `change` has had its way with the tensors.
+inline void write_changed(const std::string& name, const std::filesystem::path& directory,
+                          const std::function<void(std::vector<RawTensor>&)>& change) {
+    const io::Checkpoint from = io::Checkpoint::open(fixture(name));
+    std::vector<RawTensor> tensors;
+    for (const io::CheckpointTensor& tensor : from.tensors()) {
+        tensors.push_back({tensor.info, std::vector<std::byte>(tensor.info.bytes)});
+        from.read(tensor, 0, tensors.back().bytes);
+    }
+    change(tensors);
+    std::vector<TensorInfo> infos;
+    for (const RawTensor& tensor : tensors) infos.push_back(tensor.info);
+    io::SafetensorsWriter writer(directory / "model.safetensors", std::move(infos));
+    for (const RawTensor& tensor : tensors) writer.write(tensor.bytes);
+    writer.finish();
+    std::filesystem::copy_file(fixture(name) / "config.json", directory / "config.json",
+                               std::filesystem::copy_options::overwrite_existing);
+}
+
+/// The tensor of that name.
+inline RawTensor& tensor_named(std::vector<RawTensor>& tensors, const std::string& name) {
+    for (RawTensor& tensor : tensors)
+        if (tensor.info.name == name) return tensor;
+    throw std::runtime_error("no tensor " + name);
+}
+
+}  // namespace rwkv::test

@@ -1,0 +1,65 @@
+// A warm forward pass allocates nothing: every operator new of this program is counted, and Eigen's own allocations are
+// forbidden outright.
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "../catch.hpp"
+#include "support.hpp"
+
+namespace {
+std::atomic<long> allocations{0};
+}
+
+// Never inlined: gcc would see malloc on one side and operator delete on the other, and warn of a mismatch.
+[[gnu::noinline]] void* operator new(std::size_t size) {
+    ++allocations;
+    if (void* memory = std::malloc(size ? size : 1)) return memory;
+    throw std::bad_alloc();
+}
+[[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t alignment) {
+    ++allocations;
+    const auto align = static_cast<std::size_t>(alignment);
+    if (void* memory = std::aligned_alloc(align, (size + align - 1) / align * align)) return memory;
+    throw std::bad_alloc();
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+
+using namespace rwkv;
+using namespace rwkv::test;
+
+TEST_CASE("a warm forward pass allocates nothing") {
+    long sink = 0;
+    for (const char* name : {"plain", "odd", "mixed", "f16", "bf16"}) {
+        for (int isa = 0; isa <= static_cast<int>(kernels::best_isa()); ++isa) {
+            ::setenv("RWKV_ISA", std::string(kernels::isa_names[static_cast<std::size_t>(isa)]).c_str(), 1);
+            const Model model = load_model(fixture(name));
+            const Expected expected(name);
+            for (const Index chunk : {1, 3, 64}) {
+                State state(model.config());
+                Workspace workspace(model.config(), {.threads = 2, .chunk = chunk});
+                const auto pass = [&] {
+                    model.forward(expected.tokens, state, workspace);
+                    model.forward_state(expected.tokens, state, workspace);
+                    model.forward_all(expected.tokens, state, workspace, [&](Index p, auto) { sink += p; });
+                    model.forward_hidden(expected.tokens, state, workspace, [&](Index p, auto) { sink += p; });
+                    state.reset();
+                };
+                pass();
+                const long before = allocations;
+                Eigen::internal::set_is_malloc_allowed(false);
+                pass();
+                Eigen::internal::set_is_malloc_allowed(true);
+                const long after = allocations;
+                CAPTURE(name, isa, chunk);
+                CHECK(after == before);
+            }
+        }
+    }
+    ::unsetenv("RWKV_ISA");
+    CHECK(sink > 0);
+}

@@ -1,0 +1,181 @@
+#include <cstring>
+
+#include "../catch.hpp"
+#include "support.hpp"
+
+using namespace rwkv;
+using namespace rwkv::test;
+
+namespace {
+
+using Change = std::function<void(std::vector<RawTensor>&)>;
+
+/// How loading ends after a change to the tensors of fixture `plain` (V 101, H 37, L 3).
+std::string after(const Change& change, const std::string& name = "plain") {
+    const TempDir directory;
+    write_changed(name, directory.path(), change);
+    return outcome([&] { load_model(directory.path()); });
+}
+
+std::vector<std::string> names_of(const std::string& name) {
+    std::vector<std::string> names;
+    const auto checkpoint = io::Checkpoint::open(fixture(name));
+    for (const auto& tensor : checkpoint.tensors()) names.push_back(tensor.info.name);
+    return names;
+}
+
+Change add(const std::string& name) {
+    return [name](auto& tensors) {
+        tensors.push_back({{.name = name, .dtype = DType::f32, .shape = {2}}, std::vector<std::byte>(8)});
+    };
+}
+
+std::string with_config(const std::string& from, const std::string& to, const std::string& name = "plain") {
+    const TempDir directory;
+    write_changed(name, directory.path(), [](auto&) {});
+    std::string config = read_all(fixture(name) / "config.json");
+    const auto at = config.find(from);
+    REQUIRE(at != config.npos);
+    directory.write("config.json", config.replace(at, from.size(), to));
+    return outcome([&] { load_model(directory.path()); });
+}
+
+bool holds(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
+
+}  // namespace
+
+TEST_CASE("an unchanged copy loads") { CHECK(after([](auto&) {}) == "accepted"); }
+
+TEST_CASE("every missing tensor is missed, by name") {
+    for (const std::string& name : names_of("plain")) {
+        const std::string found = after([&](auto& tensors) {
+            std::erase_if(tensors, [&](const RawTensor& tensor) { return tensor.info.name == name; });
+        });
+        CAPTURE(name, found);
+        CHECK(found.starts_with("ModelError"));
+        CHECK(holds(found, name.starts_with("rwkv.") ? name.substr(5) : name));
+        CHECK(holds(found, "found none of that name"));
+    }
+}
+
+TEST_CASE("every misshapen tensor is refused, by name") {
+    for (const std::string& name : names_of("plain")) {
+        for (const bool transposed : {false, true}) {
+            const std::string found = after([&](auto& tensors) {
+                RawTensor& tensor = tensor_named(tensors, name);
+                Shape& shape = tensor.info.shape;
+                if (transposed && shape.size() > 1 && shape[0] != shape.back()) {
+                    std::swap(shape[0], shape.back());
+                } else {
+                    shape.insert(shape.begin(), 1);
+                }
+            });
+            CAPTURE(name, found);
+            CHECK(found.starts_with("ModelError"));
+            CHECK(holds(found, name + ": expected shape ["));
+        }
+    }
+}
+
+TEST_CASE("a type no model computes from is refused, by name") {
+    for (const std::string& name : names_of("plain")) {
+        const std::string found = after([&](auto& tensors) { tensor_named(tensors, name).info.dtype = DType::i32; });
+        CAPTURE(name, found);
+        CHECK(found.starts_with("ModelError"));
+        CHECK(holds(found, name + ": expected dtype F32, F16, BF16 or F64, found I32"));
+    }
+}
+
+TEST_CASE("a tensor that claims to belong to the model and does not is refused, by name") {
+    CHECK(holds(after(add("rwkv.blocks.0.attention.gate.weight")), "RWKV-5 or RWKV-6"));
+    CHECK(holds(after(add("blocks.0.att.time_maa_x")), "RWKV-6"));
+    CHECK(holds(after(add("blocks.2.att.r_k")), "RWKV-7"));
+    CHECK(holds(after(add("blocks.1.ffn.tiny_q.weight")), "4a or 4b"));
+    CHECK(holds(after(add("rwkv.blocks.0.attention.key.bias")), "expected only tensors of an RWKV-4 model"));
+    CHECK(holds(after(add("rwkv.blocks.3.ln1.weight")), "expected only the tensors config.json calls for"));
+    CHECK(holds(after(add("emb.weight")), "each tensor once"));
+}
+
+TEST_CASE("a tensor that claims nothing is listed and left alone") {
+    const TempDir directory;
+    write_changed("plain", directory.path(), add("optimizer\nstep"));
+    const Model model = load_model(directory.path());
+    REQUIRE(model.warnings().size() == 1);
+    CHECK(holds(model.warnings()[0], "\"optimizer\\x0astep\""));
+}
+
+TEST_CASE("config.json and tensors must agree") {
+    CHECK(holds(with_config("\"vocab_size\": 101", "\"vocab_size\": 100"), "embeddings.weight: expected shape [100, 37]"));
+    CHECK(holds(with_config("\"hidden_size\": 37", "\"hidden_size\": 38"), "expected shape [101, 38]"));
+    CHECK(holds(with_config("\"num_hidden_layers\": 3", "\"num_hidden_layers\": 4"), "blocks.3.ln1.weight"));
+    CHECK(holds(with_config("\"num_hidden_layers\": 3", "\"num_hidden_layers\": 2"), "one more"));
+    CHECK(holds(with_config("\"num_hidden_layers\": 3", "\"num_hidden_layers\": 1000000000"), "num_hidden_layers"));
+    CHECK(holds(with_config("\"hidden_size\": 37", "\"hidden_size\": 16777216"), "intermediate_size"));
+    CHECK(holds(with_config("\"rwkv\"", "\"llama\""), "model_type"));
+}
+
+TEST_CASE("a head beside tied embeddings is left alone, and said so") {
+    const TempDir directory;
+    write_changed("tied", directory.path(), [](auto& tensors) {
+        RawTensor head = tensor_named(tensors, "rwkv.embeddings.weight");
+        head.info.name = "head.weight";
+        for (std::byte& byte : head.bytes) byte = std::byte(0);
+        tensors.push_back(head);
+    });
+    const Model model = load_model(directory.path());
+    CHECK(model.warnings().size() == 1);
+    const Expected expected("tied");
+    State state(model.config());
+    Workspace workspace(model.config());
+    CHECK(error_of(model.forward(expected.tokens, state, workspace), std::span(expected.logits).last(41)) < tolerance);
+}
+
+TEST_CASE("tied embeddings are held once where the formats agree") {
+    for (const WeightFormat format : {WeightFormat::stored, WeightFormat::f32, WeightFormat::bf16}) {
+        load_model(fixture("tied"), {.format = format}).visit([&](const auto& weights) {
+            const void* head = nullptr;
+            if constexpr (requires { weights.head->row(0); })
+                head = weights.head->row(0);
+            else
+                head = weights.head->visit([](const auto& own) -> const void* { return own.row(0); });
+            const void* embeddings = weights.embeddings.visit([](const auto& own) -> const void* { return own.row(0); });
+            CHECK((head == embeddings) == (format != WeightFormat::bf16));
+        });
+    }
+}
+
+TEST_CASE("a finite weight that the format asked for has no number for is refused") {
+    const TempDir directory;
+    write_changed("plain", directory.path(), [](auto& tensors) {
+        const float large = 70000;
+        std::memcpy(tensor_named(tensors, "rwkv.blocks.1.feed_forward.value.weight").bytes.data() + 400, &large, 4);
+    });
+    CHECK(outcome([&] { load_model(directory.path()); }) == "accepted");
+    CHECK(outcome([&] { load_model(directory.path(), {.format = WeightFormat::bf16}); }) == "accepted");
+    const std::string found = outcome([&] { load_model(directory.path(), {.format = WeightFormat::f16}); });
+    CHECK(found.starts_with("ModelError"));
+    CHECK(holds(found, "blocks.1.feed_forward.value.weight: expected values within the range"));
+    CHECK(holds(found, "70000"));
+}
+
+TEST_CASE("loading reports every byte it reads") {
+    std::uint64_t last = 0, all = 0;
+    load_model(fixture("mixed"), {.progress = [&](std::string_view stage, std::uint64_t done, std::uint64_t total) {
+                   CHECK(stage == "loading");
+                   CHECK(done > last);
+                   last = done;
+                   all = total;
+               }});
+    CHECK(last == all);
+    CHECK(all > 0);
+}
+
+TEST_CASE("a model cut short anywhere is an error") {
+    const TempDir directory;
+    write_changed("text", directory.path(), [](auto&) {});
+    const std::string bytes = read_all(directory.path() / "model.safetensors");
+    for (std::size_t length = 0; length < bytes.size(); length += length < 9000 ? 1 : 997) {
+        directory.write("model.safetensors", bytes.substr(0, length));
+        CHECK_THROWS_AS(load_model(directory.path()), Error);
+    }
+}
