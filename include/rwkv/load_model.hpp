@@ -35,8 +35,8 @@ enum class WeightFormat {
 
 struct LoadOptions {
     WeightFormat format = WeightFormat::stored;
-    /// Compute as Hugging Face does with the `rescale_every` of config.json. Off: as rwkv.cpp and BlinkDL's float32
-    /// path do, which ignore it; the logits of a large model then differ in the third decimal.
+    /// Compute as Hugging Face does with the `rescale_every` of config.json. Off: as rwkv.cpp and BlinkDL's
+    /// float32 path do, which ignore it; the logits of a large model then differ in the third decimal.
     bool rescale = true;
     /// Told of bytes read ("loading").
     Progress progress = {};
@@ -54,11 +54,13 @@ class TensorSource {
             if (name.kind == io::TensorNameKind::unrelated) {
                 ignore(tensor, "no part of an RWKV-4 model");
             } else if (name.kind == io::TensorNameKind::foreign) {
-                throw ModelError(path(tensor), io::in_quotes(tensor.info.name), "only tensors of an RWKV-4 model",
+                throw ModelError(path(tensor), io::in_quotes(tensor.info.name),
+                                 "only tensors of an RWKV-4 model",
                                  name.architecture.empty() ? "one that it does not have"
                                                            : "one of " + std::string(name.architecture));
             } else if (!tensors_.emplace(name.canonical, &tensor).second) {
-                throw ModelError(path(tensor), tensor.info.name, "each tensor once", "a second " + name.canonical);
+                throw ModelError(path(tensor), tensor.info.name, "each tensor once",
+                                 "a second " + name.canonical);
             }
         }
         if (config.tie_word_embeddings) {
@@ -74,7 +76,9 @@ class TensorSource {
         return at == tensors_.end() ? nullptr : at->second;
     }
     const io::CheckpointTensor& at(const std::string& name) const { return *find(name); }
-    std::string path(const io::CheckpointTensor& tensor) const { return checkpoint_.path_of(tensor).string(); }
+    std::string path(const io::CheckpointTensor& tensor) const {
+        return checkpoint_.path_of(tensor).string();
+    }
     /// The path the model was asked for by.
     const std::string& where() const noexcept { return where_; }
     const io::Checkpoint& checkpoint() const noexcept { return checkpoint_; }
@@ -95,19 +99,32 @@ class TensorSource {
     std::vector<std::string> warnings_;
 };
 
+/// The format that a template over `Format` brings the matrices to: its own, or the one asked for.
+template <class Format>
+WeightFormat weight_format(WeightFormat asked) noexcept {
+    if constexpr (std::is_same_v<Format, F32>) return WeightFormat::f32;
+    if constexpr (std::is_same_v<Format, F16>) return WeightFormat::f16;
+    if constexpr (std::is_same_v<Format, BF16>) return WeightFormat::bf16;
+    return asked;
+}
+
 /// What a matrix of that type in the file is held as in memory.
 inline DType held_as(DType stored, WeightFormat format) noexcept {
     switch (format) {
-        case WeightFormat::f32: return DType::f32;
-        case WeightFormat::f16: return DType::f16;
-        case WeightFormat::bf16: return DType::bf16;
-        case WeightFormat::stored: break;
+        case WeightFormat::f32:
+            return DType::f32;
+        case WeightFormat::f16:
+            return DType::f16;
+        case WeightFormat::bf16:
+            return DType::bf16;
+        case WeightFormat::stored:
+            break;
     }
     return stored == DType::f64 ? DType::f32 : stored;
 }
 
-/// The visitor that goes first: holds the files against the config, tensor by tensor, and adds up what will be read
-/// and held, so that nothing is allocated for a model that is not there.
+/// The visitor that goes first: holds the files against the config, tensor by tensor, and adds up what will
+/// be read and held, so that nothing is allocated for a model that is not there.
 class Plan {
   public:
     Plan(const TensorSource& source, WeightFormat format) : source_(source), format_(format) {}
@@ -116,28 +133,26 @@ class Plan {
     template <class Format>
     void matrix(const std::string& name, const WeightMatrix<Format>&, Index rows, Index cols) {
         hold(check(name, shape(rows, cols)), format_);
-        formats_.insert(held_as(source_.at(name).info.dtype, format_));
     }
     void embeddings(const std::string& name, const WeightMatrix<Mixed>&, Index rows, Index cols) {
         hold(check(name, shape(rows, cols)), WeightFormat::stored);
     }
-    /// A head that shares the elements of the embeddings, or is made of them where they are of another format.
+    /// A head that shares the elements of the embeddings, or is made of them where they are of another
+    /// format.
     void tied_head() {
         const io::CheckpointTensor& tensor = source_.at("embeddings.weight");
-        formats_.insert(held_as(tensor.info.dtype, format_));
-        if (held_as(tensor.info.dtype, format_) != held_as(tensor.info.dtype, WeightFormat::stored)) hold(tensor, format_);
+        if (held_as(tensor.info.dtype, format_) != held_as(tensor.info.dtype, WeightFormat::stored))
+            hold(tensor, format_);
     }
 
     /// Throws for whatever claims to belong to the model and was not asked for.
     void finish() const {
         for (const auto& [name, tensor] : source_.all())
             if (!seen_.contains(name))
-                throw ModelError(source_.path(*tensor), tensor->info.name, "only the tensors config.json calls for",
-                                 "one more");
+                throw ModelError(source_.path(*tensor), tensor->info.name,
+                                 "only the tensors config.json calls for", "one more");
     }
 
-    /// The formats the matrices will be held in.
-    const std::set<DType>& formats() const noexcept { return formats_; }
     /// Bytes of memory for all matrices.
     std::size_t bytes_held() const noexcept { return held_; }
     /// Bytes to be read from files.
@@ -159,7 +174,8 @@ class Plan {
             throw ModelError(source_.where(), name, "a tensor of shape " + to_string(shape),
                              "none of that name");
         if (tensor->info.shape != shape)
-            throw ModelError(source_.path(*tensor), tensor->info.name, "shape " + to_string(shape) + " (by config.json)",
+            throw ModelError(source_.path(*tensor), tensor->info.name,
+                             "shape " + to_string(shape) + " (by config.json)",
                              to_string(tensor->info.shape));
         const DType dtype = tensor->info.dtype;
         if (dtype != DType::f32 && dtype != DType::f16 && dtype != DType::bf16 && dtype != DType::f64)
@@ -178,13 +194,12 @@ class Plan {
     const TensorSource& source_;
     WeightFormat format_;
     std::set<std::string> seen_;
-    std::set<DType> formats_;
     std::size_t held_ = 0;
     std::uint64_t read_ = 0;
 };
 
-/// Whether the head is a tensor of its own. A base model saved alone has none (and no `rwkv.` prefix): that is no
-/// mistake, only a model without logits.
+/// Whether the head is a tensor of its own. A base model saved alone has none (and no `rwkv.` prefix): that
+/// is no mistake, only a model without logits.
 enum class Head { own, tied, none };
 
 /// All that can be known of a model directory without reading its weights: made whole, it is sound.
@@ -193,15 +208,16 @@ struct Preparation {
         : config(io::read_config(directory / "config.json")),
           checkpoint(io::Checkpoint::open(directory)),
           source(checkpoint, directory.string(), config),
-          head(config.tie_word_embeddings                                  ? Head::tied
+          head(config.tie_word_embeddings                              ? Head::tied
                : !source.find("head.weight") && source.is_base_model() ? Head::none
-                                                                           : Head::own),
+                                                                       : Head::own),
           plan(source, format) {
         Weights<F32> outline;
         outline.config = config;
         outline.blocks.resize(static_cast<std::size_t>(config.num_hidden_layers));
         for_each_tensor(outline, plan);
-        if (head == Head::own) plan.matrix("head.weight", WeightMatrix<F32>(), config.vocab_size, config.hidden_size);
+        if (head == Head::own)
+            plan.matrix("head.weight", WeightMatrix<F32>(), config.vocab_size, config.hidden_size);
         if (head == Head::tied) plan.tied_head();
         plan.finish();
     }
@@ -252,21 +268,19 @@ class Read {
 
     template <class Format>
     void tied_head(const WeightMatrix<Mixed>& embeddings, WeightMatrix<Format>& head) {
-        if constexpr (std::is_same_v<Format, Mixed>) {
-            head = embeddings;
-        } else {
-            const bool shared = embeddings.visit([&]<class Own>(const WeightMatrix<Own>& own) {
-                if constexpr (std::is_same_v<Own, Format>) head = own;
-                return std::is_same_v<Own, Format>;
-            });
-            if (!shared) matrix("embeddings.weight", head, embeddings.rows(), embeddings.cols());
-        }
+        const bool shared = embeddings.visit([&]<class Own>(const WeightMatrix<Own>& own) {
+            constexpr bool fits = std::is_same_v<Format, Own> || std::is_same_v<Format, Mixed>;
+            if constexpr (fits) head = own;
+            return fits && (!std::is_same_v<Format, Mixed> || own.dtype() == held_as(own.dtype(), format_));
+        });
+        if (!shared) matrix("embeddings.weight", head, embeddings.rows(), embeddings.cols());
     }
 
   private:
     static constexpr std::size_t piece_bytes = std::size_t(1) << 20;
 
-    void any_matrix(const std::string& name, WeightMatrix<Mixed>& member, Index rows, Index cols, DType held) {
+    void any_matrix(const std::string& name, WeightMatrix<Mixed>& member, Index rows, Index cols,
+                    DType held) {
         const auto as = [&]<class Format>(WeightMatrix<Format> own) {
             matrix(name, own, rows, cols);
             member = std::move(own);
@@ -279,14 +293,19 @@ class Read {
     template <class T>
     void read(const io::CheckpointTensor& tensor, T* to, Index count) {
         switch (tensor.info.dtype) {
-            case DType::f16: return read_as<Eigen::half>(tensor, to, count);
-            case DType::bf16: return read_as<Eigen::bfloat16>(tensor, to, count);
-            case DType::f64: return read_as<double>(tensor, to, count);
-            default: return read_as<float>(tensor, to, count);
+            case DType::f16:
+                return read_as<Eigen::half>(tensor, to, count);
+            case DType::bf16:
+                return read_as<Eigen::bfloat16>(tensor, to, count);
+            case DType::f64:
+                return read_as<double>(tensor, to, count);
+            default:
+                return read_as<float>(tensor, to, count);
         }
     }
 
-    // In pieces: straight to where the elements stay where the types agree, through a small buffer where they do not.
+    // In pieces: straight to where the elements stay where the types agree, through a small buffer where they
+    // do not.
     template <class From, class To>
     void read_as(const io::CheckpointTensor& tensor, To* to, Index count) {
         const auto at_once = static_cast<Index>(piece_bytes / sizeof(From));
@@ -313,7 +332,8 @@ class Read {
     void check_range(const io::CheckpointTensor& tensor, const From& from, const To& to) const {
         for (Index i = 0; i < from.size(); ++i)
             if (!std::isfinite(static_cast<float>(to[i])) && std::isfinite(static_cast<double>(from[i])))
-                throw ModelError(source_.path(tensor), tensor.info.name, "values within the range of the weight format",
+                throw ModelError(source_.path(tensor), tensor.info.name,
+                                 "values within the range of the weight format",
                                  std::to_string(static_cast<double>(from[i])));
     }
 
@@ -326,7 +346,8 @@ class Read {
     std::uint64_t done_ = 0, total_;
 };
 
-/// Gives the layer norms the epsilons they are computed with. The last is torch's default, whatever the config says.
+/// Gives the layer norms the epsilons they are computed with. The last is torch's default, whatever the
+/// config says.
 template <class Format>
 void set_epsilons(Weights<Format>& weights, bool rescale) {
     const Config& config = weights.config;
@@ -339,39 +360,41 @@ void set_epsilons(Weights<Format>& weights, bool rescale) {
 }
 
 template <class Format>
-Weights<Format> read_weights(const Config& config, Head head, Read& read, bool rescale) {
+Weights<Format> read_weights(const Preparation& model, const LoadOptions& options) {
     Weights<Format> weights;
-    weights.config = config;
-    weights.blocks.resize(static_cast<std::size_t>(config.num_hidden_layers));
+    weights.config = model.config;
+    weights.blocks.resize(static_cast<std::size_t>(model.config.num_hidden_layers));
+    Read read(model.source, options.format, model.plan, options.progress);
     for_each_tensor(weights, read);
-    if (head != Head::none) weights.head.emplace();
-    if (head == Head::own) read.matrix("head.weight", *weights.head, config.vocab_size, config.hidden_size);
-    if (head == Head::tied) read.tied_head(weights.embeddings, *weights.head);
-    set_epsilons(weights, rescale);
+    if (model.head != Head::none) weights.head.emplace();
+    if (model.head == Head::own)
+        read.matrix("head.weight", *weights.head, model.config.vocab_size, model.config.hidden_size);
+    if (model.head == Head::tied) read.tied_head(weights.embeddings, *weights.head);
+    set_epsilons(weights, options.rescale);
     return weights;
 }
 
 }  // namespace loading
 
-/// Loads a model from a directory as downloaded from Hugging Face: config.json beside model.safetensors, or beside
-/// shards and model.safetensors.index.json. Tensors may be F32, F16, BF16 and F64 in any mixture, under Hugging
-/// Face's names (with or without `rwkv.`) or BlinkDL's.
+/// The weights of a model directory, for code that is itself a template over the format: with F32, F16 or
+/// BF16 every matrix is brought to that format, and no other format's kernels need be compiled. Otherwise as
+/// `load_model`.
+template <class Format>
+Weights<Format> load_weights(const std::filesystem::path& directory, const LoadOptions& options = {}) {
+    const loading::Preparation model(directory, loading::weight_format<Format>(options.format));
+    return loading::read_weights<Format>(model, options);
+}
+
+/// Loads a model from a directory as downloaded from Hugging Face: config.json beside model.safetensors, or
+/// beside shards and model.safetensors.index.json. Tensors may be F32, F16, BF16 and F64 in any mixture,
+/// under Hugging Face's names (with or without `rwkv.`) or BlinkDL's.
 ///
-/// The weights are read into memory the model owns, once. Throws FileError, FormatError or ModelError, naming the
-/// file, the tensor, what was expected and what was found, before anything large is allocated; std::bad_alloc if the
-/// memory is not to be had.
+/// The weights are read into memory the model owns, once. Throws FileError, FormatError or ModelError, naming
+/// the file, the tensor, what was expected and what was found, before anything large is allocated;
+/// std::bad_alloc if the memory is not to be had.
 inline Model load_model(const std::filesystem::path& directory, const LoadOptions& options = {}) {
-    loading::Preparation model(directory, options.format);
-    loading::Read read(model.source, options.format, model.plan, options.progress);
-    const auto weights = [&]<class Format>(Format) {
-        return Model(loading::read_weights<Format>(model.config, model.head, read, options.rescale),
-                     model.source.warnings());
-    };
-    const std::set<DType>& formats = model.plan.formats();
-    if (formats == std::set{DType::f32}) return weights(F32{});
-    if (formats == std::set{DType::f16}) return weights(F16{});
-    if (formats == std::set{DType::bf16}) return weights(BF16{});
-    return weights(Mixed{});
+    const loading::Preparation model(directory, options.format);
+    return Model(loading::read_weights<Mixed>(model, options), model.source.warnings());
 }
 
 }  // namespace rwkv

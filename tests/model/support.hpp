@@ -80,14 +80,13 @@ std::vector<Scalar> logits_at(const Model& model, std::span<const TokenId> token
                               BasicWorkspace<Scalar>& workspace) {
     std::vector<Scalar> rows;
     std::size_t next = 0;
-    model.visit([&](const auto& weights) {
-        forward_chunks(weights, tokens, state, workspace, [&](Index first, Index count) {
-            for (; next < positions.size() && positions[next] < first + count; ++next) {
-                const Index t = positions[next] - first;
-                const auto row = logits(weights, t, t + 1, count, workspace);
-                rows.insert(rows.end(), row.data(), row.data() + row.size());
-            }
-        });
+    const Weights<Mixed>& weights = model.weights();
+    forward_chunks(weights, tokens, state, workspace, [&](Index first, Index count) {
+        for (; next < positions.size() && positions[next] < first + count; ++next) {
+            const Index t = positions[next] - first;
+            const auto row = logits(weights, t, t + 1, count, workspace);
+            rows.insert(rows.end(), row.data(), row.data() + row.size());
+        }
     });
     return rows;
 }

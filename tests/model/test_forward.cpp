@@ -91,15 +91,50 @@ TEST_CASE("weights asked for in another format compute what the oracle makes of 
     }
 }
 
+namespace {
+
+/// The logits after the last token, by the network instantiated for one format alone.
+template <class Format, class Scalar>
+std::vector<Scalar> last_logits(const std::string& name, const Expected& expected) {
+    const Weights<Format> weights = load_weights<Format>(fixture(name));
+    BasicState<Scalar> state(weights.config);
+    BasicWorkspace<Scalar> workspace(weights.config, {.threads = 2, .chunk = 30});
+    std::vector<Scalar> last;
+    forward_chunks(weights, expected.tokens, state, workspace, [&](Index first, Index count) {
+        if (first + count < std::ssize(expected.tokens)) return;
+        const auto row = logits(weights, count - 1, count, count, workspace);
+        last.assign(row.data(), row.data() + row.size());
+    });
+    return last;
+}
+
+template <class Format>
+void check_format(const std::string& name) {
+    CAPTURE(name);
+    const Expected expected(name);
+    const auto oracle = last_logits<Format, double>(name, expected);
+    CHECK(error_of(last_logits<Format, float>(name, expected), oracle) < tolerance);
+    CHECK(error_of(oracle, std::span(expected.logits).last(oracle.size())) < tolerance);
+}
+
+}  // namespace
+
+TEST_CASE("the network instantiates for each format by itself") {
+    check_format<F32>("odd");
+    check_format<F32>("mixed");
+    check_format<F32>("tied");
+    check_format<F16>("f16");
+    check_format<BF16>("bf16");
+    check_format<Mixed>("mixed");
+}
+
 TEST_CASE("a mixed file keeps every matrix in its own type") {
     const Model model = load_model(fixture("mixed"));
     std::set<DType> types;
-    model.visit([&](const auto& weights) {
-        for (const auto& block : weights.blocks)
-            for (const auto* matrix : {&block.attention.key, &block.attention.value, &block.attention.receptance,
-                                       &block.attention.output, &block.feed_forward.key})
-                types.insert(matrix->dtype());
-    });
+    for (const auto& block : model.weights().blocks)
+        for (const auto* matrix : {&block.attention.key, &block.attention.value, &block.attention.receptance,
+                                   &block.attention.output, &block.feed_forward.key})
+            types.insert(matrix->dtype());
     CHECK(types == std::set{DType::f16, DType::bf16, DType::f32});
 }
 

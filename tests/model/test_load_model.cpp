@@ -132,15 +132,11 @@ TEST_CASE("a head beside tied embeddings is left alone, and said so") {
 
 TEST_CASE("tied embeddings are held once where the formats agree") {
     for (const WeightFormat format : {WeightFormat::stored, WeightFormat::f32, WeightFormat::bf16}) {
-        load_model(fixture("tied"), {.format = format}).visit([&](const auto& weights) {
-            const void* head = nullptr;
-            if constexpr (requires { weights.head->row(0); })
-                head = weights.head->row(0);
-            else
-                head = weights.head->visit([](const auto& own) -> const void* { return own.row(0); });
-            const void* embeddings = weights.embeddings.visit([](const auto& own) -> const void* { return own.row(0); });
-            CHECK((head == embeddings) == (format != WeightFormat::bf16));
-        });
+        const Model model = load_model(fixture("tied"), {.format = format});
+        const auto first = [](const WeightMatrix<Mixed>& matrix) {
+            return matrix.visit([](const auto& own) -> const void* { return own.row(0); });
+        };
+        CHECK((first(*model.weights().head) == first(model.weights().embeddings)) == (format != WeightFormat::bf16));
     }
 }
 

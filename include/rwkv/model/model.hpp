@@ -8,7 +8,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include <rwkv/error.hpp>
@@ -20,40 +19,30 @@
 
 namespace rwkv {
 
-/// A loaded model of whatever weight format: immutable, cheap to copy (copies share the weights), and usable by any
-/// number of threads at once, each with a state and a workspace of its own.
+/// A loaded model of whatever weight format: immutable, cheap to copy (copies share the weights), and usable
+/// by any number of threads at once, each with a state and a workspace of its own.
 ///
-/// Every pass continues from `state` and leaves it after the last token, so a text may come in any pieces. How it is
-/// computed (threads, token by token or in chunks) is the workspace's affair and does not change the answer beyond
-/// rounding. Passes throw ArgumentError before anything is computed: for a token outside the vocabulary, or a state
-/// or workspace of another shape. Once a workspace is warm they allocate nothing.
+/// Every pass continues from `state` and leaves it after the last token, so a text may come in any pieces.
+/// How it is computed (threads, token by token or in chunks) is the workspace's affair and does not change
+/// the answer beyond rounding. Passes throw ArgumentError before anything is computed: for a token outside
+/// the vocabulary, or a state or workspace of another shape. Once a workspace is warm they allocate nothing.
 class Model {
   public:
-    using AnyWeights = std::variant<Weights<F32>, Weights<F16>, Weights<BF16>, Weights<Mixed>>;
-    /// Told of each position in turn, counted from the first token of the call. The span is gone after the call.
+    /// Told of each position in turn, counted from the first token of the call. The span is gone after the
+    /// call.
     using EachPosition = std::function<void(Index position, std::span<const float>)>;
 
-    template <class Format>
-    explicit Model(Weights<Format> weights, std::vector<std::string> warnings = {})
-        : Model(std::make_shared<const AnyWeights>(std::move(weights)), std::move(warnings)) {}
+    explicit Model(Weights<Mixed> weights, std::vector<std::string> warnings = {})
+        : weights_(std::make_shared<const Weights<Mixed>>(std::move(weights))),
+          warnings_(std::move(warnings)) {}
 
-    /// Calls `use` with the `Weights<Format>` themselves: for code that is itself a template over the format.
-    template <class Use>
-    decltype(auto) visit(Use&& use) const {
-        if (auto* weights = std::get_if<Weights<F16>>(weights_.get())) return use(*weights);
-        if (auto* weights = std::get_if<Weights<BF16>>(weights_.get())) return use(*weights);
-        if (auto* weights = std::get_if<Weights<Mixed>>(weights_.get())) return use(*weights);
-        return use(*std::get_if<Weights<F32>>(weights_.get()));
-    }
-
-    const Config& config() const noexcept {
-        return visit([](const auto& weights) -> const Config& { return weights.config; });
-    }
+    const Config& config() const noexcept { return weights_->config; }
     /// False for a base model saved without its head: hidden states and states only.
-    bool has_head() const noexcept {
-        return visit([](const auto& weights) { return weights.head.has_value(); });
-    }
-    /// What was odd but harmless in the model's files, a sentence each: tensors of no RWKV-4, say, left alone.
+    bool has_head() const noexcept { return weights_->head.has_value(); }
+    /// The weights themselves.
+    const Weights<Mixed>& weights() const noexcept { return *weights_; }
+    /// What was odd but harmless in the model's files, a sentence each: tensors of no RWKV-4, say, left
+    /// alone.
     const std::vector<std::string>& warnings() const noexcept { return warnings_; }
 
     /// The logits after the last token, vocab_size of them; they stay in the workspace until its next pass.
@@ -63,43 +52,38 @@ class Model {
         check("forward", tokens, state, workspace, true);
         if (tokens.empty()) check_failed("forward", "tokens", "at least one", "none");
         std::span<const float> last;
-        visit([&](const auto& weights) {
-            forward_chunks(weights, tokens, state, workspace, [&](Index first, Index count) {
-                if (first + count == std::ssize(tokens))
-                    last = column(logits(weights, count - 1, count, count, workspace), 0);
-                report(progress, first + count, tokens);
-            });
+        forward_chunks(*weights_, tokens, state, workspace, [&](Index first, Index count) {
+            if (first + count == std::ssize(tokens))
+                last = column(logits(*weights_, count - 1, count, count, workspace), 0);
+            report(progress, first + count, tokens);
         });
         return last;
     }
 
     /// The logits after every token, in order.
-    void forward_all(std::span<const TokenId> tokens, State& state, Workspace& workspace, const EachPosition& each,
-                     const Progress& progress = {}) const {
+    void forward_all(std::span<const TokenId> tokens, State& state, Workspace& workspace,
+                     const EachPosition& each, const Progress& progress = {}) const {
         check("forward_all", tokens, state, workspace, true);
         constexpr Index columns_at_once = 16;
-        visit([&](const auto& weights) {
-            forward_chunks(weights, tokens, state, workspace, [&](Index first, Index count) {
-                for (Index begin = 0; begin < count; begin += columns_at_once) {
-                    const Index end = std::min(begin + columns_at_once, count);
-                    const auto columns = logits(weights, begin, end, count, workspace);
-                    for (Index t = begin; t < end; ++t) each(first + t, column(columns, t - begin));
-                }
-                report(progress, first + count, tokens);
-            });
+        forward_chunks(*weights_, tokens, state, workspace, [&](Index first, Index count) {
+            for (Index begin = 0; begin < count; begin += columns_at_once) {
+                const Index end = std::min(begin + columns_at_once, count);
+                const auto columns = logits(*weights_, begin, end, count, workspace);
+                for (Index t = begin; t < end; ++t) each(first + t, column(columns, t - begin));
+            }
+            report(progress, first + count, tokens);
         });
     }
 
-    /// The hidden state (after ln_out, hidden_size numbers) of every token, in order; the head is not computed.
-    void forward_hidden(std::span<const TokenId> tokens, State& state, Workspace& workspace, const EachPosition& each,
-                        const Progress& progress = {}) const {
+    /// The hidden state (after ln_out, hidden_size numbers) of every token, in order; the head is not
+    /// computed.
+    void forward_hidden(std::span<const TokenId> tokens, State& state, Workspace& workspace,
+                        const EachPosition& each, const Progress& progress = {}) const {
         check("forward_hidden", tokens, state, workspace, false);
-        visit([&](const auto& weights) {
-            forward_chunks(weights, tokens, state, workspace, [&](Index first, Index count) {
-                const auto hidden = hidden_states(weights, 0, count, count, workspace);
-                for (Index t = 0; t < count; ++t) each(first + t, column(hidden, t));
-                report(progress, first + count, tokens);
-            });
+        forward_chunks(*weights_, tokens, state, workspace, [&](Index first, Index count) {
+            const auto hidden = hidden_states(*weights_, 0, count, count, workspace);
+            for (Index t = 0; t < count; ++t) each(first + t, column(hidden, t));
+            report(progress, first + count, tokens);
         });
     }
 
@@ -107,29 +91,28 @@ class Model {
     void forward_state(std::span<const TokenId> tokens, State& state, Workspace& workspace,
                        const Progress& progress = {}) const {
         check("forward_state", tokens, state, workspace, false);
-        visit([&](const auto& weights) {
-            forward_chunks(weights, tokens, state, workspace,
-                           [&](Index first, Index count) { report(progress, first + count, tokens); });
-        });
+        forward_chunks(*weights_, tokens, state, workspace,
+                       [&](Index first, Index count) { report(progress, first + count, tokens); });
     }
 
   private:
-    Model(std::shared_ptr<const AnyWeights> weights, std::vector<std::string> warnings)
-        : weights_(std::move(weights)), warnings_(std::move(warnings)) {}
-
-    static void check_failed(std::string_view call, std::string_view subject, std::string expected, std::string found) {
-        throw ArgumentError("Model::" + std::string(call), std::string(subject), std::move(expected), std::move(found));
+    static void check_failed(std::string_view call, std::string_view subject, std::string expected,
+                             std::string found) {
+        throw ArgumentError("Model::" + std::string(call), std::string(subject), std::move(expected),
+                            std::move(found));
     }
 
-    void check(std::string_view call, std::span<const TokenId> tokens, const State& state, const Workspace& workspace,
-               bool needs_head) const {
+    void check(std::string_view call, std::span<const TokenId> tokens, const State& state,
+               const Workspace& workspace, bool needs_head) const {
         if (!state.fits(config())) check_failed(call, "state", "one of this model's shape", "another");
-        if (!workspace.fits(config())) check_failed(call, "workspace", "one of this model's shape", "another");
+        if (!workspace.fits(config()))
+            check_failed(call, "workspace", "one of this model's shape", "another");
         if (needs_head && !has_head()) check_failed(call, "head.weight", "a model with a head", "none");
         for (std::size_t i = 0; i < tokens.size(); ++i)
             if (tokens[i] < 0 || tokens[i] >= config().vocab_size)
                 check_failed(call, "token " + std::to_string(i),
-                             "an id from 0 to " + std::to_string(config().vocab_size - 1), std::to_string(tokens[i]));
+                             "an id from 0 to " + std::to_string(config().vocab_size - 1),
+                             std::to_string(tokens[i]));
     }
 
     static std::span<const float> column(const ActivationsView<float>& columns, Index t) noexcept {
@@ -140,7 +123,7 @@ class Model {
         if (progress) progress("prompt", static_cast<std::uint64_t>(done), tokens.size());
     }
 
-    std::shared_ptr<const AnyWeights> weights_;
+    std::shared_ptr<const Weights<Mixed>> weights_;
     std::vector<std::string> warnings_;
 };
 

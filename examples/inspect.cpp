@@ -1,0 +1,93 @@
+// What a model directory or a safetensors file holds, and whether it is sound.
+
+#include <cstdio>
+#include <filesystem>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include <rwkv/rwkv.hpp>
+
+#include "terminal.hpp"
+
+namespace {
+
+std::string size_of(std::uint64_t bytes) {
+    char text[32];
+    if (bytes < 1000) return std::to_string(bytes) + " B";
+    if (bytes < 1000 * 1000) return std::snprintf(text, sizeof text, "%.1f kB", static_cast<double>(bytes) / 1e3), text;
+    return std::snprintf(text, sizeof text, "%.1f MB", static_cast<double>(bytes) / 1e6), text;
+}
+
+void print_tensors(const rwkv::io::Checkpoint& checkpoint) {
+    std::uint64_t bytes = 0;
+    std::printf("tensors\n");
+    for (const rwkv::io::CheckpointTensor& tensor : checkpoint.tensors()) {
+        std::printf("  %-52s %-5s %-16s %s\n", rwkv::io::in_quotes(tensor.info.name).c_str(),
+                    std::string(rwkv::name(tensor.info.dtype)).c_str(), rwkv::to_string(tensor.info.shape).c_str(),
+                    size_of(tensor.info.bytes).c_str());
+        bytes += tensor.info.bytes;
+    }
+    std::printf("  %zu tensors in %zu file%s, %s\n", checkpoint.tensors().size(), checkpoint.file_count(),
+                checkpoint.file_count() == 1 ? "" : "s", size_of(bytes).c_str());
+    if (!checkpoint.metadata().empty()) std::printf("metadata\n");
+    for (const auto& [key, value] : checkpoint.metadata())
+        std::printf("  %s: %s\n", rwkv::io::in_quotes(key).c_str(), rwkv::io::in_quotes(value).c_str());
+}
+
+void print_config(const rwkv::Config& config) {
+    std::printf("config\n");
+    const auto line = [](const char* name, rwkv::Index value) { std::printf("  %-22s %td\n", name, value); };
+    line("vocab_size", config.vocab_size);
+    line("context_length", config.context_length);
+    line("hidden_size", config.hidden_size);
+    line("num_hidden_layers", config.num_hidden_layers);
+    line("attention_hidden_size", config.attention_hidden_size);
+    line("intermediate_size", config.intermediate_size);
+    std::printf("  %-22s %g\n", "layer_norm_epsilon", config.layer_norm_epsilon);
+    line("rescale_every", config.rescale_every);
+    std::printf("  %-22s %s\n", "tie_word_embeddings", config.tie_word_embeddings ? "true" : "false");
+    line("bos_token_id", config.bos_token_id);
+    line("eos_token_id", config.eos_token_id);
+}
+
+void inspect_model(const std::filesystem::path& directory) {
+    const rwkv::loading::Preparation model(directory);
+    print_config(model.config);
+    print_tensors(model.checkpoint);
+    const rwkv::State state(model.config);
+    const rwkv::Workspace workspace(model.config, {.threads = 1, .chunk = 1});
+    const auto state_bytes = (2 * state.hidden_size() + 3 * state.attention_hidden_size()) * state.num_hidden_layers() *
+                             static_cast<rwkv::Index>(sizeof(float));
+    std::printf("memory\n  %-22s %s\n  %-22s %s\n  %-22s %s\n", "weights", size_of(model.plan.bytes_held()).c_str(),
+                "state", size_of(static_cast<std::uint64_t>(state_bytes)).c_str(), "workspace (rnn)",
+                size_of(workspace.bytes()).c_str());
+    for (const std::string& warning : model.source.warnings()) std::printf("note: %s\n", warning.c_str());
+    if (std::filesystem::exists(directory / "tokenizer.json")) {
+        const rwkv::Tokenizer tokenizer = rwkv::load_tokenizer(directory);
+        rwkv::check_tokenizer(tokenizer, model.config, directory.string());
+        std::printf("tokenizer\n  %-22s %zu\n", "vocabulary", tokenizer.vocab_size());
+    } else {
+        std::printf("tokenizer\n  none\n");
+    }
+}
+
+void inspect_file(const std::filesystem::path& path) {
+    const auto checkpoint = rwkv::io::Checkpoint::open(path);
+    print_tensors(checkpoint);
+    for (const std::string& warning : checkpoint.warnings()) std::printf("note: %s\n", warning.c_str());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app("Shows what a model directory or a safetensors file holds, and runs every check on it.\n"
+                 "Exit code 0 if it is sound, 1 with the reason if it is not.");
+    std::string path;
+    app.add_option("path", path, "a model directory, a .safetensors file or an index")->required()->type_name("PATH");
+    CLI11_PARSE(app, argc, argv);
+    return terminal::run("inspect", [&] {
+        std::filesystem::is_directory(path) ? inspect_model(path) : inspect_file(path);
+        std::printf("sound\n");
+    });
+}

@@ -1,0 +1,121 @@
+// How well a model predicts a text: nats per token, perplexity, bits per byte; every logit, if asked.
+
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <numbers>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "ids.hpp"
+#include "model_options.hpp"
+
+namespace {
+
+/// log p(id) under softmax(logits), in double.
+double log_probability(std::span<const float> logits, rwkv::TokenId id) {
+    double largest = -std::numeric_limits<double>::infinity(), sum = 0;
+    for (float logit : logits) largest = std::max(largest, static_cast<double>(logit));
+    for (float logit : logits) sum += std::exp(static_cast<double>(logit) - largest);
+    return static_cast<double>(logits[static_cast<std::size_t>(id)]) - largest - std::log(sum);
+}
+
+struct Score {
+    std::vector<std::optional<double>> log_probabilities;  ///< of each id given those before it; none for the first
+    double nats = 0;
+    rwkv::Index predicted = 0;
+};
+
+Score score(const rwkv::Model& model, const std::vector<rwkv::TokenId>& ids, rwkv::WorkspaceOptions options,
+            const std::string& logits_path) {
+    std::optional<rwkv::io::SafetensorsWriter> writer;
+    if (!logits_path.empty())
+        writer.emplace(logits_path, std::vector<rwkv::TensorInfo>{{.name = "logits",
+                                                                   .dtype = rwkv::DType::f32,
+                                                                   .shape = {ids.size(), static_cast<std::uint64_t>(model.config().vocab_size)}}});
+    Score result;
+    result.log_probabilities.resize(ids.size());
+    rwkv::State state(model.config());
+    rwkv::Workspace workspace(model.config(), options);
+    model.forward_all(
+        ids, state, workspace,
+        [&](rwkv::Index position, std::span<const float> logits) {
+            if (writer) writer->write(std::as_bytes(logits));
+            const auto next = static_cast<std::size_t>(position) + 1;
+            if (next == ids.size()) return;
+            const double value = log_probability(logits, ids[next]);
+            if (!std::isfinite(value))
+                throw rwkv::ModelError("score", "logits after token " + std::to_string(position), "finite numbers",
+                                       std::to_string(value));
+            result.log_probabilities[next] = value;
+            result.nats -= value;
+            ++result.predicted;
+        },
+        terminal::progress_bar());
+    if (writer) writer->finish();
+    return result;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app("Scores a text: how many nats the model needs per token, its perplexity, and bits per byte.\n"
+                 "The first token is context only; each later one is predicted from all before it.");
+    ModelOptions options;
+    std::string text_file, ids_file, logits_path;
+    bool as_json = false;
+    options.add_to(app);
+    app.add_flag("--no-rescale", options.no_rescale, "ignore rescale_every, as rwkv.cpp does");
+    auto* input = app.add_option_group("input");
+    input->add_option("--text-file", text_file, "text to score, UTF-8")->type_name("F");
+    input->add_option("--ids-file", ids_file, "token ids to score, between white space or commas")->type_name("F");
+    input->require_option(1);
+    app.add_option("--logits", logits_path, "write all logits to this safetensors file")->type_name("OUT.safetensors");
+    app.add_flag("--json", as_json, "print one JSON object, with every id and its log-probability");
+    CLI11_PARSE(app, argc, argv);
+
+    return terminal::run("score", [&] {
+        constexpr std::uint64_t largest_text = std::uint64_t(4) << 30;
+        const rwkv::Model model = options.load();
+        std::vector<rwkv::TokenId> ids;
+        std::optional<double> bytes;  // of the tokens predicted
+        if (!text_file.empty()) {
+            const rwkv::Tokenizer tokenizer = rwkv::load_tokenizer(options.model);
+            const std::string text = rwkv::io::read_text(text_file, largest_text);
+            ids = tokenizer.encode(text);
+            if (!ids.empty()) bytes = static_cast<double>(text.size() - tokenizer.token_bytes(ids[0]).size());
+        } else {
+            ids = parse_ids(rwkv::io::read_text(ids_file, largest_text), ids_file);
+        }
+        const std::string& source = text_file.empty() ? ids_file : text_file;
+        if (ids.size() < 2)
+            throw rwkv::ArgumentError(source, "", "at least two tokens", std::to_string(ids.size()));
+
+        const Score result = score(model, ids, options.workspace(), logits_path);
+        const double nats = result.nats / static_cast<double>(result.predicted);
+        std::optional<double> bits_per_byte;
+        if (bytes && *bytes > 0) bits_per_byte = result.nats / std::numbers::ln2 / *bytes;
+        if (as_json) {
+            nlohmann::json object{{"tokens", ids.size()},
+                                  {"predicted", result.predicted},
+                                  {"nats_per_token", nats},
+                                  {"perplexity", std::exp(nats)},
+                                  {"bits_per_byte", nullptr},
+                                  {"ids", ids},
+                                  {"log_probabilities", nlohmann::json::array()}};
+            if (bits_per_byte) object["bits_per_byte"] = *bits_per_byte;
+            for (const auto& value : result.log_probabilities)
+                object["log_probabilities"].push_back(value ? nlohmann::json(*value) : nlohmann::json());
+            std::printf("%s\n", object.dump().c_str());
+        } else {
+            std::printf("tokens          %zu (%td predicted)\n", ids.size(), result.predicted);
+            std::printf("nats per token  %.6f\n", nats);
+            std::printf("perplexity      %.4f\n", std::exp(nats));
+            if (bits_per_byte) std::printf("bits per byte   %.4f\n", *bits_per_byte);
+        }
+    });
+}

@@ -1,0 +1,10 @@
+#pragma once
+
+// The whole library. A program that needs less may include less: model/model.hpp computes and reads no file,
+// text/ and generation/sampler.hpp know nothing of models.
+
+#include <rwkv/generation/generator.hpp>
+#include <rwkv/load_model.hpp>
+#include <rwkv/load_tokenizer.hpp>
+#include <rwkv/state_file.hpp>
+#include <rwkv/version.hpp>

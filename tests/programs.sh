@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# The programs, run as a person or a script would: programs.sh PROGRAM_DIR FIXTURES_DIR
+set -u
+programs=$1 fixtures=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+
+# check NAME EXPECTED_EXIT FRAGMENT COMMAND…: the command's exit code, and what its output must hold.
+check() {
+    local name=$1 code=$2 fragment=$3 found
+    shift 3
+    "$@" >"$work/out" 2>"$work/err" </dev/null
+    found=$?
+    if [ "$found" -ne "$code" ] || ! cat "$work/out" "$work/err" | grep -qF -- "$fragment"; then
+        echo "FAILED $name: exit $found (expected $code), expected to read \"$fragment\" in:"
+        cat "$work/out" "$work/err"
+        failed=$((failed + 1))
+    fi
+}
+# same NAME FILE FILE: equal byte for byte.
+same() { cmp -s "$2" "$3" || { echo "FAILED $1: $2 and $3 differ"; diff "$2" "$3" | head; failed=$((failed + 1)); }; }
+
+model=$fixtures/text
+generate=$programs/generate score=$programs/score inspect=$programs/inspect
+for program in "$generate" "$score" "$inspect"; do
+    check "help" 0 "Usage:" "$program" --help
+done
+check "unknown option" 109 "--frobnicate" "$generate" --model "$model" --frobnicate
+check "unknown option" 109 "--frobnicate" "$inspect" "$model" --frobnicate
+
+# generate
+check "no model" 106 "--model is required" "$generate"
+check "absent model" 1 "no-such-dir/config.json" "$generate" --model no-such-dir --prompt x
+check "empty prompt" 1 "expected at least one" "$generate" --model "$model" --prompt ""
+check "bad mode" 105 "--mode" "$generate" --model "$model" --prompt x --mode sideways
+check "bad threads" 105 "--threads" "$generate" --model "$model" --prompt x --threads 0
+check "bad top_p" 1 "top_p: expected a number from 0 to 1" "$generate" --model "$model" --prompt x --temperature 1 --top-p 3
+check "bad id" 1 "expected a token id, found \"x\"" "$generate" --model "$model" --prompt x --ids
+check "id out of range" 1 "expected an id from 0 to 255, found 256" "$generate" --model "$model" --prompt 256 --ids
+check "no tokenizer" 1 "tokenizer.json" "$generate" --model "$fixtures/plain" --prompt x
+check "speed goes to stderr" 0 "generated 5 tokens" "$generate" --model "$model" --prompt x --max-new-tokens 5
+check "missing prompt file" 1 "no-such-file" "$generate" --model "$model" --prompt-file no-such-file
+"$generate" --model "$model" --prompt "The cat" --max-new-tokens 20 >"$work/rnn" --mode rnn 2>/dev/null
+printf 'The cat' >"$work/prompt"
+"$generate" --model "$model" --prompt-file "$work/prompt" --max-new-tokens 20 --threads 2 >"$work/parallel" 2>/dev/null
+same "rnn and parallel" "$work/rnn" "$work/parallel"
+"$generate" --model "$model" --max-new-tokens 20 <"$work/prompt" >"$work/stdin" 2>/dev/null
+same "prompt from stdin" "$work/rnn" "$work/stdin"
+"$generate" --model "$model" --prompt "84 104 101 32 99 97 116" --ids --max-new-tokens 20 >"$work/ids" 2>/dev/null
+[ "$(wc -w <"$work/ids")" -eq 20 ] || { echo "FAILED --ids: not 20 ids"; failed=$((failed + 1)); }
+n=0
+for seed in 1 1 2; do
+    n=$((n + 1))
+    "$generate" --model "$model" --prompt x --temperature 1 --top-p 0.9 --top-k 50 --seed $seed --max-new-tokens 30 >"$work/seed$seed.$n" 2>/dev/null
+done
+same "one seed, one text" "$work/seed1.1" "$work/seed1.2"
+cmp -s "$work/seed1.1" "$work/seed2.3" && { echo "FAILED: two seeds, one text"; failed=$((failed + 1)); }
+check "a closed output is an error" 1 "standard output" bash -c "'$generate' --model '$model' --prompt x --max-new-tokens 5 >/dev/full"
+
+# score
+echo 5 >"$work/one" && echo "[1, 2, 3]" >"$work/three"
+printf 'A text to be scored, twice.' >"$work/text"
+check "score" 0 "bits per byte" "$score" --model "$model" --text-file "$work/text"
+check "score wants one input" 1 "" bash -c "'$score' --model '$model'; [ \$? -ne 0 ] && exit 1"
+check "one token is too few" 1 "at least two tokens" "$score" --model "$model" --ids-file "$work/one"
+check "ids without a tokenizer" 0 "perplexity" "$score" --model "$fixtures/plain" --ids-file "$work/three"
+check "json" 0 "\"log_probabilities\":[null,-" "$score" --model "$model" --text-file "$work/text" --json
+for mode in "--mode rnn" "--mode parallel --chunk 5" "--threads 3" "--logits $work/logits.safetensors"; do
+    # shellcheck disable=SC2086
+    "$score" --model "$model" --text-file "$work/text" $mode | head -2 >"$work/score.now"
+    [ -f "$work/score.first" ] || cp "$work/score.now" "$work/score.first"
+    same "score $mode" "$work/score.first" "$work/score.now"
+done
+check "the logits written are sound" 0 "[27, 256]" "$inspect" "$work/logits.safetensors"
+check "no place for the logits" 1 "no-such-dir" "$score" --model "$model" --text-file "$work/text" --logits no-such-dir/x.safetensors
+for format in stored f32 f16 bf16; do
+    check "format $format" 0 "nats per token" "$score" --model "$model" --text-file "$work/text" --format $format
+done
+check "no rescale" 0 "nats per token" "$score" --model "$fixtures/odd" --ids-file "$work/three" --no-rescale
+
+# inspect
+for fixture in "$fixtures"/*/; do check "inspect $fixture" 0 "sound" "$inspect" "$fixture"; done
+check "inspect a file" 0 "blocks.0.attention.key.weight" "$inspect" "$model/model.safetensors"
+check "inspect an index" 0 "in 3 files" "$inspect" "$fixtures/sharded/model.safetensors.index.json"
+check "inspect nothing" 1 "expected" "$inspect" "$work/none"
+head -c 500 "$model/model.safetensors" >"$work/short.safetensors"
+check "inspect a file cut short" 1 "inspect: " "$inspect" "$work/short.safetensors"
+mkdir "$work/lying" && cp "$fixtures"/text/* "$work/lying" && sed -i 's/"vocab_size": 256/"vocab_size": 255/' "$work/lying/config.json"
+check "inspect a model whose config lies" 1 "expected shape [255" "$inspect" "$work/lying"
+
+[ "$failed" -eq 0 ] && echo "all programs behave"
+exit "$((failed > 0))"
