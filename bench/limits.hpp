@@ -21,7 +21,8 @@ using rwkv::Index;
 using rwkv::kernels::Isa;
 
 #ifdef RWKV_X86_KERNELS
-/// Sums n floats (a multiple of 128): as many loads in flight as the core takes, with the prefetch that the kernels use.
+/// Sums n floats (a multiple of 128): as many loads in flight as the core takes, with the prefetch that the kernels
+/// use.
 __attribute__((target("avx512f"))) inline float sum_avx512(const float* p, Index n) noexcept {
     __m512 sums[8];
     for (__m512& sum : sums) sum = _mm512_setzero_ps();
@@ -131,8 +132,10 @@ class Reader {
             const float* const p = data() + i * piece;
             float total = 0;
 #ifdef RWKV_X86_KERNELS
-            if (isa == Isa::avx512) total = sum_avx512(p, piece);
-            else if (isa == Isa::avx2) total = sum_avx2(p, piece);
+            if (isa == Isa::avx512)
+                total = sum_avx512(p, piece);
+            else if (isa == Isa::avx2)
+                total = sum_avx2(p, piece);
             else
 #endif
                 total = sum_portable(p, piece);
@@ -141,7 +144,9 @@ class Reader {
     }
 
   private:
-    float* data() noexcept { return reinterpret_cast<float*>(memory_.get()); }
+    float* data() noexcept {
+        return reinterpret_cast<float*>(memory_.get());
+    }
 
     std::shared_ptr<std::byte[]> memory_;
     Index floats_;
@@ -155,8 +160,10 @@ inline double multiply(rwkv::kernels::ThreadPool& pool, Isa isa, Index rounds) n
     pool.parallel_for(pool.size() * 8, [&](Index, int worker) {
         float total = 0;
 #ifdef RWKV_X86_KERNELS
-        if (isa == Isa::avx512) total = multiply_avx512(rounds);
-        else if (isa == Isa::avx2) total = multiply_avx2(rounds);
+        if (isa == Isa::avx512)
+            total = multiply_avx512(rounds);
+        else if (isa == Isa::avx2)
+            total = multiply_avx2(rounds);
         else
 #endif
             total = multiply_portable(rounds);

@@ -80,8 +80,9 @@ rwkv::Model synthetic(const rwkv::Config& config) {
 
 rwkv::Config shape_of(const std::string& shape) {
     rwkv::Config config;
-    const auto sizes = std::map<std::string, std::pair<Index, Index>>{
-        {"169m", {12, 768}}, {"430m", {24, 1024}}, {"1b5", {24, 2048}}}.at(shape);
+    const auto sizes =
+        std::map<std::string, std::pair<Index, Index>>{{"169m", {12, 768}}, {"430m", {24, 1024}}, {"1b5", {24, 2048}}}
+            .at(shape);
     config.num_hidden_layers = sizes.first;
     config.hidden_size = config.attention_hidden_size = sizes.second;
     config.intermediate_size = 4 * sizes.second;
@@ -167,7 +168,8 @@ Prefill measure_prefill(const rwkv::Model& model, int threads, int repeats, Inde
         speed.push_back(static_cast<double>(tokens) / seconds_of(step));
         share.push_back(speed.back() / static_cast<double>(tokens) * operations / peak.back());
     }
-    return {tokens, median(speed), median(speed) / static_cast<double>(tokens) * operations, median(peak), median(share)};
+    return {tokens, median(speed), median(speed) / static_cast<double>(tokens) * operations, median(peak),
+            median(share)};
 }
 
 double peak_memory() {
@@ -198,7 +200,10 @@ int main(int argc, char** argv) {
         ->delimiter(',')
         ->type_name("FORMAT,…");
     app.add_option("-t,--threads", threads, "thread counts")->delimiter(',')->type_name("N,…")->capture_default_str();
-    app.add_option("--prompt", prompts, "lengths of the prompts")->delimiter(',')->type_name("N,…")->capture_default_str();
+    app.add_option("--prompt", prompts, "lengths of the prompts")
+        ->delimiter(',')
+        ->type_name("N,…")
+        ->capture_default_str();
     app.add_option("--chunk", chunk, "tokens read together")->type_name("N")->capture_default_str();
     app.add_option("--repeats", repeats, "runs of which the median counts")->type_name("N")->capture_default_str();
     app.add_flag("--json", as_json, "print one JSON object instead of the table");
@@ -244,9 +249,9 @@ int main(int argc, char** argv) {
                                 {"read_bandwidth", decode.bandwidth},
                                 {"share", decode.share}});
                 if (!as_json)
-                    std::printf("%-7s %7d %-12s %10.1f %5.1f GB/s %5.1f GB/s %7.0f%%\n", format.c_str(), count, "decode",
-                                decode.tokens_per_second, decode.bytes_per_second / 1e9, decode.bandwidth / 1e9,
-                                decode.share * 100);
+                    std::printf("%-7s %7d %-12s %10.1f %5.1f GB/s %5.1f GB/s %7.0f%%\n", format.c_str(), count,
+                                "decode", decode.tokens_per_second, decode.bytes_per_second / 1e9,
+                                decode.bandwidth / 1e9, decode.share * 100);
                 for (Index tokens : prompts) {
                     const Prefill prefill = measure_prefill(model, count, repeats, tokens, chunk);
                     rows.push_back({{"format", format},
@@ -266,7 +271,9 @@ int main(int argc, char** argv) {
         }
         isa = rwkv::kernels::name(rwkv::kernels::chosen_isa());
         if (as_json) {
-            std::printf("%s\n", nlohmann::json{{"isa", isa}, {"peak_memory_bytes", peak_memory()}, {"rows", rows}}.dump(1).c_str());
+            std::printf(
+                "%s\n",
+                nlohmann::json{{"isa", isa}, {"peak_memory_bytes", peak_memory()}, {"rows", rows}}.dump(1).c_str());
         } else {
             std::printf("kernels %s, peak memory %.0f MB (512 MB of it the array that is read for the limit)\n",
                         isa.c_str(), peak_memory() / 1e6);

@@ -10,16 +10,19 @@
 #include "model_options.hpp"
 
 int main(int argc, char** argv) {
-    CLI::App app("Continues a text with an RWKV-4 model. The text goes to standard output as it is made, the speed to\n"
-                 "standard error. Greedy unless a temperature is given. Without --prompt or --prompt-file the prompt is\n"
-                 "read from standard input.");
+    CLI::App app(
+        "Continues a text with an RWKV-4 model. The text goes to standard output as it is made, the speed to\n"
+        "standard error. Greedy unless a temperature is given. Without --prompt or --prompt-file the prompt is\n"
+        "read from standard input.");
     ModelOptions options;
     rwkv::GenerationOptions generation;
     std::string prompt, prompt_file;
     bool ids = false;
     options.add_to(app);
     auto* prompt_option = app.add_option("-p,--prompt", prompt, "text to continue")->type_name("TEXT");
-    app.add_option("--prompt-file", prompt_file, "file with the text to continue")->type_name("F")->excludes(prompt_option);
+    app.add_option("--prompt-file", prompt_file, "file with the text to continue")
+        ->type_name("F")
+        ->excludes(prompt_option);
     app.add_option("-n,--max-new-tokens", generation.max_new_tokens, "most tokens to add")
         ->check(CLI::NonNegativeNumber.description(""))
         ->type_name("N")
@@ -50,12 +53,13 @@ int main(int argc, char** argv) {
         rwkv::Generation result;
         if (ids) {
             rwkv::Generator generator(model, options.workspace());
-            result = generator.generate(parse_ids(prompt, "prompt"), generation, [first = true](rwkv::TokenId id) mutable {
-                std::printf(first ? "%d" : " %d", id);
-                std::fflush(stdout);
-                first = false;
-                return true;
-            });
+            result =
+                generator.generate(parse_ids(prompt, "prompt"), generation, [first = true](rwkv::TokenId id) mutable {
+                    std::printf(first ? "%d" : " %d", id);
+                    std::fflush(stdout);
+                    first = false;
+                    return true;
+                });
         } else {
             rwkv::Generator generator(model, rwkv::load_tokenizer(options.model), options.workspace());
             result = generator.generate(prompt, generation, [](std::string_view piece) {

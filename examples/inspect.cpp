@@ -81,8 +81,9 @@ void inspect_file(const std::filesystem::path& path) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app("Shows what a model directory or a safetensors file holds, and runs every check on it.\n"
-                 "Exit code 0 if it is sound, 1 with the reason if it is not.");
+    CLI::App app(
+        "Shows what a model directory or a safetensors file holds, and runs every check on it.\n"
+        "Exit code 0 if it is sound, 1 with the reason if it is not.");
     std::string path;
     app.add_option("path", path, "a model directory, a .safetensors file or an index")->required()->type_name("PATH");
     CLI11_PARSE(app, argc, argv);

@@ -45,8 +45,8 @@ struct ModelOptions {
 
     /// Loads the model, with a bar on a terminal and what was odd about its files on standard error.
     rwkv::Model load() const {
-        rwkv::Model loaded = rwkv::load_model(
-            model, {.format = format, .rescale = !no_rescale, .progress = terminal::progress_bar()});
+        rwkv::Model loaded =
+            rwkv::load_model(model, {.format = format, .rescale = !no_rescale, .progress = terminal::progress_bar()});
         for (const std::string& warning : loaded.warnings()) std::fprintf(stderr, "note: %s\n", warning.c_str());
         return loaded;
     }

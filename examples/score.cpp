@@ -34,9 +34,11 @@ Score score(const rwkv::Model& model, const std::vector<rwkv::TokenId>& ids, rwk
             const std::string& logits_path) {
     std::optional<rwkv::io::SafetensorsWriter> writer;
     if (!logits_path.empty())
-        writer.emplace(logits_path, std::vector<rwkv::TensorInfo>{{.name = "logits",
-                                                                   .dtype = rwkv::DType::f32,
-                                                                   .shape = {ids.size(), static_cast<std::uint64_t>(model.config().vocab_size)}}});
+        writer.emplace(logits_path,
+                       std::vector<rwkv::TensorInfo>{
+                           {.name = "logits",
+                            .dtype = rwkv::DType::f32,
+                            .shape = {ids.size(), static_cast<std::uint64_t>(model.config().vocab_size)}}});
     Score result;
     result.log_probabilities.resize(ids.size());
     rwkv::State state(model.config());
@@ -63,8 +65,9 @@ Score score(const rwkv::Model& model, const std::vector<rwkv::TokenId>& ids, rwk
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app("Scores a text: how many nats the model needs per token, its perplexity, and bits per byte.\n"
-                 "The first token is context only; each later one is predicted from all before it.");
+    CLI::App app(
+        "Scores a text: how many nats the model needs per token, its perplexity, and bits per byte.\n"
+        "The first token is context only; each later one is predicted from all before it.");
     ModelOptions options;
     std::string text_file, ids_file, logits_path;
     bool as_json = false;
@@ -92,8 +95,7 @@ int main(int argc, char** argv) {
             ids = parse_ids(rwkv::io::read_text(ids_file, largest_text), ids_file);
         }
         const std::string& source = text_file.empty() ? ids_file : text_file;
-        if (ids.size() < 2)
-            throw rwkv::ArgumentError(source, "", "at least two tokens", std::to_string(ids.size()));
+        if (ids.size() < 2) throw rwkv::ArgumentError(source, "", "at least two tokens", std::to_string(ids.size()));
 
         const Score result = score(model, ids, options.workspace(), logits_path);
         const double nats = result.nats / static_cast<double>(result.predicted);

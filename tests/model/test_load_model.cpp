@@ -155,15 +155,22 @@ TEST_CASE("a finite weight that the format asked for has no number for is refuse
 }
 
 TEST_CASE("loading reports every byte it reads") {
-    std::uint64_t last = 0, all = 0;
-    load_model(fixture("mixed"), {.progress = [&](std::string_view stage, std::uint64_t done, std::uint64_t total) {
-                   CHECK(stage == "loading");
-                   CHECK(done > last);
-                   last = done;
-                   all = total;
-               }});
-    CHECK(last == all);
-    CHECK(all > 0);
+    for (const char* name : {"mixed", "tied"}) {
+        for (const WeightFormat format : {WeightFormat::stored, WeightFormat::f16}) {
+            std::uint64_t last = 0, all = 0;
+            bool rising = true;
+            load_model(fixture(name), {.format = format,
+                                       .progress = [&](std::string_view stage, std::uint64_t done, std::uint64_t total) {
+                                           rising = rising && stage == "loading" && done > last && done <= total;
+                                           last = done;
+                                           all = total;
+                                       }});
+            CAPTURE(name);
+            CHECK(rising);
+            CHECK(last == all);
+            CHECK(all > 0);
+        }
+    }
 }
 
 TEST_CASE("a model cut short anywhere is an error") {

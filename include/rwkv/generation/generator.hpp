@@ -52,7 +52,8 @@ struct Generation {
 /// they would make together is gibberish. `where` names them in the message.
 inline void check_tokenizer(const Tokenizer& tokenizer, const Config& config, const std::string& where) {
     if (static_cast<Index>(tokenizer.vocab_size()) > config.vocab_size)
-        throw ModelError(where, "tokenizer", "at most the " + std::to_string(config.vocab_size) + " tokens of the model",
+        throw ModelError(where, "tokenizer",
+                         "at most the " + std::to_string(config.vocab_size) + " tokens of the model",
                          std::to_string(tokenizer.vocab_size()));
 }
 
@@ -97,8 +98,8 @@ class Generator {
     Generation generate(std::span<const TokenId> prompt, const GenerationOptions& options = {},
                         const OnToken& on_token = {}) {
         using Clock = std::chrono::steady_clock;
-        Sampler sampler({.temperature = options.temperature, .top_k = options.top_k, .top_p = options.top_p,
-                         .seed = options.seed});
+        Sampler sampler(
+            {.temperature = options.temperature, .top_k = options.top_k, .top_p = options.top_p, .seed = options.seed});
         std::vector<TokenId> unread(prompt.begin(), prompt.end());
         if (last_) unread.insert(unread.begin(), *last_);
 

@@ -15,8 +15,7 @@ class Engine {
   public:
     /// `threads` ≥ 1, the caller's included. One multiply call takes at most `max_tokens` tokens and `max_features`
     /// inputs, summed over its products. Throws ArgumentError if the environment forces an unknown instruction set.
-    Engine(int threads, Index max_tokens, Index max_features, Isa isa = chosen_isa())
-        : isa_(isa), pool_(threads) {
+    Engine(int threads, Index max_tokens, Index max_features, Isa isa = chosen_isa()) : isa_(isa), pool_(threads) {
         if (isa == Isa::portable || max_tokens < fewest_packed_tokens) return;
         packed_.resize(static_cast<std::size_t>(padded(max_tokens) * max_features));
         tile_floats_ = block_rows * (block_depth + padded(max_tokens));

@@ -23,7 +23,9 @@ enum class Isa {
 
 inline constexpr std::array<std::string_view, 3> isa_names{"portable", "avx2", "avx512"};
 
-inline std::string_view name(Isa isa) noexcept { return isa_names[static_cast<std::size_t>(isa)]; }
+inline std::string_view name(Isa isa) noexcept {
+    return isa_names[static_cast<std::size_t>(isa)];
+}
 
 /// The widest instruction set this processor and its operating system have.
 inline Isa best_isa() noexcept {

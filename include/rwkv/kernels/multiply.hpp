@@ -25,8 +25,8 @@ struct Product {
 /// The float kernels of one instruction set and one type of weights; see arch/generic.inl.
 template <class T>
 struct FloatKernels {
-    void (*dot_rows)(const T*, Index cols, Index begin, Index end, const float* x, Index x_stride, Index tokens, float* y,
-                     Index y_stride) noexcept;
+    void (*dot_rows)(const T*, Index cols, Index begin, Index end, const float* x, Index x_stride, Index tokens,
+                     float* y, Index y_stride) noexcept;
     void (*pack_panel)(const float* x, Index x_stride, Index tokens, Index cols, float* packed) noexcept;
     void (*packed_rows)(const T*, Index cols, Index begin, Index end, const float* packed, Index tokens, float* y,
                         Index y_stride, float* scratch) noexcept;
@@ -105,7 +105,8 @@ void multiply(Engine& engine, std::initializer_list<Product<Format, Scalar>> pro
     Index total = 0;
     for (std::size_t i = 0; i < count; ++i) {
         const auto& weight = all[i].weight;
-        const Index row_bytes = std::max<Index>(1, static_cast<Index>(weight.bytes()) / std::max<Index>(1, weight.rows()));
+        const Index row_bytes =
+            std::max<Index>(1, static_cast<Index>(weight.bytes()) / std::max<Index>(1, weight.rows()));
         rows_a_turn[i] = packed[i] ? block_rows : std::max<Index>(1, bytes_of_a_turn / row_bytes);
         turns[i] = (weight.rows() + rows_a_turn[i] - 1) / rows_a_turn[i];
         total += turns[i];

@@ -20,6 +20,8 @@ inline constexpr Index block_depth = 192;
 inline constexpr Index fewest_packed_tokens = 8;
 
 /// Tokens rounded up to whole panels.
-constexpr Index padded(Index tokens) noexcept { return (tokens + panel - 1) / panel * panel; }
+constexpr Index padded(Index tokens) noexcept {
+    return (tokens + panel - 1) / panel * panel;
+}
 
 }  // namespace rwkv::kernels

@@ -44,7 +44,8 @@ void forward_chunks(const Weights<Format>& weights, std::span<const TokenId> tok
     }
 }
 
-/// ln_out of the tokens [begin, end) of the chunk of T in workspace.x(T): hidden states, in workspace.normed(end − begin).
+/// ln_out of the tokens [begin, end) of the chunk of T in workspace.x(T): hidden states, in workspace.normed(end −
+/// begin).
 template <class Format, class Scalar>
 ActivationsView<Scalar> hidden_states(const Weights<Format>& weights, Index begin, Index end, Index tokens,
                                       BasicWorkspace<Scalar>& workspace) noexcept {

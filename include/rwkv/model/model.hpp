@@ -33,8 +33,7 @@ class Model {
     using EachPosition = std::function<void(Index position, std::span<const float>)>;
 
     explicit Model(Weights<Mixed> weights, std::vector<std::string> warnings = {})
-        : weights_(std::make_shared<const Weights<Mixed>>(std::move(weights))),
-          warnings_(std::move(warnings)) {}
+        : weights_(std::make_shared<const Weights<Mixed>>(std::move(weights))), warnings_(std::move(warnings)) {}
 
     const Config& config() const noexcept { return weights_->config; }
     /// False for a base model saved without its head: hidden states and states only.
@@ -61,8 +60,8 @@ class Model {
     }
 
     /// The logits after every token, in order.
-    void forward_all(std::span<const TokenId> tokens, State& state, Workspace& workspace,
-                     const EachPosition& each, const Progress& progress = {}) const {
+    void forward_all(std::span<const TokenId> tokens, State& state, Workspace& workspace, const EachPosition& each,
+                     const Progress& progress = {}) const {
         check("forward_all", tokens, state, workspace, true);
         constexpr Index columns_at_once = 16;
         forward_chunks(*weights_, tokens, state, workspace, [&](Index first, Index count) {
@@ -77,8 +76,8 @@ class Model {
 
     /// The hidden state (after ln_out, hidden_size numbers) of every token, in order; the head is not
     /// computed.
-    void forward_hidden(std::span<const TokenId> tokens, State& state, Workspace& workspace,
-                        const EachPosition& each, const Progress& progress = {}) const {
+    void forward_hidden(std::span<const TokenId> tokens, State& state, Workspace& workspace, const EachPosition& each,
+                        const Progress& progress = {}) const {
         check("forward_hidden", tokens, state, workspace, false);
         forward_chunks(*weights_, tokens, state, workspace, [&](Index first, Index count) {
             const auto hidden = hidden_states(*weights_, 0, count, count, workspace);
@@ -96,23 +95,19 @@ class Model {
     }
 
   private:
-    static void check_failed(std::string_view call, std::string_view subject, std::string expected,
-                             std::string found) {
-        throw ArgumentError("Model::" + std::string(call), std::string(subject), std::move(expected),
-                            std::move(found));
+    static void check_failed(std::string_view call, std::string_view subject, std::string expected, std::string found) {
+        throw ArgumentError("Model::" + std::string(call), std::string(subject), std::move(expected), std::move(found));
     }
 
-    void check(std::string_view call, std::span<const TokenId> tokens, const State& state,
-               const Workspace& workspace, bool needs_head) const {
+    void check(std::string_view call, std::span<const TokenId> tokens, const State& state, const Workspace& workspace,
+               bool needs_head) const {
         if (!state.fits(config())) check_failed(call, "state", "one of this model's shape", "another");
-        if (!workspace.fits(config()))
-            check_failed(call, "workspace", "one of this model's shape", "another");
+        if (!workspace.fits(config())) check_failed(call, "workspace", "one of this model's shape", "another");
         if (needs_head && !has_head()) check_failed(call, "head.weight", "a model with a head", "none");
         for (std::size_t i = 0; i < tokens.size(); ++i)
             if (tokens[i] < 0 || tokens[i] >= config().vocab_size)
                 check_failed(call, "token " + std::to_string(i),
-                             "an id from 0 to " + std::to_string(config().vocab_size - 1),
-                             std::to_string(tokens[i]));
+                             "an id from 0 to " + std::to_string(config().vocab_size - 1), std::to_string(tokens[i]));
     }
 
     static std::span<const float> column(const ActivationsView<float>& columns, Index t) noexcept {

@@ -22,8 +22,7 @@ class BasicState {
     using Part = Activations<Scalar>;
 
     explicit BasicState(const Config& config)
-        : parts_{Part(config.hidden_size, config.num_hidden_layers),
-                 Part(config.hidden_size, config.num_hidden_layers),
+        : parts_{Part(config.hidden_size, config.num_hidden_layers), Part(config.hidden_size, config.num_hidden_layers),
                  Part(config.attention_hidden_size, config.num_hidden_layers),
                  Part(config.attention_hidden_size, config.num_hidden_layers),
                  Part(config.attention_hidden_size, config.num_hidden_layers)} {

@@ -40,9 +40,7 @@ void time_mixing(const AttentionWeights<Format>& weights, Index layer, Index tok
     kernels::multiply<Format, Scalar>(
         engine, {{weights.key, mixed_k, k}, {weights.value, mixed_v, v}, {weights.receptance, mixed_r, r}});
 
-    const auto column = [layer](auto& part) {
-        return Eigen::Map<Vector<Scalar>>(part.col(layer).data(), part.rows());
-    };
+    const auto column = [layer](auto& part) { return Eigen::Map<Vector<Scalar>>(part.col(layer).data(), part.rows()); };
     const WkvState<Scalar> memory{column(state.numerator()), column(state.denominator()), column(state.maximum())};
     over_channels(engine.pool(), attention, tokens, [&](Index begin, Index end) {
         wkv<Scalar>(begin, end, weights.decay, weights.time_first, k, v, memory, v);

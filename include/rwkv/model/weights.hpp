@@ -24,11 +24,11 @@ struct LayerNormWeights {
 /// Time mixing: how a block looks back. Named "attention" in the files.
 template <class Format>
 struct AttentionWeights {
-    Vector<float> decay;                                           ///< [A] w = −exp(time_decay), added per step
-    Vector<float> time_first;                                      ///< [A] u, the current token's bonus
+    Vector<float> decay;                                              ///< [A] w = −exp(time_decay), added per step
+    Vector<float> time_first;                                         ///< [A] u, the current token's bonus
     Vector<float> time_mix_key, time_mix_value, time_mix_receptance;  ///< [H] share of the current token
-    WeightMatrix<Format> key, value, receptance;                   ///< [A, H]
-    WeightMatrix<Format> output;                                   ///< [H, A]
+    WeightMatrix<Format> key, value, receptance;                      ///< [A, H]
+    WeightMatrix<Format> output;                                      ///< [H, A]
 };
 
 /// Channel mixing: a gated two-layer network. Named "feed_forward" in the files.

@@ -51,8 +51,8 @@ class BasicWorkspace {
     bool fits(const Config& config) const noexcept { return config == config_; }
     /// Bytes held.
     std::size_t bytes() const noexcept {
-        Index scalars = x_.size() + normed_.size() + out_.size() + 3 * mixed_[0].size() + key_.size() +
-                        value_.size() + receptance_.size() + logits_.size();
+        Index scalars = x_.size() + normed_.size() + out_.size() + 3 * mixed_[0].size() + key_.size() + value_.size() +
+                        receptance_.size() + logits_.size();
         return static_cast<std::size_t>(scalars) * sizeof(Scalar) + engine_.bytes();
     }
 

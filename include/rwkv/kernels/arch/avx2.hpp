@@ -8,8 +8,8 @@
 #include <cstring>
 #include <type_traits>
 
-#include <Eigen/Core>
 #include <immintrin.h>
+#include <Eigen/Core>
 
 #include <rwkv/kernels/tiling.hpp>
 

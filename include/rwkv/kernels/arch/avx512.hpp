@@ -36,7 +36,8 @@ struct Simd {
     static V add(V a, V b) noexcept { return _mm512_add_ps(a, b); }
     static V multiply_add(V a, V b, V sum) noexcept { return _mm512_fmadd_ps(a, b, sum); }
     static float sum(V v) noexcept {
-        return avx2::Simd::sum(_mm256_add_ps(_mm512_maskz_extractf32x8_ps(0xff, v, 0), _mm512_maskz_extractf32x8_ps(0xff, v, 1)));
+        return avx2::Simd::sum(
+            _mm256_add_ps(_mm512_maskz_extractf32x8_ps(0xff, v, 0), _mm512_maskz_extractf32x8_ps(0xff, v, 1)));
     }
     template <class T>
     static void prefetch(const T* at) noexcept {
