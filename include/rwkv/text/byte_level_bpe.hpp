@@ -1,0 +1,138 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <rwkv/error.hpp>
+#include <rwkv/tensor.hpp>
+#include <rwkv/text/byte_trie.hpp>
+#include <rwkv/text/gpt2_pattern.hpp>
+#include <rwkv/text/merges.hpp>
+#include <rwkv/text/nfc.hpp>
+#include <rwkv/text/token_table.hpp>
+#include <rwkv/text/utf8.hpp>
+#include <rwkv/text/word_table.hpp>
+
+namespace rwkv::text {
+
+/// A token that is looked for in the text itself, before words are.
+struct AddedToken {
+    std::string text;         ///< valid UTF-8, not empty
+    TokenId id = 0;           ///< its bytes are in the table of tokens
+    bool normalized = false;  ///< looked for after normalisation, rather than before
+};
+
+/// What a byte-level BPE tokenizer is made of.
+struct BpeParts {
+    bool nfc = false;                  ///< text is brought into NFC first
+    TokenTable tokens;                 ///< all tokens, added ones too
+    std::array<TokenId, 256> bytes{};  ///< the token of each byte; −1 only for bytes that UTF-8 does not use
+    Merges merges;                     ///< between tokens of the table
+    std::vector<AddedToken> added;     ///< no two of one text
+    std::vector<TokenId> words;        ///< tokens that may be made by merges
+};
+
+/// Byte-level BPE as GPT-2, GPT-NeoX and the RWKV Pile models use it, id for id as the Hugging Face
+/// `tokenizers` package computes it. Immutable, so shared by threads freely. To be used through
+/// rwkv::Tokenizer.
+class ByteLevelBpe {
+  public:
+    explicit ByteLevelBpe(BpeParts parts)
+        : nfc_(parts.nfc),
+          tokens_(std::move(parts.tokens)),
+          bytes_(parts.bytes),
+          merges_(std::move(parts.merges)) {
+        for (const AddedToken& token : parts.added) {
+            if (!token.normalized)
+                before_.insert(token.text, token.id);
+            else
+                after_.insert((nfc_ ? nfc(token.text) : std::nullopt).value_or(token.text), token.id);
+        }
+        // A word that is itself a token is nearly always encoded as that token, but not for certain: try,
+        // once.
+        std::vector<TokenId> encoded, single;
+        for (TokenId id : parts.words) {
+            encoded.clear();
+            if (!encode_bytes(tokens_.bytes(id), single, encoded)) continue;
+            if (encoded.size() == 1 && encoded[0] == id) words_.insert(tokens_, id);
+        }
+    }
+
+    /// Appends the ids of the text. Throws ArgumentError where it is not UTF-8.
+    void encode(std::string_view text, std::vector<TokenId>& out) const {
+        if (const std::size_t at = find_invalid_utf8(text); at != std::string_view::npos)
+            throw ArgumentError("encode", "text", "valid UTF-8",
+                                "something else at byte " + std::to_string(at));
+        std::vector<TokenId> scratch;
+        split(before_, text, out, [&](std::string_view piece) {
+            const std::optional<std::string> normal = nfc_ ? nfc(piece) : std::nullopt;
+            split(after_, normal ? *normal : piece, out,
+                  [&](std::string_view words) { encode_words(words, scratch, out); });
+        });
+    }
+
+    /// What each id stands for.
+    const TokenTable& tokens() const noexcept { return tokens_; }
+
+  private:
+    /// Takes the added tokens out of the text, and hands what lies between them to `rest`.
+    template <class Rest>
+    static void split(const ByteTrie& added, std::string_view text, std::vector<TokenId>& out,
+                      const Rest& rest) {
+        std::size_t begin = 0;
+        if (!added.empty()) {
+            for (std::size_t at = 0;;) {
+                const ByteTrie::Match match = added.search(text, at);
+                if (match.length == 0) break;
+                if (at > begin) rest(text.substr(begin, at - begin));
+                out.push_back(match.id);
+                begin = at += match.length;
+            }
+        }
+        if (begin < text.size()) rest(text.substr(begin));
+    }
+
+    void encode_words(std::string_view text, std::vector<TokenId>& scratch, std::vector<TokenId>& out) const {
+        for (std::size_t at = 0; at < text.size();) {
+            const std::size_t end = end_of_word(text, at);
+            const std::string_view word = text.substr(at, end - at);
+            at = end;
+            if (const TokenId id = words_.find(tokens_, word); id != WordTable::no_token)
+                out.push_back(id);
+            else
+                encode_bytes(word, scratch, out);
+        }
+    }
+
+    /// Splits a word into bytes and merges them. False where a byte has no token, which valid UTF-8 does not
+    /// contain.
+    bool encode_bytes(std::string_view word, std::vector<TokenId>& single, std::vector<TokenId>& out) const {
+        if (word.size() >= std::numeric_limits<std::uint32_t>::max())
+            throw ArgumentError("encode", "text", "words shorter than 4 GiB",
+                                std::to_string(word.size()) + " bytes");
+        single.clear();
+        for (char c : word) {
+            const TokenId id = bytes_[static_cast<std::uint8_t>(c)];
+            if (id < 0) return false;
+            single.push_back(id);
+        }
+        merges_.apply(single, out);
+        return true;
+    }
+
+    bool nfc_;
+    TokenTable tokens_;
+    std::array<TokenId, 256> bytes_;
+    Merges merges_;
+    ByteTrie before_, after_;  ///< added tokens, looked for before and after normalisation
+    WordTable words_;          ///< words that are encoded as one token
+};
+
+}  // namespace rwkv::text

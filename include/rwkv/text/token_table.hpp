@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <rwkv/error.hpp>
+#include <rwkv/tensor.hpp>
+
+namespace rwkv::text {
+
+/// The bytes each token id stands for. Ids may have gaps. Built once; then const and shared by threads.
+class TokenTable {
+  public:
+    /// Gives an id (not negative) its bytes, in place of any it had.
+    void set(TokenId id, std::string_view bytes, bool special = false) {
+        const auto index = static_cast<std::size_t>(id);
+        if (index >= entries_.size()) entries_.resize(index + 1);
+        entries_[index] = {bytes_.size(), static_cast<std::uint32_t>(bytes.size()), true, special};
+        bytes_.append(bytes);
+    }
+
+    /// Whether the id is a token's.
+    bool contains(TokenId id) const noexcept {
+        return id >= 0 && static_cast<std::size_t>(id) < entries_.size() && entry(id).known;
+    }
+
+    /// The bytes of a token that the table contains.
+    std::string_view bytes(TokenId id) const noexcept {
+        return std::string_view(bytes_).substr(entry(id).begin, entry(id).length);
+    }
+
+    /// Whether a token that the table contains stands for no text but for something said about the text.
+    bool is_special(TokenId id) const noexcept { return entry(id).special; }
+
+    /// Throws ArgumentError unless the table contains the id.
+    void check(TokenId id, const char* where) const {
+        if (!contains(id))
+            throw ArgumentError(where, "token id", "the id of a token, below " + std::to_string(size()),
+                                std::to_string(id));
+    }
+
+    /// The largest id and one.
+    std::size_t size() const noexcept { return entries_.size(); }
+
+  private:
+    struct Entry {
+        std::size_t begin = 0;
+        std::uint32_t length = 0;
+        bool known = false, special = false;
+    };
+
+    const Entry& entry(TokenId id) const noexcept { return entries_[static_cast<std::size_t>(id)]; }
+
+    std::vector<Entry> entries_;
+    std::string bytes_;  ///< of all tokens, one after the other
+};
+
+}  // namespace rwkv::text

@@ -1,0 +1,290 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include <rwkv/error.hpp>
+#include <rwkv/tensor.hpp>
+#include <rwkv/text/byte_alphabet.hpp>
+#include <rwkv/text/byte_level_bpe.hpp>
+#include <rwkv/text/token_table.hpp>
+#include <rwkv/text/tokenizer.hpp>
+#include <rwkv/text/utf8.hpp>
+#include <rwkv/text/word_table.hpp>
+
+namespace rwkv::text {
+
+namespace json_detail {
+
+/// Ids up to here are taken: far more than any vocabulary has, few enough for a table of all.
+inline constexpr std::uint32_t largest_id = 0xFFFFFF;
+
+/// Turns the parsed file into parts, and refuses whatever in it is not understood: a component or an option
+/// that were ignored would quietly give other ids than the model was trained on.
+class Reader {
+  public:
+    using json = nlohmann::json;
+
+    Reader(const json& root, const std::string& where) : root_(root), where_(where) {}
+
+    BpeParts read() {
+        object(root_, "");
+        allow_only(root_, "",
+                   {"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
+                    "post_processor", "decoder", "model"});
+        const json& version = at(root_, "", "version");
+        if (version != "1.0") malformed("version", "\"1.0\"", version);
+        for (const char* name : {"truncation", "padding"})
+            if (const json& value = optional(root_, name); !value.is_null()) unsupported(name, "null", value);
+        parts_.nfc = !at(root_, "", "normalizer").is_null();
+        if (parts_.nfc) component("normalizer", "NFC", {});
+        byte_level("pre_tokenizer", true);
+        byte_level("decoder", false);
+        if (!optional(root_, "post_processor").is_null()) byte_level("post_processor", false);
+        model(at(root_, "", "model"));
+        if (const json& added = optional(root_, "added_tokens"); !added.is_null()) added_tokens(added);
+        return std::move(parts_);
+    }
+
+  private:
+    [[noreturn]] void malformed(const std::string& subject, const std::string& expected,
+                                const json& found) const {
+        throw FormatError(where_, subject, expected, describe(found));
+    }
+    [[noreturn]] void unsupported(const std::string& subject, const std::string& expected,
+                                  const json& found) const {
+        throw ModelError(where_, subject, expected + " (nothing else is supported)", describe(found));
+    }
+
+    /// The value as JSON in ASCII, so that no name can drive a terminal, and cut short.
+    static std::string describe(const json& value) {
+        if (value.is_object() || value.is_array()) return value.is_object() ? "an object" : "a list";
+        return quoted(value);
+    }
+    static std::string quoted(const json& value) {
+        std::string text = value.dump(-1, ' ', true, json::error_handler_t::replace);
+        if (text.size() > 120) text.replace(120, text.npos, "…");
+        return text;
+    }
+
+    static const json& nothing() {
+        static const json null;
+        return null;
+    }
+    static const json& optional(const json& object, const char* key) {
+        const auto member = object.find(key);
+        return member == object.end() ? nothing() : *member;
+    }
+    static std::string path(const std::string& parent, const std::string& key) {
+        return parent.empty() ? key : parent + "." + key;
+    }
+
+    const json& at(const json& object, const std::string& subject, const char* key) const {
+        const auto member = object.find(key);
+        if (member == object.end()) throw FormatError(where_, path(subject, key), "a value", "nothing");
+        return *member;
+    }
+    void object(const json& value, const std::string& subject) const {
+        if (!value.is_object()) malformed(subject, "an object", value);
+    }
+    void allow_only(const json& object, const std::string& subject,
+                    std::initializer_list<std::string_view> keys) const {
+        for (const auto& [key, value] : object.items())
+            if (std::find(keys.begin(), keys.end(), key) == keys.end())
+                throw ModelError(where_, subject, "only fields this library knows", quoted(json(key)));
+    }
+    bool boolean(const json& value, const std::string& subject) const {
+        if (!value.is_boolean()) malformed(subject, "true or false", value);
+        return value.get<bool>();
+    }
+    const std::string& string(const json& value, const std::string& subject) const {
+        const auto* text = value.get_ptr<const std::string*>();
+        if (!text || find_invalid_utf8(*text) != std::string_view::npos)
+            malformed(subject, "a string", value);
+        return *text;
+    }
+    TokenId id(const json& value, const std::string& subject) const {
+        // Numbers that nlohmann::json parsed are unsigned where they can be; those that a program made may
+        // not be.
+        const bool fits = value.is_number_unsigned()
+                              ? value.get<std::uint64_t>() <= largest_id
+                              : value.is_number_integer() && value.get<std::int64_t>() >= 0 &&
+                                    value.get<std::int64_t>() <= std::int64_t{largest_id};
+        if (!fits) malformed(subject, "an id from 0 to " + std::to_string(largest_id), value);
+        return value.get<TokenId>();
+    }
+
+    const json& component(const char* name, const char* type,
+                          std::initializer_list<std::string_view> options) const {
+        const json& value = at(root_, "", name);
+        if (value.is_null()) unsupported(name, type, value);
+        object(value, name);
+        const json& found = at(value, name, "type");
+        if (found != type) unsupported(path(name, "type"), type, found);
+        std::vector<std::string_view> known(options);
+        known.push_back("type");
+        for (const auto& [key, option] : value.items())
+            if (std::find(known.begin(), known.end(), key) == known.end())
+                throw ModelError(where_, name, "only fields this library knows", quoted(json(key)));
+        return value;
+    }
+
+    /// The ByteLevel component has three places and the same fields in each. How text is split depends on two
+    /// of them, in the pre-tokenizer; for decoding and for the ids they mean nothing.
+    void byte_level(const char* name, bool splits) const {
+        const json& value = component(name, "ByteLevel", {"add_prefix_space", "trim_offsets", "use_regex"});
+        for (const auto& [key, option] : value.items()) {
+            if (key == "type") continue;
+            const bool on = boolean(option, path(name, key));
+            if (splits && key == "add_prefix_space" && on) unsupported(path(name, key), "false", option);
+            if (splits && key == "use_regex" && !on) unsupported(path(name, key), "true", option);
+        }
+    }
+
+    void model(const json& value) {
+        object(value, "model");
+        const json& type = at(value, "model", "type");
+        if (type != "BPE") unsupported("model.type", "BPE", type);
+        allow_only(value, "model",
+                   {"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix",
+                    "fuse_unk", "byte_fallback", "ignore_merges", "vocab", "merges"});
+        for (const char* name : {"dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix"})
+            if (const json& option = optional(value, name); !option.is_null() && option != "")
+                unsupported(path("model", name), "null", option);
+        for (const char* name : {"fuse_unk", "byte_fallback", "ignore_merges"})
+            if (const json& option = optional(value, name);
+                !option.is_null() && boolean(option, path("model", name)))
+                unsupported(path("model", name), "false", option);
+        vocabulary(at(value, "model", "vocab"));
+        merges(at(value, "model", "merges"));
+    }
+
+    void vocabulary(const json& vocab) {
+        object(vocab, "model.vocab");
+        const std::string subject = "model.vocab";
+        for (const auto& [token, number] : vocab.get_ref<const json::object_t&>()) {
+            if (find_invalid_utf8(token) != std::string_view::npos)
+                malformed(subject, "tokens in UTF-8", json(token));
+            const TokenId token_id = id(number, subject);
+            if (parts_.tokens.contains(token_id)) malformed(subject, "every id once", number);
+            spellings_.set(token_id, token);
+            ids_.insert(spellings_, token_id);
+            ++vocabulary_size_;
+            parts_.tokens.set(token_id, bytes_of_token(token));
+        }
+        for (std::size_t byte = 0; byte < 256; ++byte) {
+            std::string stand_in;
+            append_utf8(stand_in, byte_alphabet[byte]);
+            parts_.bytes[byte] = ids_.find(spellings_, stand_in);
+            // The reference would leave such bytes of a text out.
+            const bool in_utf8 = byte < 0xC0 || (byte > 0xC1 && byte < 0xF5);
+            if (in_utf8 && parts_.bytes[byte] == WordTable::no_token)
+                throw ModelError(where_, "model.vocab", "a token for every byte",
+                                 "none for byte " + std::to_string(byte));
+        }
+    }
+
+    TokenId token(std::string_view text) const {
+        const TokenId found = ids_.find(spellings_, text);
+        if (found == WordTable::no_token)
+            malformed("model.merges", "tokens of the vocabulary", json(std::string(text)));
+        return found;
+    }
+
+    void merges(const json& list) {
+        const std::string subject = "model.merges";
+        if (!list.is_array()) malformed(subject, "a list", list);
+        parts_.merges.reserve(list.size());
+        parts_.words.reserve(list.size());
+        std::string joined;
+        for (const json& merge : list) {
+            std::string_view left, right;
+            if (merge.is_array() && merge.size() == 2) {
+                left = string(merge[0], subject);
+                right = string(merge[1], subject);
+            } else {
+                const std::string_view both = string(merge, subject);
+                // A first line of old files, which the reference passes over wherever it stands.
+                if (both.starts_with("#version")) continue;
+                const std::size_t space = both.find(' ');
+                if (space == both.npos || both.find(' ', space + 1) != both.npos)
+                    malformed(subject, "pairs of tokens, as [\"a\", \"b\"] or \"a b\"", merge);
+                left = both.substr(0, space);
+                right = both.substr(space + 1);
+            }
+            joined.assign(left).append(right);
+            const TokenId result = token(joined);
+            if (!parts_.merges.add({token(left), token(right), result}))
+                malformed(subject, "every pair once", merge);
+            parts_.words.push_back(result);
+        }
+        for (TokenId byte : parts_.bytes)
+            if (byte >= 0) parts_.words.push_back(byte);
+        std::sort(parts_.words.begin(), parts_.words.end());
+        parts_.words.erase(std::unique(parts_.words.begin(), parts_.words.end()), parts_.words.end());
+    }
+
+    void added_tokens(const json& list) {
+        if (!list.is_array()) malformed("added_tokens", "a list", list);
+        std::set<std::string> seen;
+        TokenId next = vocabulary_size_;
+        for (std::size_t i = 0; i < list.size(); ++i) {
+            const json& entry = list[i];
+            const std::string subject = "added_tokens[" + std::to_string(i) + "]";
+            object(entry, subject);
+            allow_only(entry, subject,
+                       {"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"});
+            for (const char* name : {"single_word", "lstrip", "rstrip"})
+                if (const json& option = at(entry, subject, name); boolean(option, path(subject, name)))
+                    unsupported(path(subject, name), "false", option);
+            AddedToken added;
+            added.text = string(at(entry, subject, "content"), path(subject, "content"));
+            added.normalized = boolean(at(entry, subject, "normalized"), path(subject, "normalized"));
+            added.id = id(at(entry, subject, "id"), path(subject, "id"));
+            const bool special = boolean(at(entry, subject, "special"), path(subject, "special"));
+            if (added.text.empty())
+                malformed(path(subject, "content"), "some text", at(entry, subject, "content"));
+            // The reference numbers added tokens by itself, and makes nothing of the id where it differs.
+            const TokenId known = ids_.find(spellings_, added.text);
+            const TokenId expected = known == WordTable::no_token ? next : known;
+            if (added.id != expected)
+                malformed(path(subject, "id"), std::to_string(expected), at(entry, subject, "id"));
+            next = std::max(next, added.id + 1);
+            const std::string normal =
+                (parts_.nfc && added.normalized ? nfc(added.text) : std::nullopt).value_or(added.text);
+            if (!seen.insert(normal).second)
+                malformed(path(subject, "content"), "every added token once", at(entry, subject, "content"));
+            // Decoded, too, it is the normalised form that counts (since tokenizers 0.23).
+            parts_.tokens.set(added.id, bytes_of_token(normal), special);
+            parts_.added.push_back(std::move(added));
+        }
+    }
+
+    const json& root_;
+    const std::string& where_;
+    BpeParts parts_;
+    TokenTable spellings_;  ///< of tokens, as the vocabulary writes them
+    WordTable ids_;         ///< of the spellings
+    TokenId vocabulary_size_ = 0;
+};
+
+}  // namespace json_detail
+
+/// The tokenizer a parsed tokenizer.json describes: byte-level BPE with the GPT-2 pattern, with NFC or
+/// without a normaliser. `where` (the file's path) appears in messages; the JSON is not needed afterwards.
+/// Throws FormatError where the file is not what such a file must be, and ModelError, by name, for any
+/// component or option this library does not have.
+inline Tokenizer read_tokenizer_json(const nlohmann::json& file, const std::string& where) {
+    return Tokenizer(ByteLevelBpe(json_detail::Reader(file, where).read()));
+}
+
+}  // namespace rwkv::text

@@ -1,0 +1,273 @@
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "generated.hpp"
+#include "support.hpp"
+
+#include <rwkv/text/streaming_decoder.hpp>
+#include <rwkv/text/tokenizer.hpp>
+#include <rwkv/text/tokenizer_json.hpp>
+
+using namespace rwkv::test;
+using nlohmann::json;
+using rwkv::SpecialTokens;
+using rwkv::TokenId;
+using rwkv::Tokenizer;
+using rwkv::text::read_tokenizer_json;
+
+namespace {
+
+Tokenizer small() {
+    return read_tokenizer_json(read_json(tokenizer_file("small.json")), "small.json");
+}
+
+void check_digests(const Tokenizer& tokenizer, const json& expected) {
+    SplitMix random(1);
+    Digest ids, texts;
+    for (int i = 0; i < 100'000; ++i) {
+        const std::vector<TokenId> encoded = tokenizer.encode(generate_text(random));
+        ids.add(static_cast<std::uint32_t>(encoded.size()));
+        for (TokenId id : encoded) ids.add(static_cast<std::uint32_t>(id));
+    }
+    CHECK(ids.hex() == expected.at("ids"));
+    for (int i = 0; i < 20'000; ++i) {
+        std::vector<TokenId> chosen(static_cast<std::size_t>(random.below(20)));
+        for (TokenId& id : chosen) id = static_cast<TokenId>(random.below(tokenizer.vocab_size()));
+        const std::string text = tokenizer.decode(chosen);
+        texts.add(static_cast<std::uint32_t>(text.size()));
+        texts.add(text);
+        rwkv::StreamingDecoder decoder(tokenizer);
+        std::string streamed;
+        for (TokenId id : chosen) streamed += decoder.push(id);
+        streamed += decoder.finish();
+        if (streamed != text) FAIL(text);
+    }
+    CHECK(texts.hex() == expected.at("texts"));
+}
+
+}  // namespace
+
+TEST_CASE("a small tokenizer gives the reference's ids and texts", "[tokenizer]") {
+    const Tokenizer tokenizer = small();
+    const json expected = read_json(tokenizer_file("expected.json"));
+    REQUIRE(expected.at("cases").size() > 200);
+    for (const json& row : expected.at("cases")) {
+        const std::string text = row.at("text");
+        INFO(text);
+        const auto ids = row.at("ids").get<std::vector<TokenId>>();
+        CHECK(tokenizer.encode(text) == ids);
+        CHECK(tokenizer.decode(ids) == row.at("decoded"));
+        CHECK(tokenizer.decode(ids, SpecialTokens::skip) == row.at("plain"));
+    }
+    check_digests(tokenizer, expected.at("digests").at("small"));
+}
+
+TEST_CASE("the GPT-NeoX tokenizer gives the reference's ids and texts", "[tokenizer]") {
+    const auto file = shared_data("20B_tokenizer.json");
+    if (!file) return;
+    const Tokenizer tokenizer = read_tokenizer_json(read_json(*file), file->string());
+    CHECK(tokenizer.vocab_size() == 50277);
+    check_digests(tokenizer, read_json(tokenizer_file("expected.json")).at("digests").at("20B"));
+}
+
+TEST_CASE("what a tokenizer says of its tokens", "[tokenizer]") {
+    const Tokenizer tokenizer = small();
+    CHECK(tokenizer.is_special(0));
+    CHECK_FALSE(tokenizer.is_special(1));
+    CHECK(tokenizer.token_bytes(0) == "<|endoftext|>");
+    CHECK(tokenizer.contains(0));
+    const auto size = static_cast<TokenId>(tokenizer.vocab_size());
+    CHECK(tokenizer.contains(size - 1));
+    for (TokenId id : {-1, size, 1 << 30}) {
+        CHECK_FALSE(tokenizer.contains(id));
+        CHECK_THROWS_AS(tokenizer.token_bytes(id), rwkv::ArgumentError);
+        CHECK_THROWS_AS(tokenizer.is_special(id), rwkv::ArgumentError);
+        CHECK_THROWS_AS(tokenizer.decode(std::vector{id}), rwkv::ArgumentError);
+    }
+    const std::vector<TokenId> ids = tokenizer.encode("<|endoftext|>caf\xC3\xA9");
+    CHECK(tokenizer.decode(ids) == "<|endoftext|>caf\xC3\xA9");
+    CHECK(tokenizer.decode(ids, SpecialTokens::skip) == "caf\xC3\xA9");
+    CHECK(tokenizer.decode_bytes(tokenizer.encode("\xC3\xA9")) == "\xC3\xA9");
+    CHECK(tokenizer.decode({}).empty());
+}
+
+TEST_CASE("text that is not UTF-8 is refused by its byte", "[tokenizer]") {
+    const Tokenizer tokenizer = small();
+    CHECK_THAT(outcome([&] { tokenizer.encode("ab\xFFz"); }),
+               Catch::Matchers::ContainsSubstring("ArgumentError") && Catch::Matchers::ContainsSubstring("byte 2"));
+    CHECK_THROWS_AS(tokenizer.encode("123456789\xE2\x82"), rwkv::ArgumentError);
+    CHECK_THROWS_AS(tokenizer.encode("\xED\xA0\x80"), rwkv::ArgumentError);
+    CHECK(tokenizer.encode(rwkv::text::lossy_utf8("ab\xFFz")) == tokenizer.encode("ab\xEF\xBF\xBDz"));
+}
+
+TEST_CASE("merges may be strings or pairs", "[tokenizer]") {
+    json file = read_json(tokenizer_file("small.json"));
+    json pairs = json::array(), strings = json::array({"#version: 0.2"});
+    for (const json& merge : file["model"]["merges"]) {
+        const std::string left = merge.is_array()
+                                     ? merge[0].get<std::string>()
+                                     : merge.get<std::string>().substr(0, merge.get<std::string>().find(' '));
+        const std::string right =
+            merge.is_array() ? merge[1].get<std::string>() : merge.get<std::string>().substr(left.size() + 1);
+        pairs.push_back({left, right});
+        strings.push_back(left + " " + right);
+    }
+    REQUIRE(pairs.size() > 100);
+    const std::vector<TokenId> ids = small().encode("the quick brown fox, in a remote valley");
+    for (const json& merges : {pairs, strings}) {
+        file["model"]["merges"] = merges;
+        CHECK(read_tokenizer_json(file, "f").encode("the quick brown fox, in a remote valley") == ids);
+    }
+}
+
+TEST_CASE("without a normaliser text stays as it is", "[tokenizer]") {
+    json file = read_json(tokenizer_file("small.json"));
+    file["normalizer"] = nullptr;
+    const Tokenizer tokenizer = read_tokenizer_json(file, "f");
+    const std::string text = "cafe\xCC\x81";
+    CHECK(tokenizer.decode(tokenizer.encode(text)) == text);
+    CHECK(small().decode(small().encode(text)) == "caf\xC3\xA9");
+    // The added token is looked for in the form it has in the file.
+    CHECK(tokenizer.encode("re\xCC\x81sume\xCC\x81").size() == 1);
+    CHECK(tokenizer.encode("r\xC3\xA9sum\xC3\xA9").size() > 1);
+    CHECK(small().encode("r\xC3\xA9sum\xC3\xA9").size() == 1);
+}
+
+TEST_CASE("a word that is a token is still made by the merges", "[tokenizer]") {
+    json file = read_json(tokenizer_file("small.json"));
+    json& model = file["model"];
+    model["vocab"]["xyz"] = 5'000;
+    model["vocab"]["xy"] = 5'001;
+    model["vocab"]["yz"] = 5'002;
+    model["merges"] = json::array({"y z", "x y", "xy z"});
+    file["added_tokens"] = nullptr;
+    const Tokenizer tokenizer = read_tokenizer_json(file, "f");
+    const TokenId x = model["vocab"]["x"], y = model["vocab"]["y"], xy = model["vocab"]["xy"],
+                  yz = model["vocab"]["yz"];
+    // Earlier merges leave nothing for the last one to join.
+    CHECK(tokenizer.encode("xyz") == std::vector{x, yz});
+    CHECK(tokenizer.encode("xyxy") == std::vector{xy, xy});
+    CHECK(tokenizer.encode("yyz") == std::vector{y, yz});
+}
+
+TEST_CASE("whatever is not supported in a tokenizer.json is refused by name", "[tokenizer]") {
+    const json good = read_json(tokenizer_file("small.json"));
+    CHECK(outcome([&] { read_tokenizer_json(good, "f"); }) == "accepted");
+
+    struct Row {
+        const char* at;  // JSON pointer
+        json value;      // discarded: the field is taken away
+        const char* kind;
+        const char* subject;
+    };
+    const json gone(json::value_t::discarded);
+    const json twice = good["model"]["merges"][0];
+    const Row rows[] = {
+        {"/version", "2.0", "FormatError", "version"},
+        {"/version", gone, "FormatError", "version"},
+        {"/truncation", {{"max_length", 5}}, "ModelError", "truncation"},
+        {"/padding", {{"pad_id", 0}}, "ModelError", "padding"},
+        {"/surprise", 1, "ModelError", "surprise"},
+        {"/normalizer", gone, "FormatError", "normalizer"},
+        {"/normalizer", {{"type", "NFKC"}}, "ModelError", "normalizer.type"},
+        {"/normalizer", {{"type", "Sequence"}, {"normalizers", json::array()}}, "ModelError", "normalizer.type"},
+        {"/normalizer", {{"type", "NFC"}, {"x", 1}}, "ModelError", "normalizer"},
+        {"/normalizer", "NFC", "FormatError", "normalizer"},
+        {"/pre_tokenizer", nullptr, "ModelError", "pre_tokenizer"},
+        {"/pre_tokenizer", gone, "FormatError", "pre_tokenizer"},
+        {"/pre_tokenizer/type", "Split", "ModelError", "pre_tokenizer.type"},
+        {"/pre_tokenizer/type", gone, "FormatError", "pre_tokenizer.type"},
+        {"/pre_tokenizer/add_prefix_space", true, "ModelError", "pre_tokenizer.add_prefix_space"},
+        {"/pre_tokenizer/use_regex", false, "ModelError", "pre_tokenizer.use_regex"},
+        {"/pre_tokenizer/use_regex", 1, "FormatError", "pre_tokenizer.use_regex"},
+        {"/pre_tokenizer/use_regex", gone, "accepted", ""},
+        {"/decoder", nullptr, "ModelError", "decoder"},
+        {"/decoder/type", "Metaspace", "ModelError", "decoder.type"},
+        {"/post_processor", nullptr, "accepted", ""},
+        {"/post_processor", {{"type", "TemplateProcessing"}}, "ModelError", "post_processor.type"},
+        {"/model/type", "WordPiece", "ModelError", "model.type"},
+        {"/model/type", gone, "FormatError", "model.type"},
+        {"/model/dropout", 0.1, "ModelError", "model.dropout"},
+        {"/model/unk_token", "<unk>", "ModelError", "model.unk_token"},
+        {"/model/unk_token", gone, "accepted", ""},
+        {"/model/continuing_subword_prefix", "##", "ModelError", "model.continuing_subword_prefix"},
+        {"/model/continuing_subword_prefix", "", "accepted", ""},
+        {"/model/end_of_word_suffix", "</w>", "ModelError", "model.end_of_word_suffix"},
+        {"/model/fuse_unk", true, "ModelError", "model.fuse_unk"},
+        {"/model/byte_fallback", true, "ModelError", "model.byte_fallback"},
+        {"/model/ignore_merges", true, "ModelError", "model.ignore_merges"},
+        {"/model/ignore_merges", "no", "FormatError", "model.ignore_merges"},
+        {"/model/surprise", 1, "ModelError", "model"},
+        {"/model", 3, "FormatError", "model"},
+        {"/model/vocab", json::array(), "FormatError", "model.vocab"},
+        {"/model/vocab", json::object(), "ModelError", "model.vocab"},
+        {"/model/vocab/a", gone, "ModelError", "byte 97"},
+        {"/model/vocab/a", "66", "FormatError", "model.vocab"},
+        {"/model/vocab/a", -1, "FormatError", "-1"},
+        {"/model/vocab/a", 1.5, "FormatError", "1.5"},
+        {"/model/vocab/a", 1U << 30U, "FormatError", "model.vocab"},
+        {"/model/vocab/a", good["model"]["vocab"]["b"], "FormatError", "every id once"},
+        {"/model/merges", gone, "FormatError", "model.merges"},
+        {"/model/merges", json::object(), "FormatError", "model.merges"},
+        {"/model/merges/0", "ab", "FormatError", "model.merges"},
+        {"/model/merges/0", "a b c", "FormatError", "model.merges"},
+        {"/model/merges/0", 7, "FormatError", "model.merges"},
+        {"/model/merges/0", {"a", "b", "c"}, "FormatError", "model.merges"},
+        {"/model/merges/0", {"a", 1}, "FormatError", "model.merges"},
+        {"/model/merges/0", "a \xE2\x82\xAC", "FormatError", "vocabulary"},
+        {"/model/merges/1", twice, "FormatError", "every pair once"},
+        {"/added_tokens", "x", "FormatError", "added_tokens"},
+        {"/added_tokens", nullptr, "accepted", ""},
+        {"/added_tokens/0", 1, "FormatError", "added_tokens[0]"},
+        {"/added_tokens/1/lstrip", true, "ModelError", "added_tokens[1].lstrip"},
+        {"/added_tokens/1/rstrip", true, "ModelError", "added_tokens[1].rstrip"},
+        {"/added_tokens/1/single_word", true, "ModelError", "added_tokens[1].single_word"},
+        {"/added_tokens/1/normalized", gone, "FormatError", "added_tokens[1].normalized"},
+        {"/added_tokens/1/special", 0, "FormatError", "added_tokens[1].special"},
+        {"/added_tokens/1/content", "", "FormatError", "added_tokens[1].content"},
+        {"/added_tokens/1/content", "<|endoftext|>", "FormatError", "added_tokens[1]"},
+        {"/added_tokens/1/content", "  \xFF", "FormatError", "added_tokens[1].content"},
+        {"/added_tokens/1/id", 0, "FormatError", "added_tokens[1].id"},
+        {"/added_tokens/1/id", 5000, "FormatError", "added_tokens[1].id"},
+        {"/added_tokens/1/surprise", 0, "ModelError", "added_tokens[1]"},
+    };
+    for (const Row& row : rows) {
+        json file = good;
+        const json::json_pointer at(row.at);
+        if (row.value.is_discarded())
+            file.at(at.parent_pointer()).erase(at.back());
+        else
+            file[at] = row.value;
+        INFO(row.at << " = "
+                    << (row.value.is_discarded() ? "gone"
+                                                 : row.value.dump(-1, ' ', true, json::error_handler_t::replace)));
+        const std::string found = outcome([&] { read_tokenizer_json(file, "some/file.json"); });
+        CHECK_THAT(found, Catch::Matchers::ContainsSubstring(row.kind));
+        CHECK_THAT(found, Catch::Matchers::ContainsSubstring(row.subject));
+        if (found != "accepted") CHECK_THAT(found, Catch::Matchers::ContainsSubstring("some/file.json"));
+    }
+    for (const json& root : {json(nullptr), json::array(), json("text"), json::object()})
+        CHECK_THAT(outcome([&] { read_tokenizer_json(root, "f"); }), Catch::Matchers::ContainsSubstring("FormatError"));
+}
+
+TEST_CASE("threads share a tokenizer", "[tokenizer]") {
+    const Tokenizer tokenizer = small();
+    std::vector<std::string> texts;
+    std::vector<std::vector<TokenId>> expected;
+    SplitMix random(9);
+    for (int i = 0; i < 300; ++i) {
+        texts.push_back(generate_text(random));
+        expected.push_back(tokenizer.encode(texts.back()));
+    }
+    std::vector<std::vector<std::vector<TokenId>>> found(4);
+    {
+        std::vector<std::jthread> threads;
+        for (auto& own : found)
+            threads.emplace_back([&own, &texts, copy = tokenizer] {
+                for (const std::string& text : texts) own.push_back(copy.encode(text));
+            });
+    }
+    for (const auto& own : found) CHECK((own == expected));
+}
