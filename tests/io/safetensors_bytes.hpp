@@ -22,8 +22,7 @@ inline std::string z(std::size_t count) {
 }
 
 /// A file whose length field says `length`.
-inline std::string file_with_length(const std::string& header, const std::string& data,
-                                    std::uint64_t length) {
+inline std::string file_with_length(const std::string& header, const std::string& data, std::uint64_t length) {
     return little_endian(length) + header + data;
 }
 
@@ -43,16 +42,15 @@ inline std::string header_of(const std::string& value) {
 }
 
 /// A file with one tensor "t" of these properties and so many zero bytes.
-inline std::string file_of_entry(const std::string& dtype, const std::string& shape,
-                                 const std::string& offsets, std::size_t data_size) {
+inline std::string file_of_entry(const std::string& dtype, const std::string& shape, const std::string& offsets,
+                                 std::size_t data_size) {
     return file_of(header_of(entry(dtype, shape, offsets)), z(data_size));
 }
 
 /// Reads a whole file held in memory, as `read_safetensors_header` does one on disk.
 inline io::SafetensorsHeader parse(std::string_view file) {
     const auto length = io::safetensors_header_length(file.substr(0, 64), file.size(), "file");
-    return io::parse_safetensors_header(file.substr(8, static_cast<std::size_t>(length)), file.size(),
-                                        "file");
+    return io::parse_safetensors_header(file.substr(8, static_cast<std::size_t>(length)), file.size(), "file");
 }
 
 }  // namespace rwkv::test

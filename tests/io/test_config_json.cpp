@@ -84,8 +84,8 @@ TEST_CASE("sizes no model can have, and values that are no sizes", "[config]") {
             const std::string text = "{\"" + field + "\":" + item.value + "}";
             const std::string found = outcome([&] { parse_config(text, "dir/config.json"); });
             INFO(text << ": " << found);
-            CHECK(as_expected(
-                found, {item.error, "dir/config.json: " + field + ": expected an integer from", item.found}));
+            CHECK(as_expected(found,
+                              {item.error, "dir/config.json: " + field + ": expected an integer from", item.found}));
         }
     }
 }
@@ -113,28 +113,18 @@ TEST_CASE("what a config.json may not say", "[config]") {
          {"ModelError", "eos_token_id: expected an integer from 0 to 9"}},
         {"bos outside", R"({"vocab_size":10,"bos_token_id":10})", {"ModelError", "bos_token_id"}},
         {"last id", R"({"vocab_size":10,"bos_token_id":9,"eos_token_id":9})", {"accepted"}},
-        {"epsilon 0",
-         R"({"layer_norm_epsilon":0})",
-         {"ModelError", "layer_norm_epsilon: expected a positive number"}},
+        {"epsilon 0", R"({"layer_norm_epsilon":0})", {"ModelError", "layer_norm_epsilon: expected a positive number"}},
         {"epsilon -1", R"({"layer_norm_epsilon":-1e-5})", {"ModelError", "layer_norm_epsilon"}},
-        {"epsilon too small for float",
-         R"({"layer_norm_epsilon":1e-50})",
-         {"ModelError", "layer_norm_epsilon"}},
-        {"epsilon too large for float",
-         R"({"layer_norm_epsilon":1e50})",
-         {"ModelError", "layer_norm_epsilon"}},
+        {"epsilon too small for float", R"({"layer_norm_epsilon":1e-50})", {"ModelError", "layer_norm_epsilon"}},
+        {"epsilon too large for float", R"({"layer_norm_epsilon":1e50})", {"ModelError", "layer_norm_epsilon"}},
         {"epsilon infinite", R"({"layer_norm_epsilon":1e999})", {"FormatError", "number overflow"}},
         {"epsilon NaN", R"({"layer_norm_epsilon":NaN})", {"FormatError", "JSON"}},
-        {"epsilon string",
-         R"({"layer_norm_epsilon":"1e-5"})",
-         {"FormatError", "layer_norm_epsilon", "the string"}},
+        {"epsilon string", R"({"layer_norm_epsilon":"1e-5"})", {"FormatError", "layer_norm_epsilon", "the string"}},
         {"tie string",
          R"({"tie_word_embeddings":"true"})",
          {"FormatError", "tie_word_embeddings: expected true or false"}},
         {"tie number", R"({"tie_word_embeddings":1})", {"FormatError", "tie_word_embeddings"}},
-        {"rwkv5",
-         R"({"model_type":"rwkv5"})",
-         {"ModelError", "model_type: expected \"rwkv\", found \"rwkv5\""}},
+        {"rwkv5", R"({"model_type":"rwkv5"})", {"ModelError", "model_type: expected \"rwkv\", found \"rwkv5\""}},
         {"rwkv6", R"({"model_type":"rwkv6"})", {"ModelError", "\"rwkv6\""}},
         {"llama", R"({"model_type":"llama"})", {"ModelError", "\"llama\""}},
         {"RWKV", R"({"model_type":"RWKV"})", {"ModelError", "\"RWKV\""}},
@@ -157,22 +147,18 @@ TEST_CASE("a config.json on disk", "[config]") {
     CHECK(rwkv::io::read_config(path).hidden_size == 8);
     CHECK(as_expected(outcome([&] { rwkv::io::read_config(directory.path() / "none.json"); }),
                       {"FileError", "none.json", "No such file"}));
-    CHECK(
-        as_expected(outcome([&] { rwkv::io::read_config(directory.path()); }), {"FileError", "a directory"}));
+    CHECK(as_expected(outcome([&] { rwkv::io::read_config(directory.path()); }), {"FileError", "a directory"}));
     std::filesystem::resize_file(path, 16'000'001);
     CHECK(as_expected(outcome([&] { rwkv::io::read_config(path); }),
                       {"FormatError", "at most 16000000 bytes, found 16000001"}));
 
     const std::string whole = R"({"model_type":"rwkv","hidden_size":8})";
     for (std::size_t size = 0; size < whole.size(); ++size)
-        CHECK(outcome([&] {
-                  parse_config(whole.substr(0, size), "c");
-              }).starts_with("FormatError c: expected JSON"));
+        CHECK(outcome([&] { parse_config(whole.substr(0, size), "c"); }).starts_with("FormatError c: expected JSON"));
     for (std::size_t i = 0; i < whole.size(); ++i)
         for (unsigned bit = 0; bit < 8; ++bit) {
             std::string text = whole;
             text[i] = static_cast<char>(static_cast<unsigned char>(text[i]) ^ (1U << bit));
-            CHECK_FALSE(
-                outcome([&] { parse_config(text, "c"); }).empty());  // nothing but an rwkv::Error comes out
+            CHECK_FALSE(outcome([&] { parse_config(text, "c"); }).empty());  // nothing but an rwkv::Error comes out
         }
 }

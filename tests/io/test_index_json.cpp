@@ -68,9 +68,7 @@ TEST_CASE("what an index file may say", "[index]") {
         {"null value", map(R"({"t":null})"), {"\"t\": expected a file name, found null"}},
         {"list value", map(R"({"t":["a.safetensors"]})"), {"\"t\": expected a file name, found a list"}},
         {"duplicate", map(R"({"t":"a.safetensors","t":"b.safetensors"})"), {"found the key \"t\" twice"}},
-        {"duplicate map",
-         R"({"weight_map":)" + good + R"(,"weight_map":)" + good + "}",
-         {"\"weight_map\" twice"}},
+        {"duplicate map", R"({"weight_map":)" + good + R"(,"weight_map":)" + good + "}", {"\"weight_map\" twice"}},
         {"parent", map(R"({"t":"../x"})"), {"FormatError", plain, "found \"../x\""}},
         {"parent with extension", map(R"({"t":"../x.safetensors"})"), {plain, "\"../x.safetensors\""}},
         {"absolute", map(R"({"t":"/etc/passwd"})"), {plain}},
@@ -97,8 +95,7 @@ TEST_CASE("what an index file may say", "[index]") {
 
 TEST_CASE("an index's total_size is only informative", "[index]") {
     const auto parse = [](const std::string& total) {
-        return parse_index(
-            R"({"metadata":{"total_size":)" + total + R"(},"weight_map":{"t":"a.safetensors"}})", "i");
+        return parse_index(R"({"metadata":{"total_size":)" + total + R"(},"weight_map":{"t":"a.safetensors"}})", "i");
     };
     CHECK(parse("12").total_size == 12U);
     CHECK(parse("12").warnings.empty());
@@ -120,7 +117,5 @@ TEST_CASE("an index on disk", "[index]") {
     CHECK(as_expected(outcome([&] { rwkv::io::read_index(path); }),
                       {"FormatError " + path.string(), "at most 100000000 bytes, found 100000001"}));
     for (std::size_t size = 0; size < text.size(); ++size)
-        CHECK(outcome([&] {
-                  parse_index(text.substr(0, size), "i");
-              }).starts_with("FormatError i: expected JSON"));
+        CHECK(outcome([&] { parse_index(text.substr(0, size), "i"); }).starts_with("FormatError i: expected JSON"));
 }

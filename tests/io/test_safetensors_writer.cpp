@@ -67,9 +67,9 @@ TEST_CASE("what is written is read back", "[safetensors_writer]") {
         for (const TensorInfo& expected : writer.tensors()) {
             bool found = false;
             for (const TensorInfo& info : header.tensors)
-                found = found || (info.name == expected.name && info.dtype == expected.dtype &&
-                                  info.shape == expected.shape && info.offset == expected.offset &&
-                                  info.bytes == expected.bytes);
+                found = found ||
+                        (info.name == expected.name && info.dtype == expected.dtype && info.shape == expected.shape &&
+                         info.offset == expected.offset && info.bytes == expected.bytes);
             CHECK(found);
         }
     }
@@ -97,9 +97,8 @@ TEST_CASE("too few or too many bytes", "[safetensors_writer]") {
     {
         SafetensorsWriter writer(path, {tensor("a", DType::u8, {4}), tensor("b", DType::u8, {4})});
         write(writer, "12345");
-        CHECK(as_expected(
-            outcome([&] { writer.finish(); }),
-            {"ArgumentError " + path.string(), "tensor \"b\": expected 4 bytes written, found 1"}));
+        CHECK(as_expected(outcome([&] { writer.finish(); }),
+                          {"ArgumentError " + path.string(), "tensor \"b\": expected 4 bytes written, found 1"}));
         CHECK(as_expected(outcome([&] { write(writer, "6789"); }),
                           {"ArgumentError", "expected at most 3 more bytes, found 4"}));
         CHECK(writer.bytes_left() == 3);
@@ -121,9 +120,7 @@ TEST_CASE("what cannot be written is refused before a file is made", "[safetenso
         std::string part;
     };
     const std::vector<Bad> bad{
-        {{tensor("a", DType::u8, {1}), tensor("a", DType::u8, {1})},
-         {},
-         "tensor \"a\": expected a name of its own"},
+        {{tensor("a", DType::u8, {1}), tensor("a", DType::u8, {1})}, {}, "tensor \"a\": expected a name of its own"},
         {{tensor("__metadata__", DType::u8, {1})}, {}, "tensor \"__metadata__\""},
         {{tensor("a", DType::f4, {3})}, {}, "a whole number of bytes, found F4 [3]"},
         {{tensor("a", DType::f32, {~0ULL, 2})}, {}, "found F32 [18446744073709551615, 2]"},
@@ -144,6 +141,5 @@ TEST_CASE("what cannot be written is refused before a file is made", "[safetenso
     CHECK(as_expected(outcome([&] { SafetensorsWriter(directory.path() / "out", huge); }),
                       {"ArgumentError", "a file of less than 2^64 bytes"}));
     CHECK(directory.count() == 0);
-    CHECK(
-        outcome([&] { SafetensorsWriter(directory.path() / "none" / "out", {}); }).starts_with("FileError"));
+    CHECK(outcome([&] { SafetensorsWriter(directory.path() / "none" / "out", {}); }).starts_with("FileError"));
 }

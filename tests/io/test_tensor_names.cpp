@@ -101,9 +101,8 @@ TEST_CASE("names that claim to be of the model but are not RWKV-4's", "[tensor_n
 }
 
 TEST_CASE("names that claim nothing", "[tensor_names]") {
-    for (const std::string name :
-         {"", "optimizer.state", "model.layers.0.weight", "Emb.weight", " emb.weight", "block.0.ln1.weight",
-          "x_r", "header.weight", "rwkvx.ln_out.weight"}) {
+    for (const std::string name : {"", "optimizer.state", "model.layers.0.weight", "Emb.weight", " emb.weight",
+                                   "block.0.ln1.weight", "x_r", "header.weight", "rwkvx.ln_out.weight"}) {
         INFO(name);
         CHECK(understand_tensor_name(name).kind == TensorNameKind::unrelated);
     }

@@ -61,8 +61,7 @@ class Checkpoint {
     /// The tensor of that very name, or null. The pointer lives as long as the checkpoint (moving it
     /// included).
     const CheckpointTensor* find(std::string_view name) const noexcept {
-        const auto found =
-            std::ranges::lower_bound(by_name_, name, {}, [&](std::size_t i) { return name_of(i); });
+        const auto found = std::ranges::lower_bound(by_name_, name, {}, [&](std::size_t i) { return name_of(i); });
         return found != by_name_.end() && name_of(*found) == name ? &tensors_[*found] : nullptr;
     }
 
@@ -78,9 +77,7 @@ class Checkpoint {
     }
 
     /// The file that holds the tensor.
-    const std::filesystem::path& path_of(const CheckpointTensor& tensor) const {
-        return files_->path(tensor.file);
-    }
+    const std::filesystem::path& path_of(const CheckpointTensor& tensor) const { return files_->path(tensor.file); }
 
     /// How many files there are, the index not counted.
     std::size_t file_count() const noexcept { return files_->size(); }
@@ -132,8 +129,7 @@ class Checkpoint {
         return extension == ".bin" || extension == ".pth" || extension == ".pt";
     }
 
-    [[noreturn]] static void refuse_pytorch(const std::filesystem::path& directory,
-                                            const std::filesystem::path& name) {
+    [[noreturn]] static void refuse_pytorch(const std::filesystem::path& directory, const std::filesystem::path& name) {
         throw ModelError((directory / name).string(), "", "a safetensors file (model.safetensors)",
                          "a PyTorch file, a kind that is not supported yet: convert it to safetensors");
     }
@@ -149,11 +145,10 @@ class Checkpoint {
         if (error) throw FileError(directory.string(), "", "a readable directory", error.message());
         if (found.size() == 1) return *found.begin();
         if (found.size() > 1)
-            throw FileError(
-                directory.string(), "", std::string(index_name) + " or a single .safetensors file",
-                std::to_string(found.size()) + ": " + in_quotes(found.begin()->filename().string()) + ", " +
-                    in_quotes(std::next(found.begin())->filename().string()) +
-                    (found.size() > 2 ? ", …" : ""));
+            throw FileError(directory.string(), "", std::string(index_name) + " or a single .safetensors file",
+                            std::to_string(found.size()) + ": " + in_quotes(found.begin()->filename().string()) + ", " +
+                                in_quotes(std::next(found.begin())->filename().string()) +
+                                (found.size() > 2 ? ", …" : ""));
         if (!pytorch.empty()) refuse_pytorch(directory, *pytorch.begin());
         throw FileError(directory.string(), "", "a model.safetensors file", "none");
     }
@@ -179,8 +174,7 @@ class Checkpoint {
         const auto twin = std::ranges::adjacent_find(by_name_, {}, [&](std::size_t i) { return name_of(i); });
         if (twin != by_name_.end())
             throw FormatError(path_of(tensors_[twin[1]]).string(), detail::tensor_subject(name_of(*twin)),
-                              "each tensor in one shard only",
-                              "it also in " + path_of(tensors_[*twin]).string());
+                              "each tensor in one shard only", "it also in " + path_of(tensors_[*twin]).string());
     }
 
     void check_against(const ShardIndex& index, const std::string& where) {
@@ -192,23 +186,21 @@ class Checkpoint {
             if (mapped == index.weight_map.end()) {
                 if (++unlisted <= max_listed)
                     warnings_.push_back(path_of(tensor).string() + ": holds " +
-                                        detail::tensor_subject(tensor.info.name) +
-                                        ", which the index does not list");
+                                        detail::tensor_subject(tensor.info.name) + ", which the index does not list");
             } else if (path_of(tensor).filename() != mapped->second) {
                 throw FormatError(path_of(tensor).string(), detail::tensor_subject(tensor.info.name),
                                   "it in " + in_quotes(mapped->second) + ", as the index says", "it here");
             }
         }
         if (unlisted > max_listed)
-            warnings_.push_back(where + ": does not list " + std::to_string(unlisted - max_listed) +
-                                " more tensors");
+            warnings_.push_back(where + ": does not list " + std::to_string(unlisted - max_listed) + " more tensors");
         for (const auto& [name, shard] : index.weight_map)
             if (!find(name))
                 throw FormatError(where, detail::tensor_subject(name), "it in " + in_quotes(shard),
                                   "no such tensor there");
         if (index.total_size && *index.total_size != total)
-            warnings_.push_back(where + ": total_size is wrong: expected " + std::to_string(total) +
-                                ", found " + std::to_string(*index.total_size));
+            warnings_.push_back(where + ": total_size is wrong: expected " + std::to_string(total) + ", found " +
+                                std::to_string(*index.total_size));
     }
 
     static constexpr std::size_t max_listed = 20;

@@ -104,7 +104,8 @@ class ConfigReader {
 /// and dropping ids of it would be silent. Throws FormatError for bad JSON or a field of the wrong type,
 /// ModelError for a value no model can have; both name the field.
 inline Config parse_config(std::string_view text, const std::string& where) {
-    const nlohmann::json root = parse_json(text, where);
+    const JsonDocument document = parse_json(text, where);
+    const nlohmann::json& root = document.root;
     if (!root.is_object()) throw FormatError(where, "", "a JSON object", describe(root));
     const detail::ConfigReader fields(root, where);
     fields.require("model_type", "rwkv");
@@ -114,19 +115,15 @@ inline Config parse_config(std::string_view text, const std::string& where) {
     config.context_length =
         fields.integer("context_length", config.context_length, 1, std::numeric_limits<std::int32_t>::max());
     config.hidden_size = fields.integer("hidden_size", config.hidden_size, 1, max_model_size);
-    config.num_hidden_layers =
-        fields.integer("num_hidden_layers", config.num_hidden_layers, 1, max_model_layers);
-    config.attention_hidden_size =
-        fields.integer("attention_hidden_size", config.hidden_size, 1, max_model_size);
+    config.num_hidden_layers = fields.integer("num_hidden_layers", config.num_hidden_layers, 1, max_model_layers);
+    config.attention_hidden_size = fields.integer("attention_hidden_size", config.hidden_size, 1, max_model_size);
     config.intermediate_size = fields.integer("intermediate_size", 4 * config.hidden_size, 1, max_model_size);
     config.layer_norm_epsilon = fields.positive("layer_norm_epsilon", config.layer_norm_epsilon);
     config.rescale_every = fields.integer("rescale_every", config.rescale_every, 0, max_model_size);
     config.tie_word_embeddings = fields.boolean("tie_word_embeddings", config.tie_word_embeddings);
     const Index last_token = config.vocab_size - 1;
-    config.bos_token_id =
-        static_cast<TokenId>(fields.integer("bos_token_id", config.bos_token_id, 0, last_token));
-    config.eos_token_id =
-        static_cast<TokenId>(fields.integer("eos_token_id", config.eos_token_id, 0, last_token));
+    config.bos_token_id = static_cast<TokenId>(fields.integer("bos_token_id", config.bos_token_id, 0, last_token));
+    config.eos_token_id = static_cast<TokenId>(fields.integer("eos_token_id", config.eos_token_id, 0, last_token));
     return config;
 }
 

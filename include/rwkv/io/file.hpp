@@ -148,9 +148,8 @@ class OutputFile {
         static std::atomic<unsigned> counter{0};
         do {
             // Not derived from the target's name, which may already be as long as a name can be.
-            temporary_ = path_;
-            temporary_.replace_filename(".rwkv-" + std::to_string(::getpid()) + "-" +
-                                        std::to_string(counter.fetch_add(1)) + ".part");
+            temporary_ = path_.parent_path() /
+                         (".rwkv-" + std::to_string(::getpid()) + "-" + std::to_string(counter.fetch_add(1)) + ".part");
             file_ = detail::open_descriptor(temporary_, O_WRONLY | O_CREAT | O_EXCL, 0666);
         } while (file_.get() < 0 && errno == EEXIST);
         if (file_.get() < 0) {
@@ -181,14 +180,16 @@ class OutputFile {
     /// The target's path.
     const std::filesystem::path& path() const noexcept { return path_; }
 
-    /// Appends the bytes. Nothing is buffered: hand over large pieces.
+    /// Appends the bytes. Nothing is buffered: hand over large pieces. After an error the object is spent, as
+    /// after `commit`.
     void write(std::span<const std::byte> bytes) {
         while (!bytes.empty()) {
-            const ssize_t put =
-                ::write(file_.get(), bytes.data(), std::min(bytes.size(), detail::largest_transfer));
+            const ssize_t put = ::write(file_.get(), bytes.data(), std::min(bytes.size(), detail::largest_transfer));
             if (put < 0) {
-                if (errno == EINTR) continue;
-                fail("to write " + std::to_string(bytes.size()) + " bytes", detail::system_message(errno));
+                const int error = errno;
+                if (error == EINTR) continue;
+                file_ = {};  // part of the bytes may be there: nothing may follow them
+                fail("to write " + std::to_string(bytes.size()) + " bytes", detail::system_message(error));
             }
             bytes = bytes.subspan(static_cast<std::size_t>(put));
         }
@@ -200,8 +201,7 @@ class OutputFile {
         if (::fsync(file_.get()) != 0) fail("to write the file out", detail::system_message(errno));
         // Some file systems report a full disk no sooner than this.
         if (::close(file_.release()) != 0) fail("to close the file", detail::system_message(errno));
-        if (::rename(temporary_.c_str(), path_.c_str()) != 0)
-            fail("to take this name", detail::system_message(errno));
+        if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("to take this name", detail::system_message(errno));
         temporary_.clear();
     }
 

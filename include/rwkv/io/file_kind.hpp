@@ -15,8 +15,7 @@ constexpr std::string_view file_kind(std::string_view first_bytes) noexcept {
     if (first_bytes.starts_with("ggml") || first_bytes.starts_with("lmgg")) return "a GGML file";
     if (first_bytes.starts_with("PK\x03\x04") || first_bytes.starts_with("PK\x05\x06"))
         return "a ZIP archive, perhaps a PyTorch checkpoint (.pth, .bin)";
-    if (first_bytes.starts_with(legacy_pickle))
-        return "a PyTorch checkpoint of before 2020 (not a ZIP archive)";
+    if (first_bytes.starts_with(legacy_pickle)) return "a PyTorch checkpoint of before 2020 (not a ZIP archive)";
     const std::size_t text = first_bytes.find_first_not_of(" \t\r\n");
     if (text == first_bytes.npos) return "";
     first_bytes.remove_prefix(text);

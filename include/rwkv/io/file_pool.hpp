@@ -46,8 +46,7 @@ class FilePool {
         const Stamp stamp{file->size(), file->modified()};
         if (!slot.stamp) slot.stamp = stamp;
         if (*slot.stamp != stamp)
-            throw FileError(slot.path.string(), "", "the file as it was when it was first read",
-                            "a changed one");
+            throw FileError(slot.path.string(), "", "the file as it was when it was first read", "a changed one");
         if (open_.size() == max_open_) {
             slots_[open_.front()].file.reset();
             open_.erase(open_.begin());

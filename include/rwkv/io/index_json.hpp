@@ -44,9 +44,9 @@ constexpr bool is_shard_name(std::string_view name) noexcept {
 /// Parses the text of an index; `where` names it in messages. Throws FormatError.
 inline ShardIndex parse_index(std::string_view text, const std::string& where) {
     using nlohmann::json;
-    json root = parse_json(text, where);
-    auto* members = root.get_ptr<json::object_t*>();
-    if (!members) throw FormatError(where, "", "a JSON object", describe(root));
+    JsonDocument document = parse_json(text, where);
+    auto* members = document.root.get_ptr<json::object_t*>();
+    if (!members) throw FormatError(where, "", "a JSON object", describe(document.root));
     const auto found = members->find("weight_map");
     if (found == members->end()) throw FormatError(where, "weight_map", "an object", "none");
     auto* map = found->second.get_ptr<json::object_t*>();

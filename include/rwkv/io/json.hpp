@@ -35,6 +35,31 @@ inline std::string describe(const nlohmann::json& value) {
     return value.is_object() ? "an object" : "null";
 }
 
+/// Empties a tree from its leaves up, asking for no memory. What is left can be destroyed without any, too.
+inline void dismantle(nlohmann::json& tree) noexcept {
+    using nlohmann::json;
+    if (auto* list = tree.get_ptr<json::array_t*>()) {
+        for (json& item : *list) dismantle(item);
+        list->clear();
+    } else if (auto* members = tree.get_ptr<json::object_t*>()) {
+        for (auto& member : *members) dismantle(member.second);
+        members->clear();
+    }
+}
+
+/// A parsed text. The destructor of a bare nlohmann::json asks for memory, and ends the program where there
+/// is none; this one's does not.
+class JsonDocument {
+  public:
+    explicit JsonDocument(nlohmann::json&& value = nullptr) noexcept : root(std::move(value)) {}
+    JsonDocument(JsonDocument&& other) noexcept = default;
+    JsonDocument& operator=(JsonDocument&& other) = delete;
+    JsonDocument(const JsonDocument&) = delete;
+    ~JsonDocument() { dismantle(root); }
+
+    nlohmann::json root;
+};
+
 namespace detail {
 
 /// Takes the parser's events, builds the tree, and enforces what nlohmann::json does not: unique keys and
@@ -43,8 +68,7 @@ class JsonBuilder {
   public:
     using json = nlohmann::json;
 
-    JsonBuilder(const std::string& where, const std::string& subject, const MemberHook& on_member,
-                std::size_t skipped)
+    JsonBuilder(const std::string& where, const std::string& subject, const MemberHook& on_member, std::size_t skipped)
         : where_(where), subject_(subject), on_member_(on_member), skipped_(skipped) {}
 
     bool null() { return leaf(json(nullptr)); }
@@ -88,20 +112,19 @@ class JsonBuilder {
     }
 
     /// The finished tree, without the members the hook consumed.
-    json take() {
-        if (auto* members = root_.get_ptr<json::object_t*>(); members && on_member_)
+    JsonDocument take() {
+        if (auto* members = document_.root.get_ptr<json::object_t*>(); members && on_member_)
             for (auto member = members->begin(); member != members->end();)
                 member = member->second.is_discarded() ? members->erase(member) : std::next(member);
-        return std::move(root_);
+        return std::move(document_);
     }
 
   private:
     json* add(json&& value) {
-        if (++values_ > max_json_values)
-            fail("at most " + std::to_string(max_json_values) + " JSON values", "more");
+        if (++values_ > max_json_values) fail("at most " + std::to_string(max_json_values) + " JSON values", "more");
         if (open_.empty()) {
-            root_ = std::move(value);
-            return &root_;
+            document_.root = std::move(value);
+            return &document_.root;
         }
         if (auto* list = open_.back()->get_ptr<json::array_t*>()) {
             list->push_back(std::move(value));
@@ -129,9 +152,10 @@ class JsonBuilder {
     }
 
     bool complete() {
-        if (!on_member_ || open_.size() != 1 || !root_.is_object()) return true;
+        if (!on_member_ || open_.size() != 1 || !document_.root.is_object()) return true;
         if (on_member_(*top_key_, *top_value_)) {
             // The key stays until the end, so that a second one is still noticed.
+            dismantle(*top_value_);
             *top_value_ = json(json::value_t::discarded);
             values_ = values_before_member_;
         }
@@ -146,7 +170,7 @@ class JsonBuilder {
     const std::string& subject_;
     const MemberHook& on_member_;
     std::size_t skipped_;  ///< bytes of the text before the part given to the parser
-    json root_;
+    JsonDocument document_;
     std::vector<json*> open_;  ///< the objects and lists we are inside of, outermost first
     json* place_ = nullptr;    ///< where the value of the key just read goes
     const std::string* top_key_ = nullptr;
@@ -161,8 +185,8 @@ class JsonBuilder {
 /// valid UTF-8; every key once in its object; at most `max_json_depth` levels and `max_json_values` values.
 /// White space around it is fine. `where` and `subject` name the file and its part in messages. Throws
 /// FormatError and whatever the hook throws.
-inline nlohmann::json parse_json(std::string_view text, const std::string& where,
-                                 const std::string& subject = "", const MemberHook& on_member = {}) {
+inline JsonDocument parse_json(std::string_view text, const std::string& where, const std::string& subject = "",
+                               const MemberHook& on_member = {}) {
     constexpr std::string_view white_space = " \t\n\r";
     // The parser takes a NUL byte for the end of the text.
     if (const auto nul = text.find('\0'); nul != text.npos)

@@ -28,8 +28,7 @@ inline std::string in_quotes(std::string_view text) {
             result.push_back(c);
         }
     }
-    if (shown.size() < text.size())
-        return result.append("…\" (").append(std::to_string(text.size())).append(" bytes)");
+    if (shown.size() < text.size()) return result.append("…\" (").append(std::to_string(text.size())).append(" bytes)");
     return result.append("\"");
 }
 

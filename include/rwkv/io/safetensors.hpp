@@ -55,12 +55,10 @@ class SafetensorsEntryReader {
         info.dtype = dtype(field(entry, "dtype"));
         info.shape = unsigned_integers(field(entry, "shape"), "shape");
         if (info.shape.size() > max_tensor_rank)
-            fail("at most " + std::to_string(max_tensor_rank) + " dimensions",
-                 std::to_string(info.shape.size()));
+            fail("at most " + std::to_string(max_tensor_rank) + " dimensions", std::to_string(info.shape.size()));
         const Shape offsets = unsigned_integers(field(entry, "data_offsets"), "data_offsets");
         if (offsets.size() != 2) fail("two numbers in data_offsets", std::to_string(offsets.size()));
-        if (offsets[1] < offsets[0])
-            fail("data_offsets whose end is not before their begin", to_string(offsets));
+        if (offsets[1] < offsets[0]) fail("data_offsets whose end is not before their begin", to_string(offsets));
         info.offset = offsets[0];
         info.bytes = offsets[1] - offsets[0];
         return info;
@@ -102,8 +100,7 @@ class SafetensorsEntryReader {
 };
 
 /// The `__metadata__` member: text to text. Null counts as empty.
-inline std::map<std::string, std::string> safetensors_metadata(nlohmann::json& value,
-                                                               const std::string& where) {
+inline std::map<std::string, std::string> safetensors_metadata(nlohmann::json& value, const std::string& where) {
     std::map<std::string, std::string> metadata;
     if (value.is_null()) return metadata;
     auto* members = value.get_ptr<nlohmann::json::object_t*>();
@@ -133,16 +130,14 @@ inline void check_tensor_bytes(const TensorInfo& info, const std::string& where)
 
 /// That the tensors, sorted by where they lie, cover the `data_size` bytes of data: no hole, no overlap, no
 /// rest.
-inline void check_layout(const std::vector<TensorInfo>& tensors, std::uint64_t data_size,
-                         const std::string& where) {
+inline void check_layout(const std::vector<TensorInfo>& tensors, std::uint64_t data_size, const std::string& where) {
     std::uint64_t position = 0;
     for (const TensorInfo& info : tensors) {
         if (info.offset != position)
             throw FormatError(
                 where, tensor_subject(info.name),
                 "data to begin where the previous tensor's ends, at " + std::to_string(position),
-                (info.offset < position ? "an overlap: begin " : "a hole: begin ") +
-                    std::to_string(info.offset));
+                (info.offset < position ? "an overlap: begin " : "a hole: begin ") + std::to_string(info.offset));
         position = info.offset + info.bytes;  // was read as an end, so it fits
         check_tensor_bytes(info, where);
         if (position > data_size)
@@ -171,8 +166,7 @@ inline std::uint64_t safetensors_header_length(std::string_view first_bytes, std
     std::uint64_t length = 0;
     for (std::size_t i = 8; i-- > 0;) length = length << 8U | static_cast<unsigned char>(first_bytes[i]);
     if (length > max_safetensors_header)
-        fail("a header of at most " + std::to_string(max_safetensors_header) + " bytes",
-             std::to_string(length));
+        fail("a header of at most " + std::to_string(max_safetensors_header) + " bytes", std::to_string(length));
     if (length > file_size - 8)
         fail("a header of " + std::to_string(length) + " bytes, as the file says",
              "a file cut short: " + std::to_string(file_size - 8) + " bytes after its length");
@@ -183,28 +177,26 @@ inline std::uint64_t safetensors_header_length(std::string_view first_bytes, std
 /// may be called by any thread. Throws FormatError naming the file (`where`), the tensor, what was expected
 /// and found.
 ///
-/// Stricter than the reference implementation in four things: a key given twice, an entry written as a list,
-/// sizes whose product only fits thanks to a 0 among them, and more than `max_tensor_rank` dimensions are all
-/// refused.
+/// Stricter than the reference implementation: a key given twice, an entry or a dtype in any form but the
+/// usual one, sizes whose product only fits thanks to a 0 among them, and more than `max_tensor_rank`
+/// dimensions are refused.
 inline SafetensorsHeader parse_safetensors_header(std::string_view text, std::uint64_t file_size,
                                                   const std::string& where) {
     SafetensorsHeader header;
     header.data_begin = 8 + text.size();
     if (header.data_begin > file_size)
-        throw FormatError(where, "header",
-                          "a file of at least " + std::to_string(header.data_begin) + " bytes",
+        throw FormatError(where, "header", "a file of at least " + std::to_string(header.data_begin) + " bytes",
                           std::to_string(file_size));
-    const auto rest = parse_json(text, where, "header", [&](const std::string& key, nlohmann::json& value) {
+    const JsonDocument rest = parse_json(text, where, "header", [&](const std::string& key, nlohmann::json& value) {
         if (key == "__metadata__")
             header.metadata = detail::safetensors_metadata(value, where);
         else
             header.tensors.push_back(detail::SafetensorsEntryReader(where, key).read(value));
         return true;
     });
-    if (!rest.is_object()) throw FormatError(where, "header", "a JSON object", describe(rest));
+    if (!rest.root.is_object()) throw FormatError(where, "header", "a JSON object", describe(rest.root));
     std::ranges::sort(header.tensors, {}, [](const TensorInfo& info) {
-        return std::tuple<std::uint64_t, std::uint64_t, const std::string&>(info.offset, info.bytes,
-                                                                            info.name);
+        return std::tuple<std::uint64_t, std::uint64_t, const std::string&>(info.offset, info.bytes, info.name);
     });
     detail::check_layout(header.tensors, file_size - header.data_begin, where);
     for (TensorInfo& info : header.tensors) info.offset += header.data_begin;  // at most file_size

@@ -92,8 +92,7 @@ class SafetensorsWriter {
             info.bytes = byte_count(info);
             const auto next = checked_add(end, info.bytes);
             if (!next) fail(detail::tensor_subject(info.name), "a file of less than 2^64 bytes", "more");
-            header +=
-                json_text(info.name) + ":{\"dtype\":\"" + std::string(name(info.dtype)) + "\",\"shape\":[";
+            header += json_text(info.name) + ":{\"dtype\":\"" + std::string(name(info.dtype)) + "\",\"shape\":[";
             for (std::uint64_t size : info.shape) header += std::to_string(size) + ",";
             if (!info.shape.empty()) header.pop_back();
             header += "],\"data_offsets\":[" + std::to_string(end) + "," + std::to_string(*next) + "]},";

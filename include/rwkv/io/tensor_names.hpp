@@ -159,8 +159,7 @@ inline TensorName understand_tensor_name(std::string_view name) {
     const bool prefixed = detail::strip(rest, "rwkv.");
     // The head is outside of the base model, so it never has the prefix.
     if (!prefixed || !rest.starts_with("head."))
-        if (auto canonical = detail::canonical_name(rest))
-            return {TensorNameKind::known, std::move(*canonical), ""};
+        if (auto canonical = detail::canonical_name(rest)) return {TensorNameKind::known, std::move(*canonical), ""};
     if (std::ranges::any_of(claims, [&](std::string_view claim) { return name.starts_with(claim); }))
         return {TensorNameKind::foreign, "", detail::architecture_of(rest)};
     return {};
