@@ -7,6 +7,7 @@
 
 #include <rwkv/generation/sampler.hpp>
 #include <rwkv/kernels/multiply.hpp>
+#include <rwkv/kernels/weight_memory.hpp>
 #include <rwkv/model/layer_norm.hpp>
 #include <rwkv/model/wkv.hpp>
 

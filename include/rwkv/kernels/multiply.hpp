@@ -86,7 +86,7 @@ inline void pack(Engine& engine, ConstActivationsView<float> x, float* packed) n
 template <class Format, class Scalar>
 void multiply(Engine& engine, std::initializer_list<Product<Format, Scalar>> products) noexcept {
     constexpr std::size_t most_products = 3;
-    constexpr Index bytes_of_a_turn = 64 * 1024;  // some microseconds of reading: enough to be worth sharing out
+    constexpr Index bytes_of_a_turn = 32 * 1024;  // about a microsecond of reading
     const Product<Format, Scalar>* const all = products.begin();
     const std::size_t count = std::min(products.size(), most_products);
     const Index tokens = all->x.cols();

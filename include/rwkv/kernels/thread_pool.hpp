@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <thread>
@@ -82,8 +83,17 @@ class ThreadPool {
         }
     }
 
+    // Takes runs of turns, long ones first and shorter as the end comes near: neighbouring turns are mostly neighbours
+    // in memory, which likes to be read in order, and yet no thread is left waiting for another's long run.
     void take_turns(int worker) noexcept {
-        for (Index i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count_;) call_(body_, i, worker);
+        const Index share = 2 * static_cast<Index>(size());
+        Index begin = next_.load(std::memory_order_relaxed);
+        while (begin < count_) {
+            const Index end = begin + std::max<Index>(1, (count_ - begin) / share);
+            if (!next_.compare_exchange_weak(begin, end, std::memory_order_relaxed)) continue;
+            for (Index i = begin; i < end; ++i) call_(body_, i, worker);
+            begin = next_.load(std::memory_order_relaxed);
+        }
     }
 
     // Lets the other hyperthread go on, and now and then the other threads of a machine with fewer cores than we use.

@@ -17,7 +17,7 @@ inline constexpr Index block_rows = 48;
 inline constexpr Index block_depth = 192;
 
 /// With fewer tokens than this, dot products straight from the activations are faster than packing them.
-inline constexpr Index fewest_packed_tokens = 8;
+inline constexpr Index fewest_packed_tokens = 12;
 
 /// Tokens rounded up to whole panels.
 constexpr Index padded(Index tokens) noexcept {
