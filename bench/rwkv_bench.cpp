@@ -199,15 +199,29 @@ int main(int argc, char** argv) {
         ->check(CLI::IsMember({"stored", "f32", "f16", "bf16"}).description(""))
         ->delimiter(',')
         ->type_name("FORMAT,…");
-    app.add_option("-t,--threads", threads, "thread counts")->delimiter(',')->type_name("N,…")->capture_default_str();
-    app.add_option("--prompt", prompts, "lengths of the prompts")
+    app.add_option("-t,--threads", threads, "thread counts")
+        ->check(CLI::Range(1, 1024).description(""))
         ->delimiter(',')
         ->type_name("N,…")
         ->capture_default_str();
-    app.add_option("--chunk", chunk, "tokens read together")->type_name("N")->capture_default_str();
-    app.add_option("--repeats", repeats, "runs of which the median counts")->type_name("N")->capture_default_str();
+    app.add_option("--prompt", prompts, "lengths of the prompts")
+        ->check(CLI::Range(1, 1 << 24).description(""))
+        ->delimiter(',')
+        ->type_name("N,…")
+        ->capture_default_str();
+    app.add_option("--chunk", chunk, "tokens read together")
+        ->check(CLI::Range(1, 1 << 16).description(""))
+        ->type_name("N")
+        ->capture_default_str();
+    app.add_option("--repeats", repeats, "runs of which the median counts")
+        ->check(CLI::Range(1, 100000).description(""))
+        ->type_name("N")
+        ->capture_default_str();
     app.add_flag("--json", as_json, "print one JSON object instead of the table");
     CLI11_PARSE(app, argc, argv);
+    if (!shape.empty() && std::count(formats.begin(), formats.end(), "stored"))
+        return std::fprintf(stderr, "rwkv_bench: random weights are not stored anywhere: --format f32, f16 or bf16\n"),
+               2;
 
     try {
         nlohmann::json rows = nlohmann::json::array();

@@ -63,7 +63,8 @@ void inspect_model(const std::filesystem::path& directory) {
                 "state", size_of(static_cast<std::uint64_t>(state_bytes)).c_str(), "workspace (rnn)",
                 size_of(workspace.bytes()).c_str());
     for (const std::string& warning : model.source.warnings()) std::printf("note: %s\n", warning.c_str());
-    if (std::filesystem::exists(directory / "tokenizer.json")) {
+    rwkv::loading::check_weights(model.source, model.plan, terminal::progress_bar());
+    if (rwkv::find_tokenizer(directory)) {
         const rwkv::Tokenizer tokenizer = rwkv::load_tokenizer(directory);
         rwkv::check_tokenizer(tokenizer, model.config, directory.string());
         std::printf("tokenizer\n  %-22s %zu\n", "vocabulary", tokenizer.vocab_size());
@@ -86,8 +87,7 @@ int main(int argc, char** argv) {
         "Exit code 0 if it is sound, 1 with the reason if it is not.");
     std::string path;
     app.add_option("path", path, "a model directory, a .safetensors file or an index")->required()->type_name("PATH");
-    CLI11_PARSE(app, argc, argv);
-    return terminal::run("inspect", [&] {
+    return terminal::run(app, argc, argv, [&] {
         std::filesystem::is_directory(path) ? inspect_model(path) : inspect_file(path);
         std::printf("sound\n");
     });

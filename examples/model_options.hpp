@@ -1,6 +1,6 @@
 #pragma once
 
-#include <map>
+#include <algorithm>
 #include <string>
 
 #include <CLI/CLI.hpp>
@@ -9,26 +9,32 @@
 
 #include "terminal.hpp"
 
+/// The format of that name: stored, f32, f16 or bf16.
+inline rwkv::WeightFormat weight_format(const std::string& name) {
+    return name == "f32"    ? rwkv::WeightFormat::f32
+           : name == "f16"  ? rwkv::WeightFormat::f16
+           : name == "bf16" ? rwkv::WeightFormat::bf16
+                            : rwkv::WeightFormat::stored;
+}
+
 /// The options every program that runs a model has: which, in what format, and how it is computed.
 struct ModelOptions {
     std::string model;
-    rwkv::WeightFormat format = rwkv::WeightFormat::stored;
+    std::string format = "stored";
     bool no_rescale = false;
     std::string mode = "parallel";
     rwkv::Index chunk = rwkv::WorkspaceOptions{}.chunk;
     int threads = 1;
 
     void add_to(CLI::App& app) {
-        const std::map<std::string, rwkv::WeightFormat> formats{{"stored", rwkv::WeightFormat::stored},
-                                                                {"f32", rwkv::WeightFormat::f32},
-                                                                {"f16", rwkv::WeightFormat::f16},
-                                                                {"bf16", rwkv::WeightFormat::bf16}};
+        app.footer("Exit codes: 0; 1 with the reason on standard error; 2 for a wrong command line.");
         app.add_option("-m,--model", model, "directory of the model: config.json and its safetensors")
             ->required()
             ->type_name("DIR");
         app.add_option("--format", format, "hold the weights as stored, f32, f16 or bf16")
-            ->transform(CLI::CheckedTransformer(formats).description(""))
-            ->type_name("FORMAT");
+            ->check(CLI::IsMember({"stored", "f32", "f16", "bf16"}).description(""))
+            ->type_name("FORMAT")
+            ->capture_default_str();
         app.add_option("--mode", mode, "read a prompt token by token (rnn) or many together (parallel)")
             ->check(CLI::IsMember({"rnn", "parallel"}).description(""))
             ->type_name("MODE")
@@ -45,11 +51,15 @@ struct ModelOptions {
 
     /// Loads the model, with a bar on a terminal and what was odd about its files on standard error.
     rwkv::Model load() const {
-        rwkv::Model loaded =
-            rwkv::load_model(model, {.format = format, .rescale = !no_rescale, .progress = terminal::progress_bar()});
+        rwkv::Model loaded = rwkv::load_model(
+            model, {.format = weight_format(format), .rescale = !no_rescale, .progress = terminal::progress_bar()});
         for (const std::string& warning : loaded.warnings()) std::fprintf(stderr, "note: %s\n", warning.c_str());
         return loaded;
     }
 
-    rwkv::WorkspaceOptions workspace() const { return {.threads = threads, .chunk = mode == "rnn" ? 1 : chunk}; }
+    /// For a prompt of so many tokens: scratch for a longer one would be for nothing.
+    rwkv::WorkspaceOptions workspace(std::size_t prompt) const {
+        const auto most = static_cast<rwkv::Index>(std::max<std::size_t>(prompt, 1));
+        return {.threads = threads, .chunk = mode == "rnn" ? 1 : std::min(chunk, most)};
+    }
 };

@@ -74,19 +74,16 @@ int main(int argc, char** argv) {
     options.add_to(app);
     app.add_flag("--no-rescale", options.no_rescale, "ignore rescale_every, as rwkv.cpp does");
     auto* input = app.add_option_group("input");
-    input->add_option("--text-file", text_file, "text to score, UTF-8")->type_name("F");
+    auto* text_option = input->add_option("--text-file", text_file, "text to score, UTF-8")->type_name("F");
     input->add_option("--ids-file", ids_file, "token ids to score, between white space or commas")->type_name("F");
     input->require_option(1);
     app.add_option("--logits", logits_path, "write all logits to this safetensors file")->type_name("OUT.safetensors");
     app.add_flag("--json", as_json, "print one JSON object, with every id and its log-probability");
-    CLI11_PARSE(app, argc, argv);
-
-    return terminal::run("score", [&] {
+    return terminal::run(app, argc, argv, [&] {
         constexpr std::uint64_t largest_text = std::uint64_t(4) << 30;
-        const rwkv::Model model = options.load();
         std::vector<rwkv::TokenId> ids;
         std::optional<double> bytes;  // of the tokens predicted
-        if (!text_file.empty()) {
+        if (*text_option) {
             const rwkv::Tokenizer tokenizer = rwkv::load_tokenizer(options.model);
             const std::string text = rwkv::io::read_text(text_file, largest_text);
             ids = tokenizer.encode(text);
@@ -94,10 +91,11 @@ int main(int argc, char** argv) {
         } else {
             ids = parse_ids(rwkv::io::read_text(ids_file, largest_text), ids_file);
         }
-        const std::string& source = text_file.empty() ? ids_file : text_file;
+        const std::string& source = *text_option ? text_file : ids_file;
         if (ids.size() < 2) throw rwkv::ArgumentError(source, "", "at least two tokens", std::to_string(ids.size()));
 
-        const Score result = score(model, ids, options.workspace(), logits_path);
+        const rwkv::Model model = options.load();
+        const Score result = score(model, ids, options.workspace(ids.size()), logits_path);
         const double nats = result.nats / static_cast<double>(result.predicted);
         std::optional<double> bits_per_byte;
         if (bytes && *bytes > 0) bits_per_byte = result.nats / std::numbers::ln2 / *bytes;

@@ -6,10 +6,13 @@
 #include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
+#include <new>
 #include <string>
 #include <string_view>
 
-#include <rwkv/error.hpp>
+#include <CLI/CLI.hpp>
+
 #include <rwkv/progress.hpp>
 
 // What the programs share: how they speak to a terminal.
@@ -35,16 +38,32 @@ inline rwkv::Progress progress_bar() {
     };
 }
 
-/// Runs a program's body: 0 if it returns, 1 with the reason on standard error if it throws.
+/// Whether all that was written to standard output so far has arrived.
+inline bool output_arrived() {
+    return std::fflush(stdout) == 0 && !std::ferror(stdout);
+}
+
+/// Parses the command line and runs the program. Exit codes: 0, 1 with the reason on standard error where the body
+/// throws or its output is lost, 2 where the command line is wrong.
 template <class Body>
-int run(const char* program, Body&& body) {
+int run(CLI::App& app, int argc, char** argv, Body&& body) {
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : 2;
+    }
+    std::string reason = "standard output: expected room for the output, found an error";
     try {
         body();
-        return 0;
+        if (output_arrived()) return 0;
+    } catch (const std::bad_alloc&) {
+        reason = "there is not enough memory";
     } catch (const std::exception& error) {
-        std::fprintf(stderr, "%s: %s\n", program, error.what());
-        return 1;
+        reason = error.what();
     }
+    if (::isatty(STDERR_FILENO)) std::fprintf(stderr, "\r\033[K");  // a bar may be standing there
+    std::fprintf(stderr, "%s: %s\n", std::filesystem::path(argv[0]).filename().c_str(), reason.c_str());
+    return 1;
 }
 
 }  // namespace terminal

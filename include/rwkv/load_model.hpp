@@ -10,6 +10,7 @@
 
 namespace rwkv {
 
+/// How a model is loaded.
 struct LoadOptions {
     WeightFormat format = WeightFormat::stored;
     /// Compute as Hugging Face does with the `rescale_every` of config.json. Off: as rwkv.cpp and BlinkDL's
@@ -43,17 +44,30 @@ void set_epsilons(Weights<Format>& weights, bool rescale) {
     weights.ln_out.epsilon = rescaled_epsilon(1e-5, config.num_hidden_layers, every);
 }
 
+/// A head that shares the elements of the embeddings, which have been brought to its format.
+template <class Format>
+WeightMatrix<Format> shared_head(const WeightMatrix<Mixed>& embeddings) {
+    if constexpr (std::is_same_v<Format, Mixed>) {
+        return embeddings;
+    } else {
+        return embeddings.visit([]<class Own>(const WeightMatrix<Own>& own) {
+            if constexpr (std::is_same_v<Own, Format>) return own;
+            return WeightMatrix<Format>();
+        });
+    }
+}
+
 template <class Format>
 Weights<Format> read_weights(const Preparation& model, const LoadOptions& options) {
     Weights<Format> weights;
     weights.config = model.config;
     weights.blocks.resize(static_cast<std::size_t>(model.config.num_hidden_layers));
-    Read read(model.source, options.format, model.plan, options.progress);
+    const bool tied = model.head == Head::tied;
+    Read read(model.source, weight_format<Format>(options.format), tied, model.plan, options.progress);
     for_each_tensor(weights, read);
-    if (model.head != Head::none) weights.head.emplace();
     if (model.head == Head::own)
-        read.matrix("head.weight", *weights.head, model.config.vocab_size, model.config.hidden_size);
-    if (model.head == Head::tied) read.tied_head(weights.embeddings, *weights.head);
+        read.matrix("head.weight", weights.head.emplace(), model.config.vocab_size, model.config.hidden_size);
+    if (tied) weights.head = shared_head<Format>(weights.embeddings);
     set_epsilons(weights, options.rescale);
     return weights;
 }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <system_error>
 
@@ -14,19 +15,24 @@
 
 namespace rwkv {
 
+/// The tokenizer's file in a model directory: tokenizer.json, or else rwkv_vocab_v20230424.txt, or nothing.
+inline std::optional<std::filesystem::path> find_tokenizer(const std::filesystem::path& directory) {
+    std::error_code ignored;
+    for (const char* name : {"tokenizer.json", "rwkv_vocab_v20230424.txt"})
+        if (std::filesystem::exists(directory / name, ignored)) return directory / name;
+    return std::nullopt;
+}
+
 /// Loads the tokenizer of a model directory, or the file named: a tokenizer.json or (ending in .txt) a World
-/// vocabulary. A directory's tokenizer.json goes before its rwkv_vocab_v20230424.txt. Throws FileError,
-/// FormatError or ModelError, saying what is wrong where.
+/// vocabulary. Throws FileError, FormatError or ModelError, saying what is wrong where.
 inline Tokenizer load_tokenizer(const std::filesystem::path& path) {
     constexpr std::uint64_t largest_file = 256U << 20U;
-    constexpr const char* world = "rwkv_vocab_v20230424.txt";
     std::filesystem::path file = path;
     std::error_code ignored;
     if (std::filesystem::is_directory(path, ignored)) {
-        file = path / "tokenizer.json";
-        if (!std::filesystem::exists(file, ignored)) file = path / world;
-        if (!std::filesystem::exists(file, ignored))
-            throw FileError(path.string(), "", std::string("tokenizer.json or ") + world, "neither");
+        const auto found = find_tokenizer(path);
+        if (!found) throw FileError(path.string(), "", "tokenizer.json or rwkv_vocab_v20230424.txt", "neither");
+        file = *found;
     }
     const std::string where = file.string();
     const std::string text = io::read_text(file, largest_file);

@@ -62,7 +62,25 @@ TEST_CASE("a conversation continued equals one told at once") {
     CHECK(in_parts.generate("", {.max_new_tokens = 3}).tokens.size() == 3);  // going on needs no new words
 }
 
-TEST_CASE("a callback ends the text") {
+TEST_CASE("going on needs no new words, whatever came before") {
+    const auto words = generator().generate(prompt, {.max_new_tokens = 6}).tokens;
+    Generator read_only = generator();
+    CHECK(read_only.generate(prompt, {.max_new_tokens = 0}).tokens.empty());
+    CHECK(read_only.generate("", {.max_new_tokens = 6}).tokens == words);
+    Generator moved = std::move(read_only);
+    CHECK(moved.generate("", {.max_new_tokens = 1}).prompt_tokens == 1);
+    moved.reset();
+    CHECK_THROWS_AS(moved.generate(""), ArgumentError);
+    CHECK(moved.generate(prompt, {.max_new_tokens = 6}).tokens == words);
+}
+
+TEST_CASE("a callback ends the text, and is not called again") {
+    // Ids that begin a character: what is held back when the callback stops is not said to it.
+    Generator held = generator();
+    int calls = 0;
+    const Generation none = held.generate(prompt, {.max_new_tokens = 40}, [&](std::string_view) { return ++calls < 1; });
+    CHECK(calls == 1);
+    CHECK(none.finish_reason == FinishReason::callback);
     int pieces = 0;
     const Generation result =
         generator().generate(prompt, {.max_new_tokens = 40}, [&](std::string_view) { return ++pieces < 3; });
@@ -86,6 +104,7 @@ TEST_CASE("the end-of-text token ends the text, and is neither said nor kept") {
     CHECK(result.finish_reason == FinishReason::eos);
     const auto first = std::find(words.begin(), words.end(), words[4]);
     CHECK(result.tokens == std::vector<TokenId>(words.begin(), first));
+    CHECK(ended.generate("", {.max_new_tokens = 10}).finish_reason == FinishReason::eos);  // it would end there again
 }
 
 TEST_CASE("what cannot be generated is refused") {
@@ -94,6 +113,7 @@ TEST_CASE("what cannot be generated is refused") {
     CHECK_THROWS_AS(generator().generate(prompt, {.temperature = -1.0f}), ArgumentError);
     CHECK_THROWS_AS(generator().generate(prompt, {.top_p = 2.0f}), ArgumentError);
     CHECK_THROWS_AS(Generator(load_model(fixture("text"))).generate(prompt), ArgumentError);
+    CHECK_THROWS_AS(generator().generate(prompt, {.max_new_tokens = -1}), ArgumentError);
     CHECK(generator().generate(prompt, {.max_new_tokens = 0}).tokens.empty());
     const std::string found =
         outcome([] { Generator(load_model(fixture("plain")), load_tokenizer(fixture("text"))); });

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdlib>
 #include <vector>
 
@@ -60,7 +61,7 @@ TEST_CASE("memory for weights is aligned, and refused where there is none") {
     for (const std::size_t bytes : {std::size_t(0), std::size_t(1), std::size_t(100), std::size_t(5) << 20}) {
         const auto memory = allocate_weights(bytes);
         CHECK(reinterpret_cast<std::uintptr_t>(memory.get()) % 64 == 0);
-        for (std::size_t i = 0; i < bytes; ++i) memory[i] = std::byte(1);
+        std::fill_n(memory.get(), bytes, std::byte(1));
     }
     CHECK_THROWS_AS(allocate_weights(static_cast<std::size_t>(-1)), std::bad_alloc);
 }

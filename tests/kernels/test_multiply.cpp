@@ -14,7 +14,7 @@ WeightMatrix<Format> random_matrix(Index rows, Index cols, std::mt19937& random)
     using T = typename Format::Storage;
     std::normal_distribution<float> normal;
     std::shared_ptr<T[]> elements(new T[static_cast<std::size_t>(rows * cols)]);
-    for (Index i = 0; i < rows * cols; ++i) elements[static_cast<std::size_t>(i)] = T(normal(random));
+    for (Index i = 0; i < rows * cols; ++i) elements[i] = T(normal(random));
     return {rows, cols, std::move(elements)};
 }
 

@@ -91,8 +91,7 @@ std::vector<Scalar> logits_at(const Model& model, std::span<const TokenId> token
     return rows;
 }
 
-template <class Scalar>
-std::span<const Scalar> span_of(const Activations<Scalar>& part) {
+inline std::span<const float> span_of(State::ConstView part) {
     return {part.data(), static_cast<std::size_t>(part.size())};
 }
 

@@ -130,13 +130,14 @@ TEST_CASE("a head beside tied embeddings is left alone, and said so") {
     CHECK(error_of(model.forward(expected.tokens, state, workspace), std::span(expected.logits).last(41)) < tolerance);
 }
 
-TEST_CASE("tied embeddings are held once where the formats agree") {
+TEST_CASE("tied embeddings are held once, in any format") {
     for (const WeightFormat format : {WeightFormat::stored, WeightFormat::f32, WeightFormat::bf16}) {
         const Model model = load_model(fixture("tied"), {.format = format});
         const auto first = [](const WeightMatrix<Mixed>& matrix) {
             return matrix.visit([](const auto& own) -> const void* { return own.row(0); });
         };
-        CHECK((first(*model.weights().head) == first(model.weights().embeddings)) == (format != WeightFormat::bf16));
+        CHECK(first(*model.weights().head) == first(model.weights().embeddings));
+        CHECK(model.weights().head->dtype() == (format == WeightFormat::bf16 ? DType::bf16 : DType::f32));
     }
 }
 
@@ -152,6 +153,34 @@ TEST_CASE("a finite weight that the format asked for has no number for is refuse
     CHECK(found.starts_with("ModelError"));
     CHECK(holds(found, "blocks.1.feed_forward.value.weight: expected values within the range"));
     CHECK(holds(found, "70000"));
+}
+
+TEST_CASE("a weight that is no finite number is refused, by name and place") {
+    const std::uint32_t nan32 = 0x7fc00001, inf32 = 0xff800000;
+    for (const std::uint32_t bits : {nan32, inf32}) {
+        for (const char* name : {"rwkv.blocks.2.feed_forward.value.weight", "rwkv.blocks.0.ln1.bias", "rwkv.embeddings.weight"}) {
+            for (const WeightFormat format : {WeightFormat::stored, WeightFormat::f16}) {
+                const TempDir directory;
+                write_changed("plain", directory.path(), [&](auto& tensors) {
+                    std::memcpy(tensor_named(tensors, name).bytes.data() + 4 * 30, &bits, 4);
+                });
+                const std::string found = outcome([&] { load_model(directory.path(), {.format = format}); });
+                CAPTURE(found);
+                CHECK(found.starts_with("ModelError"));
+                CHECK(holds(found, std::string(name) + ": expected finite weights"));
+                CHECK(holds(found, "(element 30)"));
+            }
+        }
+    }
+    for (const char* name : {"f16", "bf16"}) {
+        const std::string found = after(
+            [](auto& tensors) {
+                const std::uint16_t nan16 = 0x7fff;  // in either type
+                std::memcpy(tensor_named(tensors, "rwkv.blocks.1.attention.output.weight").bytes.data() + 2 * 300, &nan16, 2);
+            },
+            name);
+        CHECK(holds(found, "output.weight: expected finite weights, found nan (element 300)"));
+    }
 }
 
 TEST_CASE("loading reports every byte it reads") {

@@ -23,11 +23,11 @@ namespace rwkv {
 
 /// How a text is continued. Greedy unless a temperature is given; see SamplingOptions for what the numbers mean.
 struct GenerationOptions {
-    Index max_new_tokens = 256;
-    float temperature = 0.0f;
-    int top_k = 0;
-    float top_p = 1.0f;
-    std::uint64_t seed = 0;
+    Index max_new_tokens = 256;  ///< 0: the prompt is read, and nothing said
+    float temperature = 0.0f;    ///< 0: greedy
+    int top_k = 0;               ///< 0: no limit
+    float top_p = 1.0f;          ///< 1: no limit
+    std::uint64_t seed = 0;      ///< of the random numbers, begun afresh by each call
     /// Told of prompt tokens read ("prompt").
     Progress progress = {};
 };
@@ -44,8 +44,10 @@ struct Generation {
     std::string text;
     std::vector<TokenId> tokens;
     FinishReason finish_reason = FinishReason::length;
-    Index prompt_tokens = 0;  ///< read by this call
-    double prompt_seconds = 0, decode_seconds = 0;
+    Index prompt_tokens = 0;    ///< read by this call before its first word, the last word of the call before included
+    Index decode_steps = 0;     ///< tokens read one by one after that; the first word needs none
+    double prompt_seconds = 0;  ///< spent on the former
+    double decode_seconds = 0;  ///< and on the latter, sampling included
 };
 
 /// Throws ModelError if the tokenizer knows tokens the model has no output for: they do not belong together, and what
@@ -63,6 +65,7 @@ class Generator {
   public:
     /// Told of each piece of text as it is certain, always whole characters; returning false ends the text there.
     using OnPiece = std::function<bool(std::string_view piece)>;
+    /// Likewise, of each token.
     using OnToken = std::function<bool(TokenId token)>;
 
     /// Throws ModelError if model and tokenizer do not belong together.
@@ -77,14 +80,17 @@ class Generator {
         : model_(std::move(model)), state_(model_.config()), workspace_(model_.config(), options) {}
 
     /// Continues the conversation with the prompt and then the model's own words. Throws ArgumentError for a prompt
-    /// that is not UTF-8, an empty one where nothing was said before, or options out of range.
+    /// that is not UTF-8, an empty one where nothing was said before, or options out of range. After an exception from
+    /// a callback the conversation is to be `reset()`.
     Generation generate(std::string_view prompt, const GenerationOptions& options = {}, const OnPiece& on_piece = {}) {
         if (!tokenizer_) throw ArgumentError("Generator::generate", "tokenizer", "one", "none");
         StreamingDecoder decoder(*tokenizer_);
         std::string text;
+        bool heard = true;  // false from the moment the callback wants no more
         const auto say = [&](std::string_view piece) {
             text += piece;
-            return piece.empty() || !on_piece || on_piece(piece);
+            if (heard && on_piece && !piece.empty()) heard = on_piece(piece);
+            return heard;
         };
         Generation result = generate(tokenizer_->encode(prompt), options, [&](TokenId token) {
             return !tokenizer_->contains(token) || say(decoder.push(token));  // an unused output says nothing
@@ -100,20 +106,26 @@ class Generator {
         using Clock = std::chrono::steady_clock;
         Sampler sampler(
             {.temperature = options.temperature, .top_k = options.top_k, .top_p = options.top_p, .seed = options.seed});
+        if (options.max_new_tokens < 0)
+            throw ArgumentError("Generator::generate", "max_new_tokens", "0 or more",
+                                std::to_string(options.max_new_tokens));
         std::vector<TokenId> unread(prompt.begin(), prompt.end());
         if (last_) unread.insert(unread.begin(), *last_);
+        if (unread.empty() && logits_.empty())
+            throw ArgumentError("Generator::generate", "prompt", "at least one token", "none");
 
         Generation result;
-        result.prompt_tokens = std::ssize(unread);
         const auto start = Clock::now();
-        std::span<const float> logits = model_.forward(unread, state_, workspace_, options.progress);
-        last_.reset();
+        if (!unread.empty()) read(unread, options.progress);
+        result.prompt_tokens = std::ssize(unread);
         const auto prompt_read = Clock::now();
         result.prompt_seconds = std::chrono::duration<double>(prompt_read - start).count();
         while (std::ssize(result.tokens) < options.max_new_tokens) {
-            if (last_) logits = model_.forward({&*last_, 1}, state_, workspace_);
-            last_.reset();
-            const TokenId token = sampler.sample(logits);
+            if (last_) {
+                read({&*last_, 1}, {});
+                ++result.decode_steps;
+            }
+            const TokenId token = sampler.sample(logits_);
             if (token == model_.config().eos_token_id) {
                 result.finish_reason = FinishReason::eos;
                 break;
@@ -133,18 +145,26 @@ class Generator {
     void reset() noexcept {
         state_.reset();
         last_.reset();
+        logits_ = {};
     }
 
+    /// The model it speaks for.
     const Model& model() const noexcept { return model_; }
     /// What the model remembers; the very last token said is not in it yet.
     const State& state() const noexcept { return state_; }
 
   private:
+    void read(std::span<const TokenId> tokens, const Progress& progress) {
+        logits_ = model_.forward(tokens, state_, workspace_, progress);
+        last_.reset();
+    }
+
     Model model_;
     std::optional<Tokenizer> tokenizer_;
     State state_;
     Workspace workspace_;
-    std::optional<TokenId> last_;  // said, but not read by the model yet
+    std::optional<TokenId> last_;    // said, but not read by the model yet
+    std::span<const float> logits_;  // after all that was read; they lie in the workspace
 };
 
 }  // namespace rwkv

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <vector>
 
 #include <rwkv/kernels/isa.hpp>
@@ -14,15 +15,18 @@ namespace rwkv::kernels {
 class Engine {
   public:
     /// `threads` ≥ 1, the caller's included. One multiply call takes at most `max_tokens` tokens and `max_features`
-    /// inputs, summed over its products. Throws ArgumentError if the environment forces an unknown instruction set.
-    Engine(int threads, Index max_tokens, Index max_features, Isa isa = chosen_isa()) : isa_(isa), pool_(threads) {
+    /// inputs, summed over its products. Throws ArgumentError if the environment forces an unknown instruction set,
+    /// std::system_error if there are no more threads to be had.
+    Engine(int threads, Index max_tokens, Index max_features, Isa isa = chosen_isa())
+        : isa_(isa), pool_(std::make_unique<ThreadPool>(threads)) {
         if (isa == Isa::portable || max_tokens < fewest_packed_tokens) return;
         packed_.resize(static_cast<std::size_t>(padded(max_tokens) * max_features));
         tile_floats_ = block_rows * (block_depth + padded(max_tokens));
         tiles_.resize(static_cast<std::size_t>(tile_floats_ * threads));
     }
 
-    ThreadPool& pool() noexcept { return pool_; }
+    ThreadPool& pool() noexcept { return *pool_; }
+    const ThreadPool& pool() const noexcept { return *pool_; }
     Isa isa() const noexcept { return isa_; }
     /// Room for the packed activations of one call.
     float* packed() noexcept { return packed_.data(); }
@@ -32,7 +36,7 @@ class Engine {
 
   private:
     Isa isa_;
-    ThreadPool pool_;
+    std::unique_ptr<ThreadPool> pool_;
     std::vector<float> packed_, tiles_;
     Index tile_floats_ = 0;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <initializer_list>
 #include <type_traits>
 
@@ -90,6 +91,9 @@ void multiply(Engine& engine, std::initializer_list<Product<Format, Scalar>> pro
     const Product<Format, Scalar>* const all = products.begin();
     const std::size_t count = std::min(products.size(), most_products);
     const Index tokens = all->x.cols();
+    assert(products.size() >= 1 && products.size() <= most_products);
+    for ([[maybe_unused]] const auto& [weight, x, y] : products)
+        assert(x.rows() == weight.cols() && y.rows() == weight.rows() && x.cols() == tokens && y.cols() == tokens);
 
     std::array<const float*, most_products> packed{};
     if constexpr (std::is_same_v<Scalar, float>) {

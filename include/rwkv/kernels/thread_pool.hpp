@@ -107,13 +107,14 @@ class ThreadPool {
     }
 
     std::vector<std::thread> workers_;
+    // What is written once a loop, then what every thread writes, each on cache lines of its own.
     alignas(64) std::atomic<std::uint32_t> round_{0};
-    alignas(64) std::atomic<Index> next_{0};
-    alignas(64) std::atomic<int> busy_{0};
     std::atomic<bool> stopping_{false};
     Index count_ = 0;
     const void* body_ = nullptr;
     void (*call_)(const void*, Index, int) = nullptr;
+    alignas(64) std::atomic<Index> next_{0};
+    alignas(64) std::atomic<int> busy_{0};
 };
 
 }  // namespace rwkv::kernels

@@ -18,7 +18,7 @@
 
 namespace rwkv {
 
-/// What the matrices of a model are held as in memory.
+/// What the matrices of a model are held as in memory. The embeddings stay as stored, unless they are the head too.
 enum class WeightFormat {
     stored,  ///< as in the file, each matrix by itself (F64 as f32)
     f32,
@@ -98,22 +98,16 @@ inline DType held_as(DType stored, WeightFormat format) noexcept {
 /// be read and held, so that nothing is allocated for a model that is not there.
 class Plan {
   public:
-    Plan(const TensorSource& source, WeightFormat format) : source_(source), format_(format) {}
+    Plan(const TensorSource& source, WeightFormat format, bool tied) : source_(source), format_(format), tied_(tied) {}
 
     void vector(const std::string& name, const Vector<float>&, const Shape& shape) { check(name, shape); }
     template <class Format>
     void matrix(const std::string& name, const WeightMatrix<Format>&, Index rows, Index cols) {
         hold(check(name, shape(rows, cols)), format_);
     }
+    /// As stored, whatever format is asked for: a token reads one row of them. Unless they are the head too.
     void embeddings(const std::string& name, const WeightMatrix<Mixed>&, Index rows, Index cols) {
-        hold(check(name, shape(rows, cols)), WeightFormat::stored);
-    }
-    /// A head that shares the elements of the embeddings, or is made of them where they are of another format.
-    void tied_head() {
-        const io::CheckpointTensor& tensor = source_.at("embeddings.weight");
-        if (held_as(tensor.info.dtype, format_) == held_as(tensor.info.dtype, WeightFormat::stored)) return;
-        hold(tensor, format_);
-        read_ += tensor.info.bytes;
+        hold(check(name, shape(rows, cols)), tied_ ? format_ : WeightFormat::stored);
     }
 
     /// Throws for whatever claims to belong to the model and was not asked for.
@@ -162,6 +156,7 @@ class Plan {
 
     const TensorSource& source_;
     WeightFormat format_;
+    bool tied_;
     std::set<std::string> seen_;
     std::size_t held_ = 0;
     std::uint64_t read_ = 0;
@@ -180,13 +175,12 @@ struct Preparation {
           head(config.tie_word_embeddings                              ? Head::tied
                : !source.find("head.weight") && source.is_base_model() ? Head::none
                                                                        : Head::own),
-          plan(source, format) {
+          plan(source, format, config.tie_word_embeddings) {
         Weights<F32> outline;
         outline.config = config;
         outline.blocks.resize(static_cast<std::size_t>(config.num_hidden_layers));
         for_each_tensor(outline, plan);
         if (head == Head::own) plan.matrix("head.weight", WeightMatrix<F32>(), config.vocab_size, config.hidden_size);
-        if (head == Head::tied) plan.tied_head();
         plan.finish();
     }
     Preparation(const Preparation&) = delete;

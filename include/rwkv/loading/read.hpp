@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <memory>
 #include <span>
 #include <string>
@@ -17,12 +19,91 @@
 
 namespace rwkv::loading {
 
+/// The first of the elements that is an infinity or NaN, or `count`: by the bits, which needs no conversion.
+template <class T>
+Index first_not_finite(const T* elements, Index count) noexcept {
+    using Bits = std::conditional_t<sizeof(T) == 8, std::uint64_t,
+                                    std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint16_t>>;
+    static_assert(sizeof(Bits) == sizeof(T));
+    constexpr Bits exponent = std::is_same_v<T, double>        ? static_cast<Bits>(0x7ff0000000000000)
+                              : std::is_same_v<T, float>       ? static_cast<Bits>(0x7f800000)
+                              : std::is_same_v<T, Eigen::half> ? static_cast<Bits>(0x7c00)
+                                                               : static_cast<Bits>(0x7f80);
+    const auto not_finite = [&](Index i) {
+        Bits bits;
+        std::memcpy(&bits, elements + i, sizeof bits);
+        return (bits & exponent) == exponent;
+    };
+    constexpr Index block = 256;
+    for (Index begin = 0; begin < count; begin += block) {
+        const Index end = std::min(begin + block, count);
+        bool found = false;
+        for (Index i = begin; i < end; ++i) found |= not_finite(i);
+        for (Index i = begin; found && i < end; ++i)
+            if (not_finite(i)) return i;
+    }
+    return count;
+}
+
+/// Throws for the first of `count` elements, numbered from `first` on, that is no finite number in the file (`from`) or
+/// has none in memory (`held`): one such weight turns the whole text into noise.
+template <class From, class Held>
+void check_finite(const TensorSource& source, const io::CheckpointTensor& tensor, Index first, const From* from,
+                  const Held* held, Index count) {
+    const Index bad = first_not_finite(held, count);
+    if (bad == count) return;
+    const auto value = static_cast<double>(from[bad]);
+    throw ModelError(source.path(tensor), tensor.info.name,
+                     std::isfinite(value) ? "values within the range of the weight format" : "finite weights",
+                     std::to_string(value) + " (element " + std::to_string(first + bad) + ")");
+}
+
+/// Bytes read and converted at a time.
+inline constexpr std::size_t piece_bytes = std::size_t(1) << 20;
+
+/// Calls use with a null pointer to the type of the tensor's elements in the file.
+template <class Use>
+void with_element_type(const io::CheckpointTensor& tensor, Use&& use) {
+    switch (tensor.info.dtype) {
+        case DType::f16:
+            return use(static_cast<Eigen::half*>(nullptr));
+        case DType::bf16:
+            return use(static_cast<Eigen::bfloat16*>(nullptr));
+        case DType::f64:
+            return use(static_cast<double*>(nullptr));
+        default:
+            return use(static_cast<float*>(nullptr));
+    }
+}
+
+/// Looks at every weight of the model without keeping any, and throws as loading would.
+inline void check_weights(const TensorSource& source, const Plan& plan, const Progress& progress) {
+    std::vector<std::byte> piece(piece_bytes);
+    std::uint64_t done = 0;
+    for (const auto& [name, at] : source.all()) {
+        const io::CheckpointTensor& tensor = *at;
+        for (std::uint64_t offset = 0; offset < tensor.info.bytes; offset += piece_bytes) {
+            const auto bytes =
+                static_cast<std::size_t>(std::min<std::uint64_t>(piece_bytes, tensor.info.bytes - offset));
+            source.checkpoint().read(tensor, offset, std::span(piece).first(bytes));
+            with_element_type(tensor, [&]<class From>(From*) {
+                const auto* from = reinterpret_cast<const From*>(piece.data());
+                check_finite(source, tensor, static_cast<Index>(offset / sizeof(From)), from, from,
+                             static_cast<Index>(bytes / sizeof(From)));
+            });
+            done += bytes;
+            if (progress) progress("checking", done, plan.bytes_read());
+        }
+    }
+}
+
 /// The visitor that reads the elements, into memory allocated once for all matrices of the model.
 class Read {
   public:
-    Read(const TensorSource& source, WeightFormat format, const Plan& plan, const Progress& progress)
+    Read(const TensorSource& source, WeightFormat format, bool tied, const Plan& plan, const Progress& progress)
         : source_(source),
           format_(format),
+          tied_(tied),
           progress_(progress),
           piece_(piece_bytes),
           memory_(kernels::allocate_weights(plan.bytes_held())),
@@ -49,22 +130,11 @@ class Read {
     }
 
     void embeddings(const std::string& name, WeightMatrix<Mixed>& member, Index rows, Index cols) {
-        any_matrix(name, member, rows, cols, held_as(source_.at(name).info.dtype, WeightFormat::stored));
-    }
-
-    template <class Format>
-    void tied_head(const WeightMatrix<Mixed>& embeddings, WeightMatrix<Format>& head) {
-        const bool shared = embeddings.visit([&]<class Own>(const WeightMatrix<Own>& own) {
-            constexpr bool fits = std::is_same_v<Format, Own> || std::is_same_v<Format, Mixed>;
-            if constexpr (fits) head = own;
-            return fits && (!std::is_same_v<Format, Mixed> || own.dtype() == held_as(own.dtype(), format_));
-        });
-        if (!shared) matrix("embeddings.weight", head, embeddings.rows(), embeddings.cols());
+        any_matrix(name, member, rows, cols,
+                   held_as(source_.at(name).info.dtype, tied_ ? format_ : WeightFormat::stored));
     }
 
   private:
-    static constexpr std::size_t piece_bytes = std::size_t(1) << 20;
-
     void any_matrix(const std::string& name, WeightMatrix<Mixed>& member, Index rows, Index cols, DType held) {
         const auto as = [&]<class Format>(WeightMatrix<Format> own) {
             matrix(name, own, rows, cols);
@@ -77,16 +147,7 @@ class Read {
 
     template <class T>
     void read(const io::CheckpointTensor& tensor, T* to, Index count) {
-        switch (tensor.info.dtype) {
-            case DType::f16:
-                return read_as<Eigen::half>(tensor, to, count);
-            case DType::bf16:
-                return read_as<Eigen::bfloat16>(tensor, to, count);
-            case DType::f64:
-                return read_as<double>(tensor, to, count);
-            default:
-                return read_as<float>(tensor, to, count);
-        }
+        with_element_type(tensor, [&]<class From>(From*) { read_as<From>(tensor, to, count); });
     }
 
     // In pieces: straight to where the elements stay where the types agree, through a small buffer where they
@@ -100,29 +161,21 @@ class Read {
             const std::uint64_t offset = static_cast<std::uint64_t>(first) * sizeof(From);
             if constexpr (std::is_same_v<From, To>) {
                 source_.checkpoint().read(tensor, offset, {reinterpret_cast<std::byte*>(to + first), bytes});
+                check_finite(source_, tensor, first, to + first, to + first, n);
             } else {
                 source_.checkpoint().read(tensor, offset, std::span(piece_).first(bytes));
-                const Eigen::Map<const Vector<From>> from(reinterpret_cast<const From*>(piece_.data()), n);
-                Eigen::Map<Vector<To>> out(to + first, n);
-                out = from.template cast<To>();
-                check_range(tensor, from, out);
+                const auto* from = reinterpret_cast<const From*>(piece_.data());
+                Eigen::Map<Vector<To>>(to + first, n) = Eigen::Map<const Vector<From>>(from, n).template cast<To>();
+                check_finite(source_, tensor, first, from, to + first, n);
             }
             done_ += bytes;
             if (progress_) progress_("loading", done_, total_);
         }
     }
 
-    // A finite weight that the type in memory has no number for would become an infinity, and the text noise.
-    template <class From, class To>
-    void check_range(const io::CheckpointTensor& tensor, const From& from, const To& to) const {
-        for (Index i = 0; i < from.size(); ++i)
-            if (!std::isfinite(static_cast<float>(to[i])) && std::isfinite(static_cast<double>(from[i])))
-                throw ModelError(source_.path(tensor), tensor.info.name, "values within the range of the weight format",
-                                 std::to_string(static_cast<double>(from[i])));
-    }
-
     const TensorSource& source_;
     WeightFormat format_;
+    bool tied_;
     const Progress& progress_;
     std::vector<std::byte> piece_;
     std::shared_ptr<std::byte[]> memory_;

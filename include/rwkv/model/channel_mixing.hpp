@@ -25,7 +25,8 @@ void channel_mixing(const FeedForwardWeights<Format>& weights, Index layer, Inde
     auto k = workspace.key(weights.key.rows(), tokens);
     auto r = workspace.receptance(weights.receptance.rows(), tokens);
     auto out = workspace.out(tokens);
-    auto previous = state.feed_forward_shift().col(layer);
+    auto shift = state.feed_forward_shift();
+    auto previous = shift.col(layer);
 
     over_tokens(engine.pool(), tokens, [&](Index begin, Index end) {
         token_shift<Scalar>(weights.time_mix_key, x, previous, begin, end, mixed_k);

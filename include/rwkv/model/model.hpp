@@ -25,7 +25,8 @@ namespace rwkv {
 /// Every pass continues from `state` and leaves it after the last token, so a text may come in any pieces.
 /// How it is computed (threads, token by token or in chunks) is the workspace's affair and does not change
 /// the answer beyond rounding. Passes throw ArgumentError before anything is computed: for a token outside
-/// the vocabulary, or a state or workspace of another shape. Once a workspace is warm they allocate nothing.
+/// the vocabulary, or a state or workspace of another shape. A callback that throws ends the pass mid-text: the state
+/// is then to be reset or replaced. Once a workspace is warm passes allocate nothing.
 class Model {
   public:
     /// Told of each position in turn, counted from the first token of the call. The span is gone after the
@@ -95,19 +96,29 @@ class Model {
     }
 
   private:
-    static void check_failed(std::string_view call, std::string_view subject, std::string expected, std::string found) {
+    [[noreturn]] static void check_failed(std::string_view call, std::string_view subject, std::string expected,
+                                          std::string found) {
         throw ArgumentError("Model::" + std::string(call), std::string(subject), std::move(expected), std::move(found));
     }
 
     void check(std::string_view call, std::span<const TokenId> tokens, const State& state, const Workspace& workspace,
                bool needs_head) const {
-        if (!state.fits(config())) check_failed(call, "state", "one of this model's shape", "another");
-        if (!workspace.fits(config())) check_failed(call, "workspace", "one of this model's shape", "another");
+        if (!state.fits(config()))
+            check_failed(call, "state",
+                         shape(config().num_hidden_layers, config().hidden_size, config().attention_hidden_size),
+                         shape(state.num_hidden_layers(), state.hidden_size(), state.attention_hidden_size()));
+        if (!workspace.fits(config()))
+            check_failed(call, "workspace", "one made for this model's config", "one of other sizes");
         if (needs_head && !has_head()) check_failed(call, "head.weight", "a model with a head", "none");
         for (std::size_t i = 0; i < tokens.size(); ++i)
             if (tokens[i] < 0 || tokens[i] >= config().vocab_size)
                 check_failed(call, "token " + std::to_string(i),
                              "an id from 0 to " + std::to_string(config().vocab_size - 1), std::to_string(tokens[i]));
+    }
+
+    static std::string shape(Index layers, Index hidden, Index attention) {
+        return std::to_string(layers) + " layers of hidden size " + std::to_string(hidden) +
+               " and attention hidden size " + std::to_string(attention);
     }
 
     static std::span<const float> column(const ActivationsView<float>& columns, Index t) noexcept {

@@ -1,11 +1,12 @@
 #pragma once
 
 #include <cstddef>
-#include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include <rwkv/config.hpp>
+#include <rwkv/error.hpp>
 #include <rwkv/kernels/activations.hpp>
 
 namespace rwkv {
@@ -19,13 +20,17 @@ namespace rwkv {
 template <class Scalar>
 class BasicState {
   public:
-    using Part = Activations<Scalar>;
+    using View = ActivationsView<Scalar>;
+    using ConstView = ConstActivationsView<Scalar>;
 
+    /// The state before any text. Throws ArgumentError for a config without layers or features.
     explicit BasicState(const Config& config)
         : parts_{Part(config.hidden_size, config.num_hidden_layers), Part(config.hidden_size, config.num_hidden_layers),
                  Part(config.attention_hidden_size, config.num_hidden_layers),
                  Part(config.attention_hidden_size, config.num_hidden_layers),
                  Part(config.attention_hidden_size, config.num_hidden_layers)} {
+        if (parts_.attention_shift.size() == 0 || parts_.numerator.size() == 0)
+            throw ArgumentError("State", "config", "at least one layer and one feature", "none");
         reset();
     }
 
@@ -62,34 +67,40 @@ class BasicState {
     }
 
     /// [H × L] the last token's input to time mixing, after its layer norm.
-    Part& attention_shift() noexcept { return parts_.attention_shift; }
-    const Part& attention_shift() const noexcept { return parts_.attention_shift; }
+    View attention_shift() noexcept { return parts_.attention_shift; }
+    ConstView attention_shift() const noexcept { return parts_.attention_shift; }
     /// [H × L] the last token's input to channel mixing, after its layer norm.
-    Part& feed_forward_shift() noexcept { return parts_.feed_forward_shift; }
-    const Part& feed_forward_shift() const noexcept { return parts_.feed_forward_shift; }
+    View feed_forward_shift() noexcept { return parts_.feed_forward_shift; }
+    ConstView feed_forward_shift() const noexcept { return parts_.feed_forward_shift; }
     /// [A × L] Σ exp(weight − maximum) · value over the tokens so far.
-    Part& numerator() noexcept { return parts_.numerator; }
-    const Part& numerator() const noexcept { return parts_.numerator; }
+    View numerator() noexcept { return parts_.numerator; }
+    ConstView numerator() const noexcept { return parts_.numerator; }
     /// [A × L] Σ exp(weight − maximum).
-    Part& denominator() noexcept { return parts_.denominator; }
-    const Part& denominator() const noexcept { return parts_.denominator; }
+    View denominator() noexcept { return parts_.denominator; }
+    ConstView denominator() const noexcept { return parts_.denominator; }
     /// [A × L] the largest exponent so far, decayed.
-    Part& maximum() noexcept { return parts_.maximum; }
-    const Part& maximum() const noexcept { return parts_.maximum; }
+    View maximum() noexcept { return parts_.maximum; }
+    ConstView maximum() const noexcept { return parts_.maximum; }
 
-    /// A fixed-size description of the text so far: what the given layer (by default the last) has averaged, that is
-    /// numerator / denominator, attention_hidden_size numbers of the size of the model's values. Zeros for no text.
-    std::vector<Scalar> embedding(Index layer = -1) const {
-        const Index l = layer < 0 ? num_hidden_layers() - 1 : layer;
+    /// A fixed-size description of the text so far: what a layer has averaged, that is numerator / denominator,
+    /// attention_hidden_size numbers of the size of the model's values. Zeros for no text. Throws ArgumentError for a
+    /// layer there is not.
+    std::vector<Scalar> embedding(Index layer) const {
+        if (layer < 0 || layer >= num_hidden_layers())
+            throw ArgumentError("State::embedding", "layer", "0 to " + std::to_string(num_hidden_layers() - 1),
+                                std::to_string(layer));
         std::vector<Scalar> average(static_cast<std::size_t>(attention_hidden_size()));
         for (Index i = 0; i < attention_hidden_size(); ++i) {
-            const Scalar weight = parts_.denominator(i, l);
-            average[static_cast<std::size_t>(i)] = weight > 0 ? parts_.numerator(i, l) / weight : Scalar(0);
+            const Scalar weight = parts_.denominator(i, layer);
+            average[static_cast<std::size_t>(i)] = weight > 0 ? parts_.numerator(i, layer) / weight : Scalar(0);
         }
         return average;
     }
+    /// That of the last layer.
+    std::vector<Scalar> embedding() const { return embedding(num_hidden_layers() - 1); }
 
   private:
+    using Part = Activations<Scalar>;
     struct Parts {
         Part attention_shift, feed_forward_shift, numerator, denominator, maximum;
     };

@@ -28,7 +28,8 @@ void time_mixing(const AttentionWeights<Format>& weights, Index layer, Index tok
     auto k = workspace.key(attention, tokens);
     auto v = workspace.value(tokens);
     auto r = workspace.receptance(attention, tokens);
-    auto previous = state.attention_shift().col(layer);
+    auto shift = state.attention_shift();
+    auto previous = shift.col(layer);
 
     over_tokens(engine.pool(), tokens, [&](Index begin, Index end) {
         token_shift<Scalar>(weights.time_mix_key, x, previous, begin, end, mixed_k);
@@ -40,7 +41,9 @@ void time_mixing(const AttentionWeights<Format>& weights, Index layer, Index tok
     kernels::multiply<Format, Scalar>(
         engine, {{weights.key, mixed_k, k}, {weights.value, mixed_v, v}, {weights.receptance, mixed_r, r}});
 
-    const auto column = [layer](auto& part) { return Eigen::Map<Vector<Scalar>>(part.col(layer).data(), part.rows()); };
+    const auto column = [layer](ActivationsView<Scalar> part) {
+        return Eigen::Map<Vector<Scalar>>(part.col(layer).data(), part.rows());
+    };
     const WkvState<Scalar> memory{column(state.numerator()), column(state.denominator()), column(state.maximum())};
     over_channels(engine.pool(), attention, tokens, [&](Index begin, Index end) {
         wkv<Scalar>(begin, end, weights.decay, weights.time_first, k, v, memory, v);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -40,6 +41,7 @@ struct FeedForwardWeights {
     WeightMatrix<Format> value;                       ///< [H, I]
 };
 
+/// One block: both mixings, each with the layer norm before it.
 template <class Format>
 struct BlockWeights {
     LayerNormWeights ln1, ln2;
@@ -63,8 +65,8 @@ struct Weights {
 /// and divides the output matrices of block b by 2^(b / r). A layer norm of x / 2^n with ε equals, bit for bit, one of
 /// x with ε · 4^n; so the weights stay as they are and only epsilon grows.
 inline double rescaled_epsilon(double epsilon, Index block, Index rescale_every) noexcept {
-    for (Index b = block; rescale_every > 0 && b >= rescale_every; b -= rescale_every) epsilon *= 4;
-    return epsilon;
+    if (rescale_every == 0) return epsilon;
+    return std::ldexp(epsilon, static_cast<int>(2 * (block / rescale_every)));
 }
 
 }  // namespace rwkv

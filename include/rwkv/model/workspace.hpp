@@ -13,25 +13,25 @@ namespace rwkv {
 
 /// How a conversation is computed.
 struct WorkspaceOptions {
-    /// Threads at work in one call, the caller's included. The results do not depend on it.
+    /// Threads at work in one call, the caller's included, 1 to 1024. The results do not depend on it.
     int threads = 1;
     /// Tokens that go through the model together: 1 is RNN mode, token by token; more is parallel mode, which reads
-    /// the weights once for all of them. A longer prompt is cut into pieces of this size; the answer is the same.
+    /// the weights once for all of them. A longer prompt is cut into pieces of this size; the answer is the same. 1 to
+    /// 65536; the scratch is allocated for so many, whatever the prompt.
     Index chunk = 128;
 };
 
 /// The scratch of a conversation's forward passes, with the threads that compute them. It is sized for a model's
-/// shape when constructed and remembers nothing of the text. One call at a time; models share nothing through it.
+/// shape when constructed and remembers nothing of the text. One call at a time; move only.
 template <class Scalar>
 class BasicWorkspace {
   public:
-    /// Throws ArgumentError for options out of range.
+    /// Throws ArgumentError for options out of range, std::system_error if there are no more threads to be had.
     explicit BasicWorkspace(const Config& config, WorkspaceOptions options = {})
         : config_(config),
           chunk_(within("chunk", options.chunk, 1 << 16)),
           engine_(static_cast<int>(within("threads", options.threads, 1024)), chunk_,
-                  std::max({2 * config.hidden_size, 3 * config.hidden_size, config.attention_hidden_size,
-                            config.intermediate_size})) {
+                  std::max({3 * config.hidden_size, config.attention_hidden_size, config.intermediate_size})) {
         const Index hidden = config.hidden_size, attention = config.attention_hidden_size;
         x_.resize(hidden, chunk_);
         normed_.resize(hidden, chunk_);
@@ -45,10 +45,15 @@ class BasicWorkspace {
 
     /// Most tokens computed together.
     Index chunk() const noexcept { return chunk_; }
-    int threads() noexcept { return engine_.pool().size(); }
+    /// Threads at work in one call.
+    int threads() const noexcept { return engine_.pool().size(); }
     kernels::Engine& engine() noexcept { return engine_; }
     /// Whether it serves models of that shape.
-    bool fits(const Config& config) const noexcept { return config == config_; }
+    bool fits(const Config& config) const noexcept {
+        return config.vocab_size == config_.vocab_size && config.hidden_size == config_.hidden_size &&
+               config.attention_hidden_size == config_.attention_hidden_size &&
+               config.intermediate_size == config_.intermediate_size;
+    }
     /// Bytes held.
     std::size_t bytes() const noexcept {
         Index scalars = x_.size() + normed_.size() + out_.size() + 3 * mixed_[0].size() + key_.size() + value_.size() +

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The programs, run as a person or a script would: programs.sh PROGRAM_DIR FIXTURES_DIR
-set -u
+set -u -o pipefail
 programs=$1 fixtures=$2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -26,15 +26,15 @@ generate=$programs/generate score=$programs/score inspect=$programs/inspect
 for program in "$generate" "$score" "$inspect"; do
     check "help" 0 "Usage:" "$program" --help
 done
-check "unknown option" 109 "--frobnicate" "$generate" --model "$model" --frobnicate
-check "unknown option" 109 "--frobnicate" "$inspect" "$model" --frobnicate
+check "unknown option" 2 "--frobnicate" "$generate" --model "$model" --frobnicate
+check "unknown option" 2 "--frobnicate" "$inspect" "$model" --frobnicate
 
 # generate
-check "no model" 106 "--model is required" "$generate"
-check "absent model" 1 "no-such-dir/config.json" "$generate" --model no-such-dir --prompt x
-check "empty prompt" 1 "expected at least one" "$generate" --model "$model" --prompt ""
-check "bad mode" 105 "--mode" "$generate" --model "$model" --prompt x --mode sideways
-check "bad threads" 105 "--threads" "$generate" --model "$model" --prompt x --threads 0
+check "no model" 2 "--model is required" "$generate"
+check "absent model" 1 "no-such-dir: expected" "$generate" --model no-such-dir --prompt x
+check "empty prompt" 1 "prompt: expected at least one token" "$generate" --model "$model" --prompt ""
+check "bad mode" 2 "--mode" "$generate" --model "$model" --prompt x --mode sideways
+check "bad threads" 2 "--threads" "$generate" --model "$model" --prompt x --threads 0
 check "bad top_p" 1 "top_p: expected a number from 0 to 1" "$generate" --model "$model" --prompt x --temperature 1 --top-p 3
 check "bad id" 1 "expected a token id, found \"x\"" "$generate" --model "$model" --prompt x --ids
 check "id out of range" 1 "expected an id from 0 to 255, found 256" "$generate" --model "$model" --prompt 256 --ids
@@ -56,19 +56,28 @@ for seed in 1 1 2; do
 done
 same "one seed, one text" "$work/seed1.1" "$work/seed1.2"
 cmp -s "$work/seed1.1" "$work/seed2.3" && { echo "FAILED: two seeds, one text"; failed=$((failed + 1)); }
+check "negative count" 2 "--max-new-tokens" "$generate" --model "$model" --prompt x --max-new-tokens -1
+check "unknown format" 2 "--format" "$generate" --model "$model" --prompt x --format q3
+check "no words asked for" 0 "generated 0 tokens, -/s" "$generate" --model "$model" --prompt x --max-new-tokens 0
+for program in "inspect '$model'" "score --json --model '$model' --text-file '$work/prompt'"; do
+    check "a lost output is an error" 1 "standard output" bash -c "'$programs'/$program >/dev/full"
+done
 check "a closed output is an error" 1 "standard output" bash -c "'$generate' --model '$model' --prompt x --max-new-tokens 5 >/dev/full"
 
 # score
 echo 5 >"$work/one" && echo "[1, 2, 3]" >"$work/three"
 printf 'A text to be scored, twice.' >"$work/text"
 check "score" 0 "bits per byte" "$score" --model "$model" --text-file "$work/text"
-check "score wants one input" 1 "" bash -c "'$score' --model '$model'; [ \$? -ne 0 ] && exit 1"
+check "score wants one input" 2 "" "$score" --model "$model"
+check "score wants only one" 2 "" "$score" --model "$model" --text-file "$work/text" --ids-file "$work/three"
+check "an empty name is a name" 1 "score: : expected" "$score" --model "$model" --text-file ""
 check "one token is too few" 1 "at least two tokens" "$score" --model "$model" --ids-file "$work/one"
 check "ids without a tokenizer" 0 "perplexity" "$score" --model "$fixtures/plain" --ids-file "$work/three"
 check "json" 0 "\"log_probabilities\":[null,-" "$score" --model "$model" --text-file "$work/text" --json
 for mode in "--mode rnn" "--mode parallel --chunk 5" "--threads 3" "--logits $work/logits.safetensors"; do
     # shellcheck disable=SC2086
-    "$score" --model "$model" --text-file "$work/text" $mode | head -2 >"$work/score.now"
+    "$score" --model "$model" --text-file "$work/text" $mode >"$work/score.all" || failed=$((failed + 1))
+    grep "nats per token" "$work/score.all" >"$work/score.now" || failed=$((failed + 1))
     [ -f "$work/score.first" ] || cp "$work/score.now" "$work/score.first"
     same "score $mode" "$work/score.first" "$work/score.now"
 done
@@ -84,6 +93,8 @@ for fixture in "$fixtures"/*/; do check "inspect $fixture" 0 "sound" "$inspect" 
 check "inspect a file" 0 "blocks.0.attention.key.weight" "$inspect" "$model/model.safetensors"
 check "inspect an index" 0 "in 3 files" "$inspect" "$fixtures/sharded/model.safetensors.index.json"
 check "inspect nothing" 1 "expected" "$inspect" "$work/none"
+mkdir "$work/world" && cp "$fixtures"/text/{config.json,model.safetensors} "$work/world" && echo "1 'a" >"$work/world/rwkv_vocab_v20230424.txt"
+check "inspect a broken World vocabulary" 1 "rwkv_vocab_v20230424.txt" "$inspect" "$work/world"
 head -c 500 "$model/model.safetensors" >"$work/short.safetensors"
 check "inspect a file cut short" 1 "inspect: " "$inspect" "$work/short.safetensors"
 mkdir "$work/lying" && cp "$fixtures"/text/* "$work/lying" && sed -i 's/"vocab_size": 256/"vocab_size": 255/' "$work/lying/config.json"

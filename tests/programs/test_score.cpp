@@ -1,0 +1,69 @@
+// The numbers that `score` writes and prints, against Hugging Face's.
+
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+
+#include <nlohmann/json.hpp>
+
+#include "../catch.hpp"
+#include "../model/support.hpp"
+
+using namespace rwkv;
+using namespace rwkv::test;
+
+namespace {
+
+/// Runs score on a fixture's own tokens and returns what --json printed.
+nlohmann::json score(const std::string& name, const TempDir& directory, const std::string& options) {
+    std::string ids;
+    for (const TokenId token : Expected(name).tokens) ids += std::to_string(token) + "\n";
+    const auto ids_file = directory.write("ids", ids), output = directory.path() / "out";
+    const std::string command = std::string(RWKV_PROGRAMS_DIR) + "/score --json --model " + fixture(name).string() +
+                                " --ids-file " + ids_file.string() + " " + options + " >" + output.string();
+    REQUIRE(std::system(command.c_str()) == 0);
+    return nlohmann::json::parse(read_all(output));
+}
+
+}  // namespace
+
+TEST_CASE("score's logits and log-probabilities are Hugging Face's") {
+    const Expected expected("odd");
+    const std::size_t V = 67;
+    for (const std::string mode : {"--mode rnn", "--mode parallel --chunk 20 --threads 2"}) {
+        const TempDir directory;
+        const auto logits_file = directory.path() / "logits.safetensors";
+        const auto printed = score("odd", directory, mode + " --logits " + logits_file.string());
+        const auto file = io::Checkpoint::open(logits_file);
+        REQUIRE(file.find("logits")->info.shape == Shape{expected.tokens.size(), V});
+        CHECK(error_of(elements<float>(file, "logits"), expected.logits) < tolerance);
+
+        double nats = 0;
+        CHECK(printed["log_probabilities"][0].is_null());
+        for (std::size_t i = 1; i < expected.tokens.size(); ++i) {
+            double sum = 0;
+            for (std::size_t v = 0; v < V; ++v) sum += std::exp(static_cast<double>(expected.logits[(i - 1) * V + v]));
+            const auto token = static_cast<std::size_t>(expected.tokens[i]);
+            const double value = static_cast<double>(expected.logits[(i - 1) * V + token]) - std::log(sum);
+            CHECK(std::abs(printed["log_probabilities"][i].get<double>() - value) < 1e-4);
+            nats -= value;
+        }
+        const auto predicted = static_cast<double>(expected.tokens.size() - 1);
+        CHECK(printed["tokens"] == expected.tokens.size());
+        CHECK(printed["predicted"] == expected.tokens.size() - 1);
+        CHECK(printed["ids"] == nlohmann::json(expected.tokens));
+        CHECK(std::abs(printed["nats_per_token"].get<double>() - nats / predicted) < 1e-4);
+        CHECK(std::abs(printed["perplexity"].get<double>() / std::exp(nats / predicted) - 1) < 1e-4);
+        CHECK(printed["bits_per_byte"].is_null());  // there is no tokenizer, so nobody knows the bytes
+    }
+}
+
+TEST_CASE("score's options change what they say") {
+    const TempDir directory;
+    const double plain = score("odd", directory, "")["nats_per_token"].get<double>();
+    CHECK(std::abs(score("odd", directory, "--no-rescale")["nats_per_token"].get<double>() - plain) > 1e-5);
+    const double bf16 = score("odd", directory, "--format bf16")["nats_per_token"].get<double>();
+    CHECK(bf16 != plain);
+    CHECK(std::abs(bf16 - plain) < 0.05);
+    CHECK(score("odd", directory, "--format f32")["nats_per_token"].get<double>() == plain);
+}
