@@ -78,7 +78,8 @@ TEST_CASE("a callback ends the text, and is not called again") {
     // Ids that begin a character: what is held back when the callback stops is not said to it.
     Generator held = generator();
     int calls = 0;
-    const Generation none = held.generate(prompt, {.max_new_tokens = 40}, [&](std::string_view) { return ++calls < 1; });
+    const Generation none =
+        held.generate(prompt, {.max_new_tokens = 40}, [&](std::string_view) { return ++calls < 1; });
     CHECK(calls == 1);
     CHECK(none.finish_reason == FinishReason::callback);
     int pieces = 0;
@@ -115,7 +116,6 @@ TEST_CASE("what cannot be generated is refused") {
     CHECK_THROWS_AS(Generator(load_model(fixture("text"))).generate(prompt), ArgumentError);
     CHECK_THROWS_AS(generator().generate(prompt, {.max_new_tokens = -1}), ArgumentError);
     CHECK(generator().generate(prompt, {.max_new_tokens = 0}).tokens.empty());
-    const std::string found =
-        outcome([] { Generator(load_model(fixture("plain")), load_tokenizer(fixture("text"))); });
+    const std::string found = outcome([] { Generator(load_model(fixture("plain")), load_tokenizer(fixture("text"))); });
     CHECK(found == "ModelError Generator: tokenizer: expected at most the 101 tokens of the model, found 256");
 }

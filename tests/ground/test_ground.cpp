@@ -51,6 +51,7 @@ TEST_CASE("an error says where, what, expected and found") {
 }
 
 TEST_CASE("the version is the project's") {
-    const std::string text = std::to_string(version.major) + "." + std::to_string(version.minor) + "." + std::to_string(version.patch);
+    const std::string text =
+        std::to_string(version.major) + "." + std::to_string(version.minor) + "." + std::to_string(version.patch);
     CHECK(text == RWKV_PROJECT_VERSION);
 }

@@ -13,7 +13,7 @@
 
 #include "../catch.hpp"
 #include "safetensors_bytes.hpp"
-#include "support.hpp"
+#include "../support.hpp"
 
 #include <rwkv/io/checkpoint.hpp>
 

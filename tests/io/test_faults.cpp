@@ -21,7 +21,7 @@
 
 #include "../catch.hpp"
 #include "safetensors_bytes.hpp"
-#include "support.hpp"
+#include "../support.hpp"
 
 #include <rwkv/io/checkpoint.hpp>
 #include <rwkv/io/config_json.hpp>

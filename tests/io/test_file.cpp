@@ -13,7 +13,7 @@
 #include <csignal>
 
 #include "../catch.hpp"
-#include "support.hpp"
+#include "../support.hpp"
 
 #include <rwkv/io/file.hpp>
 

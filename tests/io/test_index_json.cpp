@@ -2,7 +2,7 @@
 #include <vector>
 
 #include "../catch.hpp"
-#include "support.hpp"
+#include "../support.hpp"
 
 #include <rwkv/io/index_json.hpp>
 

@@ -7,7 +7,7 @@
 
 #include "../catch.hpp"
 #include "safetensors_bytes.hpp"
-#include "support.hpp"
+#include "../support.hpp"
 
 using namespace rwkv::test;
 using namespace std::string_literals;

@@ -6,7 +6,7 @@
 
 #include "../catch.hpp"
 #include "safetensors_bytes.hpp"
-#include "support.hpp"
+#include "../support.hpp"
 
 #include <rwkv/io/safetensors_writer.hpp>
 

@@ -22,7 +22,8 @@ template <class Format>
 void check_products() {
     std::mt19937 random(7);
     for (int isa = 0; isa <= static_cast<int>(best_isa()); ++isa) {
-        for (const auto& [rows, cols] : {std::pair<Index, Index>{1, 1}, {3, 16}, {37, 35}, {49, 193}, {100, 401}, {5, 768}}) {
+        for (const auto& [rows, cols] :
+             {std::pair<Index, Index>{1, 1}, {3, 16}, {37, 35}, {49, 193}, {100, 401}, {5, 768}}) {
             const auto w = random_matrix<Format>(rows, cols, random);
             for (const Index tokens : {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 32, 33, 47, 48, 49, 64, 100}) {
                 const Activations<double> wide = Activations<double>::Random(cols, tokens);
@@ -37,7 +38,8 @@ void check_products() {
                     Activations<float> y = Activations<float>::Constant(rows + 2, tokens + 2, 12345.0f);
                     multiply<Format, float>(engine, {{w, x, y.block(1, 1, rows, tokens)}});
                     CAPTURE(name(static_cast<Isa>(isa)), rows, cols, tokens, threads);
-                    const double error = (y.block(1, 1, rows, tokens).template cast<double>() - expected).abs().maxCoeff();
+                    const double error =
+                        (y.block(1, 1, rows, tokens).template cast<double>() - expected).abs().maxCoeff();
                     CHECK(error < 2e-6 * static_cast<double>(cols));
                     y.block(1, 1, rows, tokens) = 12345.0f;
                     CHECK((y == 12345.0f).all());
@@ -50,9 +52,15 @@ void check_products() {
 }  // namespace
 
 TEST_CASE("products of every format equal those in double, on every instruction set") {
-    SECTION("f32") { check_products<F32>(); }
-    SECTION("f16") { check_products<F16>(); }
-    SECTION("bf16") { check_products<BF16>(); }
+    SECTION("f32") {
+        check_products<F32>();
+    }
+    SECTION("f16") {
+        check_products<F16>();
+    }
+    SECTION("bf16") {
+        check_products<BF16>();
+    }
 }
 
 TEST_CASE("products of one call do not mix, and mixed formats keep their own") {

@@ -10,7 +10,7 @@
 #include <rwkv/io/safetensors_writer.hpp>
 #include <rwkv/load_model.hpp>
 
-#include "../io/support.hpp"
+#include "../support.hpp"
 
 namespace rwkv::test {
 
@@ -29,10 +29,11 @@ std::vector<T> elements(const io::Checkpoint& file, const std::string& name) {
 
 /// What Hugging Face answered; see fixtures/README.md.
 struct Expected {
-    explicit Expected(const std::string& name) : Expected(io::Checkpoint::open(fixture(name) / "expected.safetensors")) {}
+    explicit Expected(const std::string& name)
+        : Expected(io::Checkpoint::open(fixture(name) / "expected.safetensors")) {}
 
     std::vector<TokenId> tokens;
-    std::vector<float> logits;           ///< a row for each of `positions`
+    std::vector<float> logits;            ///< a row for each of `positions`
     std::vector<std::int32_t> positions;  ///< all of them, unless the fixture says which
     std::vector<float> hidden;
     std::vector<float> ffn_shift, att_shift, num, den, max;

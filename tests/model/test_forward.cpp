@@ -15,9 +15,9 @@ struct Answered {
 };
 
 // Every fixture against the answers it has; several share one set of weights.
-constexpr Answered cases[] = {{"plain", "plain"}, {"sharded", "plain"}, {"odd", "odd"},     {"tied", "tied"},
-                          {"bare", "tied"},   {"mixed", "mixed"},   {"f16", "f16"},     {"bf16", "bf16"},
-                          {"blinkdl", "bf16"}, {"loud", "loud"},    {"text", "text"}};
+constexpr Answered cases[] = {{"plain", "plain"},  {"sharded", "plain"}, {"odd", "odd"},  {"tied", "tied"},
+                              {"bare", "tied"},    {"mixed", "mixed"},   {"f16", "f16"},  {"bf16", "bf16"},
+                              {"blinkdl", "bf16"}, {"loud", "loud"},     {"text", "text"}};
 
 constexpr Index chunks[] = {1, 2, 7, 64, 1 << 12};
 
@@ -163,8 +163,9 @@ TEST_CASE("the passes agree with each other") {
     CHECK(last_state == all_state);
 
     State hidden_state(model.config());
-    model.forward_hidden(tokens, hidden_state, workspace,
-                         [&](Index, std::span<const float> row) { hidden.insert(hidden.end(), row.begin(), row.end()); });
+    model.forward_hidden(tokens, hidden_state, workspace, [&](Index, std::span<const float> row) {
+        hidden.insert(hidden.end(), row.begin(), row.end());
+    });
     CHECK(error_of(hidden, expected.hidden) < tolerance);
     CHECK(hidden_state == all_state);
 
@@ -207,11 +208,9 @@ TEST_CASE("rescale_every can be left out, for parity with those who do") {
 }
 
 TEST_CASE("a trained model's logits are those PyTorch computed") {
-    const std::filesystem::path directory = std::filesystem::path(RWKV_SHARED_DATA_DIR) / "tiny-rwkv-4-660k";
-    if (!std::filesystem::exists(directory)) {
-        WARN("skipped: no " << directory);
-        return;
-    }
+    const auto found = shared_data("tiny-rwkv-4-660k");
+    if (!found) return;
+    const std::filesystem::path& directory = *found;
     const std::string bytes = read_all(directory / "expected-logits.f32");
     std::vector<float> expected(bytes.size() / sizeof(float));
     std::memcpy(expected.data(), bytes.data(), bytes.size());
@@ -251,7 +250,8 @@ TEST_CASE("calls that cannot be answered are refused before anything is computed
     model.forward_state({}, state, workspace);  // nothing to read is nothing to refuse
     CHECK(state == before);
 
-    for (const WorkspaceOptions& options : {WorkspaceOptions{0, 1}, {-1, 1}, {1, 0}, {1 << 20, 1}, {1, -5}, {1, 1 << 30}})
+    for (const WorkspaceOptions& options :
+         {WorkspaceOptions{0, 1}, {-1, 1}, {1, 0}, {1 << 20, 1}, {1, -5}, {1, 1 << 30}})
         CHECK_THROWS_AS(Workspace(model.config(), options), ArgumentError);
 }
 
@@ -284,7 +284,8 @@ TEST_CASE("a bare model without a head gives hidden states and no logits") {
     CHECK_FALSE(model.has_head());
     CHECK_THROWS_AS(model.forward(expected.tokens, state, workspace), ArgumentError);
     std::vector<float> hidden;
-    model.forward_hidden(expected.tokens, state, workspace,
-                         [&](Index, std::span<const float> row) { hidden.insert(hidden.end(), row.begin(), row.end()); });
+    model.forward_hidden(expected.tokens, state, workspace, [&](Index, std::span<const float> row) {
+        hidden.insert(hidden.end(), row.begin(), row.end());
+    });
     CHECK(error_of(hidden, expected.hidden) < tolerance);
 }

@@ -40,11 +40,15 @@ std::string with_config(const std::string& from, const std::string& to, const st
     return outcome([&] { load_model(directory.path()); });
 }
 
-bool holds(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
+bool holds(const std::string& text, const std::string& part) {
+    return text.find(part) != text.npos;
+}
 
 }  // namespace
 
-TEST_CASE("an unchanged copy loads") { CHECK(after([](auto&) {}) == "accepted"); }
+TEST_CASE("an unchanged copy loads") {
+    CHECK(after([](auto&) {}) == "accepted");
+}
 
 TEST_CASE("every missing tensor is missed, by name") {
     for (const std::string& name : names_of("plain")) {
@@ -105,7 +109,8 @@ TEST_CASE("a tensor that claims nothing is listed and left alone") {
 }
 
 TEST_CASE("config.json and tensors must agree") {
-    CHECK(holds(with_config("\"vocab_size\": 101", "\"vocab_size\": 100"), "embeddings.weight: expected shape [100, 37]"));
+    CHECK(holds(with_config("\"vocab_size\": 101", "\"vocab_size\": 100"),
+                "embeddings.weight: expected shape [100, 37]"));
     CHECK(holds(with_config("\"hidden_size\": 37", "\"hidden_size\": 38"), "expected shape [101, 38]"));
     CHECK(holds(with_config("\"num_hidden_layers\": 3", "\"num_hidden_layers\": 4"), "blocks.3.ln1.weight"));
     CHECK(holds(with_config("\"num_hidden_layers\": 3", "\"num_hidden_layers\": 2"), "one more"));
@@ -158,7 +163,8 @@ TEST_CASE("a finite weight that the format asked for has no number for is refuse
 TEST_CASE("a weight that is no finite number is refused, by name and place") {
     const std::uint32_t nan32 = 0x7fc00001, inf32 = 0xff800000;
     for (const std::uint32_t bits : {nan32, inf32}) {
-        for (const char* name : {"rwkv.blocks.2.feed_forward.value.weight", "rwkv.blocks.0.ln1.bias", "rwkv.embeddings.weight"}) {
+        for (const char* name :
+             {"rwkv.blocks.2.feed_forward.value.weight", "rwkv.blocks.0.ln1.bias", "rwkv.embeddings.weight"}) {
             for (const WeightFormat format : {WeightFormat::stored, WeightFormat::f16}) {
                 const TempDir directory;
                 write_changed("plain", directory.path(), [&](auto& tensors) {
@@ -176,7 +182,8 @@ TEST_CASE("a weight that is no finite number is refused, by name and place") {
         const std::string found = after(
             [](auto& tensors) {
                 const std::uint16_t nan16 = 0x7fff;  // in either type
-                std::memcpy(tensor_named(tensors, "rwkv.blocks.1.attention.output.weight").bytes.data() + 2 * 300, &nan16, 2);
+                std::memcpy(tensor_named(tensors, "rwkv.blocks.1.attention.output.weight").bytes.data() + 2 * 300,
+                            &nan16, 2);
             },
             name);
         CHECK(holds(found, "output.weight: expected finite weights, found nan (element 300)"));
@@ -188,12 +195,13 @@ TEST_CASE("loading reports every byte it reads") {
         for (const WeightFormat format : {WeightFormat::stored, WeightFormat::f16}) {
             std::uint64_t last = 0, all = 0;
             bool rising = true;
-            load_model(fixture(name), {.format = format,
-                                       .progress = [&](std::string_view stage, std::uint64_t done, std::uint64_t total) {
-                                           rising = rising && stage == "loading" && done > last && done <= total;
-                                           last = done;
-                                           all = total;
-                                       }});
+            load_model(
+                fixture(name),
+                {.format = format, .progress = [&](std::string_view stage, std::uint64_t done, std::uint64_t total) {
+                     rising = rising && stage == "loading" && done > last && done <= total;
+                     last = done;
+                     all = total;
+                 }});
             CAPTURE(name);
             CHECK(rising);
             CHECK(last == all);

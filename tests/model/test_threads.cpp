@@ -18,8 +18,7 @@ TEST_CASE("one model serves many threads, each with a state and a workspace of i
     std::vector<std::vector<float>> alone, together(8);
     for (Index i = 0; i < 8; ++i) alone.push_back(run(i + 1));
     std::vector<std::thread> threads;
-    for (Index i = 0; i < 8; ++i)
-        threads.emplace_back([&, i] { together[static_cast<std::size_t>(i)] = run(i + 1); });
+    for (Index i = 0; i < 8; ++i) threads.emplace_back([&, i] { together[static_cast<std::size_t>(i)] = run(i + 1); });
     for (std::thread& thread : threads) thread.join();
     CHECK(alone == together);
 }

@@ -2,8 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <optional>
 #include <random>
 #include <span>
 #include <string>
@@ -12,6 +15,8 @@
 #include <vector>
 
 #include <rwkv/error.hpp>
+
+#include "catch.hpp"
 
 namespace rwkv::test {
 
@@ -85,6 +90,18 @@ inline bool as_expected(const std::string& found, const std::vector<std::string>
     for (const std::string& part : expected)
         if (found.find(part) == found.npos) return false;
     return !expected.empty();
+}
+
+/// A file of the shared data; nothing, with a warning in the test's output, where that is not at hand.
+inline std::optional<std::filesystem::path> shared_data(const std::string& name) {
+    std::filesystem::path directory;
+    if (const char* variable = std::getenv("RWKV_SHARED_DATA")) directory = variable;
+#ifdef RWKV_SHARED_DATA_DIR
+    if (directory.empty()) directory = RWKV_SHARED_DATA_DIR;
+#endif
+    if (!directory.empty() && std::filesystem::exists(directory / name)) return directory / name;
+    WARN("skipped: " << name << " is not at hand (set RWKV_SHARED_DATA to the folder that holds it)");
+    return std::nullopt;
 }
 
 inline std::string repeat(std::string_view text, std::size_t times) {
