@@ -68,6 +68,7 @@ int main(int argc, char** argv) {
             });
         }
         std::printf("\n");
+        std::fflush(stdout);  // before the line below, where both go to one terminal
         const auto speed = [](rwkv::Index steps, double seconds) {
             char text[32] = "-";
             if (steps > 0 && seconds > 0)
