@@ -34,11 +34,10 @@ struct Range {
 };
 
 inline constexpr std::array<Range, 24> ranges{{
-    {0x20, 0x7E, 8},       {0x61, 0x7A, 10},      {0x30, 0x39, 6},       {0x09, 0x0D, 3},
-    {0x20, 0x20, 30},      {0xA0, 0x17F, 4},      {0x300, 0x36F, 5},     {0x370, 0x52F, 6},
-    {0x590, 0x6FF, 6},     {0x900, 0xDFF, 6},     {0xE00, 0xEFF, 6},     {0x1100, 0x11FF, 4},
-    {0xAC00, 0xD7A3, 3},   {0x1D00, 0x1FFF, 4},   {0x2000, 0x214F, 4},   {0x3000, 0x30FF, 5},
-    {0x4E00, 0x9FFF, 5},   {0xF900, 0xFAFF, 2},   {0xFB00, 0xFE2F, 3},   {0x10900, 0x11FFF, 3},
+    {0x20, 0x7E, 8},       {0x61, 0x7A, 10},      {0x30, 0x39, 6},       {0x09, 0x0D, 3},       {0x20, 0x20, 30},
+    {0xA0, 0x17F, 4},      {0x300, 0x36F, 5},     {0x370, 0x52F, 6},     {0x590, 0x6FF, 6},     {0x900, 0xDFF, 6},
+    {0xE00, 0xEFF, 6},     {0x1100, 0x11FF, 4},   {0xAC00, 0xD7A3, 3},   {0x1D00, 0x1FFF, 4},   {0x2000, 0x214F, 4},
+    {0x3000, 0x30FF, 5},   {0x4E00, 0x9FFF, 5},   {0xF900, 0xFAFF, 2},   {0xFB00, 0xFE2F, 3},   {0x10900, 0x11FFF, 3},
     {0x1D100, 0x1D1FF, 4}, {0x1E000, 0x1E95F, 3}, {0x1F300, 0x1FAFF, 2}, {0x2F800, 0x2FA1F, 2},
 }};
 
@@ -85,8 +84,8 @@ inline std::string generate_text(SplitMix& random) {
         } else {
             const Range& range = ranges[static_cast<std::size_t>(random.below(ranges.size()))];
             for (std::uint64_t n = 1 + random.below(range.longest); n > 0; --n)
-                text::append_utf8(
-                    text, range.first + static_cast<char32_t>(random.below(range.last - range.first + 1)));
+                text::append_utf8(text,
+                                  range.first + static_cast<char32_t>(random.below(range.last - range.first + 1)));
         }
     }
     return text;
@@ -99,8 +98,7 @@ class Digest {
         for (char c : bytes) value_ = (value_ ^ static_cast<std::uint8_t>(c)) * 0x100000001B3U;
     }
     void add(std::uint32_t number) {
-        for (unsigned shift = 0; shift < 32; shift += 8)
-            value_ = (value_ ^ (number >> shift & 0xFFU)) * 0x100000001B3U;
+        for (unsigned shift = 0; shift < 32; shift += 8) value_ = (value_ ^ (number >> shift & 0xFFU)) * 0x100000001B3U;
     }
     std::string hex() const {
         std::string text;

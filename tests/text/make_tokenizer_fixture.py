@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""Writes tokenizers/small.json, a small byte-level BPE, and tokenizers/expected.json, what the Hugging Face
-`tokenizers` package (0.23) makes of text with it:
+"""Writes two small byte-level BPEs, tokenizers/small.json and, with everything about it odd that may be, odd.json; and
+tokenizers/expected.json, what the Hugging Face `tokenizers` package (0.23) makes of text with them:
 
-- "cases": texts with their ids and the text these decode to;
-- "digests": for this tokenizer, and for others named on the command line as NAME=PATH (20B=…/20B_tokenizer.json), an
-  FNV-1a digest over the ids of 100,000 generated texts, and one over the texts of 20,000 generated lists of ids. The
-  generator is below, and again in generated.hpp.
+- "cases": texts with their ids, the text these decode to, and that without special tokens;
+- "digests": FNV-1a digests over the ids of 100,000 generated texts, and over what 20,000 generated lists of ids decode
+  to, with special tokens and without. The generator is below, and again in generated.hpp. Also for the other tokenizers
+  on the command line, and for these also over whole texts: the passages of a .jsonl, or all of a .txt.
 
-    python3 make_tokenizer_fixture.py [NAME=PATH ...]
+    python3 make_tokenizer_fixture.py [20B=…/20B_tokenizer.json lambada=…/lambada_test.jsonl tales=…/fairy-tales.txt]
 """
+import hashlib
 import json
 import pathlib
 import platform
@@ -76,18 +77,48 @@ def fnv(data, digest):
     return digest
 
 
-def digests(tokenizer):
-    random = SplitMix(1)
-    texts = [generate_text(random) for _ in range(100_000)]
-    ids = 0xCBF29CE484222325
-    for encoding in tokenizer.encode_batch(texts):
-        ids = fnv(b"".join(i.to_bytes(4, "little") for i in [len(encoding.ids), *encoding.ids]), ids)
-    decoded = 0xCBF29CE484222325
+def number(value):
+    return value.to_bytes(4, "little")
+
+
+class Digests:
+    """Of ids, and of the texts they decode to."""
+
+    def __init__(self):
+        self.ids = self.texts = 0xCBF29CE484222325
+
+    def add_ids(self, ids):
+        self.ids = fnv(b"".join(map(number, [len(ids), *ids])), self.ids)
+
+    def add_text(self, text):
+        text = text.encode()
+        self.texts = fnv(number(len(text)) + text, self.texts)
+
+    def values(self):
+        return {"ids": f"{self.ids:016x}", "texts": f"{self.texts:016x}"}
+
+
+def generated_digests(tokenizer):
+    random, result = SplitMix(1), Digests()
+    for encoding in tokenizer.encode_batch([generate_text(random) for _ in range(100_000)]):
+        result.add_ids(encoding.ids)
+    known = sorted(set(tokenizer.get_vocab().values()))
     for _ in range(20_000):
-        chosen = [random.below(tokenizer.get_vocab_size()) for _ in range(random.below(20))]
-        text = tokenizer.decode(chosen, skip_special_tokens=False).encode()
-        decoded = fnv(len(text).to_bytes(4, "little") + text, decoded)
-    return {"ids": f"{ids:016x}", "texts": f"{decoded:016x}"}
+        chosen = [known[random.below(len(known))] for _ in range(random.below(20))]
+        for skip in False, True:
+            result.add_text(tokenizer.decode(chosen, skip_special_tokens=skip))
+    return result.values()
+
+
+def text_digests(tokenizer, path):
+    text = pathlib.Path(path).read_bytes().decode()
+    passages = [json.loads(line)["text"] for line in text.splitlines()] if path.endswith(".jsonl") else [text]
+    result = Digests()
+    for passage in passages:
+        ids = tokenizer.encode(passage).ids
+        result.add_ids(ids)
+        result.add_text(tokenizer.decode(ids, skip_special_tokens=False))
+    return result.values()
 
 
 def train():
@@ -108,11 +139,47 @@ def train():
     return tokenizer
 
 
+def make_odd(small):
+    """The same with ids in no order and with gaps, merges in no order and several to one token, and added tokens that
+    begin with marks, that NFC changes, that contain one another, and that are looked for at one time or the other."""
+    random = SplitMix(3)
+
+    def shuffled(items):
+        items = list(items)
+        for i in range(len(items) - 1, 0, -1):
+            j = random.below(i + 1)
+            items[i], items[j] = items[j], items[i]
+        return items
+
+    file = json.loads(small.to_str())
+    tokens = list(file["model"]["vocab"])
+    ids = [i if i % 7 else i + 5000 for i in shuffled(range(len(tokens)))]
+    vocab = file["model"]["vocab"] = dict(zip(tokens, ids))
+    merges = {tuple(merge) for merge in file["model"]["merges"]}
+    others = {(token[:i], token[i:]) for token in vocab for i in range(1, len(token))} - merges
+    others = sorted(pair for pair in others if pair[0] in vocab and pair[1] in vocab)
+    file["model"]["merges"] = shuffled(sorted(merges) + shuffled(others)[:150])
+    file["added_tokens"], next_id = [], len(vocab)
+    for content, normalized, special in [
+        ("<|endoftext|>", False, True), ("<|endof", True, False), ("e\u0301", True, True), ("\u00E9", False, False),
+        ("\u0301", True, False), ("\u0323", False, False), ("a\u0338\u0301", True, True), ("\u212B", True, True),
+        ("A\u030A\u0301", False, True), ("\u1112\u1161\u11AB", True, False), ("\u1112\u1161", False, True),
+        ("\u0344", True, True), ("\u0308\u0301", False, True), ("'s", True, False), (" the", True, False),
+        ("\u0120the", True, False), ("ing", True, True), ("in", False, False), ("  ", True, False),
+        ("    ", False, False), ("\n\n", True, False), ("\u200D", False, True),
+    ]:
+        token_id = vocab.get(content, next_id)
+        next_id += token_id == next_id
+        file["added_tokens"].append({"id": token_id, "content": content, "single_word": False, "lstrip": False,
+                                     "rstrip": False, "normalized": normalized, "special": special})
+    return Tokenizer.from_str(json.dumps(file))
+
+
 def main():
     HERE.mkdir(exist_ok=True)
-    tokenizer = train()
-    tokenizer.save(str(HERE / "small.json"))
-    tokenizer = Tokenizer.from_file(str(HERE / "small.json"))
+    small = train()
+    small.save(str(HERE / "small.json"))
+    make_odd(small).save(str(HERE / "odd.json"))
     texts = [
         "", " ", "  ", "   ", "       ", " " * 25, "Hello world", "the quick brown fox", "it's they're I'M 'Tis", "a\n\nb",
         "a\r\nb", "a \n b", "x\u00A0y", "x\u3000\u3000y", "x\x1Cy", "caf\u00E9 cafe\u0301", "r\u00E9sum\u00E9",
@@ -122,22 +189,27 @@ def main():
     ]
     random = SplitMix(7)
     texts += [generate_text(random) for _ in range(200)]
-    cases = []
-    for text in texts:
-        ids = tokenizer.encode(text).ids
-        cases.append({"text": text, "ids": ids, "decoded": tokenizer.decode(ids, skip_special_tokens=False),
-                      "plain": tokenizer.decode(ids, skip_special_tokens=True)})
-    others = dict(argument.split("=", 1) for argument in sys.argv[1:])
-    expected = {
-        "versions": {"python": platform.python_version(), "tokenizers": tokenizers.__version__},
-        "digests": {"small": digests(tokenizer)}
-                   | {name: digests(Tokenizer.from_file(path)) for name, path in others.items()},
-        "cases": cases,
-    }
-    rows = ",\n".join(json.dumps(case) for case in expected.pop("cases"))
-    head = json.dumps(expected, indent=1)[:-2]
+    given = dict(argument.split("=", 1) for argument in sys.argv[1:])
+    digests, cases = {}, []
+    for name in "small", "odd":
+        tokenizer = Tokenizer.from_file(str(HERE / f"{name}.json"))
+        digests[name] = generated_digests(tokenizer)
+        for text in texts:
+            ids = tokenizer.encode(text).ids
+            cases.append({"tokenizer": name, "text": text, "ids": ids,
+                          "decoded": tokenizer.decode(ids, skip_special_tokens=False),
+                          "plain": tokenizer.decode(ids, skip_special_tokens=True)})
+    for name, path in given.items():
+        if path.endswith(".json"):
+            tokenizer = Tokenizer.from_file(path)
+            digests[name] = generated_digests(tokenizer) | {
+                text: text_digests(tokenizer, file) for text, file in given.items() if not file.endswith(".json")}
+    versions = {"python": platform.python_version(), "tokenizers": tokenizers.__version__}
+    sha256 = {name: hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest() for name, path in given.items()}
+    head = json.dumps({"versions": versions, "sha256": sha256, "digests": digests}, indent=1)[:-2]
+    rows = ",\n".join(json.dumps(case) for case in cases)
     (HERE / "expected.json").write_text(f'{head},\n "cases": [\n{rows}\n]}}\n')
-    print(expected["versions"], expected["digests"], len(cases), "cases")
+    print(versions, digests, len(cases), "cases")
 
 
 if __name__ == "__main__":

@@ -17,8 +17,7 @@ inline constexpr std::array<char32_t, 256> byte_alphabet = [] {
     std::array<char32_t, 256> alphabet{};
     char32_t next = 0x100;
     for (char32_t byte = 0; byte < 256; ++byte) {
-        const bool printable =
-            (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
+        const bool printable = (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
         alphabet[byte] = printable ? byte : next++;
     }
     return alphabet;
@@ -29,8 +28,7 @@ constexpr std::optional<std::uint8_t> byte_of_stand_in(char32_t c) noexcept {
     constexpr std::array<std::int16_t, 0x144> bytes = [] {
         std::array<std::int16_t, 0x144> table{};
         table.fill(-1);
-        for (std::size_t byte = 0; byte < 256; ++byte)
-            table[byte_alphabet[byte]] = static_cast<std::int16_t>(byte);
+        for (std::size_t byte = 0; byte < 256; ++byte) table[byte_alphabet[byte]] = static_cast<std::int16_t>(byte);
         return table;
     }();
     if (c >= bytes.size() || bytes[c] < 0) return std::nullopt;

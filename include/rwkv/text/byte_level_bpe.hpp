@@ -45,10 +45,7 @@ struct BpeParts {
 class ByteLevelBpe {
   public:
     explicit ByteLevelBpe(BpeParts parts)
-        : nfc_(parts.nfc),
-          tokens_(std::move(parts.tokens)),
-          bytes_(parts.bytes),
-          merges_(std::move(parts.merges)) {
+        : nfc_(parts.nfc), tokens_(std::move(parts.tokens)), bytes_(parts.bytes), merges_(std::move(parts.merges)) {
         for (const AddedToken& token : parts.added) {
             if (!token.normalized)
                 before_.insert(token.text, token.id);
@@ -58,6 +55,7 @@ class ByteLevelBpe {
         // A word that is itself a token is nearly always encoded as that token, but not for certain: try,
         // once.
         std::vector<TokenId> encoded, single;
+        words_.reserve(parts.words.size());
         for (TokenId id : parts.words) {
             encoded.clear();
             if (!encode_bytes(tokens_.bytes(id), single, encoded)) continue;
@@ -68,8 +66,7 @@ class ByteLevelBpe {
     /// Appends the ids of the text. Throws ArgumentError where it is not UTF-8.
     void encode(std::string_view text, std::vector<TokenId>& out) const {
         if (const std::size_t at = find_invalid_utf8(text); at != std::string_view::npos)
-            throw ArgumentError("encode", "text", "valid UTF-8",
-                                "something else at byte " + std::to_string(at));
+            throw ArgumentError("encode", "text", "valid UTF-8", "something else at byte " + std::to_string(at));
         std::vector<TokenId> scratch;
         split(before_, text, out, [&](std::string_view piece) {
             const std::optional<std::string> normal = nfc_ ? nfc(piece) : std::nullopt;
@@ -84,8 +81,7 @@ class ByteLevelBpe {
   private:
     /// Takes the added tokens out of the text, and hands what lies between them to `rest`.
     template <class Rest>
-    static void split(const ByteTrie& added, std::string_view text, std::vector<TokenId>& out,
-                      const Rest& rest) {
+    static void split(const ByteTrie& added, std::string_view text, std::vector<TokenId>& out, const Rest& rest) {
         std::size_t begin = 0;
         if (!added.empty()) {
             for (std::size_t at = 0;;) {
@@ -115,8 +111,7 @@ class ByteLevelBpe {
     /// contain.
     bool encode_bytes(std::string_view word, std::vector<TokenId>& single, std::vector<TokenId>& out) const {
         if (word.size() >= std::numeric_limits<std::uint32_t>::max())
-            throw ArgumentError("encode", "text", "words shorter than 4 GiB",
-                                std::to_string(word.size()) + " bytes");
+            throw ArgumentError("encode", "text", "words shorter than 4 GiB", std::to_string(word.size()) + " bytes");
         single.clear();
         for (char c : word) {
             const TokenId id = bytes_[static_cast<std::uint8_t>(c)];

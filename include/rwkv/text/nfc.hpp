@@ -65,16 +65,15 @@ inline void append_decomposed(std::vector<Mark>& out, char32_t c) {
         if (index % t_count != 0) out.push_back({t_base + index % t_count, 0});
         return;
     }
-    const auto entry = std::lower_bound(tables::decompositions.begin(), tables::decompositions.end(),
-                                        std::uint64_t{c} << 42U);
+    const auto entry =
+        std::lower_bound(tables::decompositions.begin(), tables::decompositions.end(), std::uint64_t{c} << 42U);
     if (entry == tables::decompositions.end() || *entry >> 42U != c) {
         out.push_back({c, combining_class(c)});
         return;
     }
     // Only the first part can be taken apart further: at most three calls deep.
     append_decomposed(out, static_cast<char32_t>(*entry >> 21U & 0x1FFFFFU));
-    if (const auto second = static_cast<char32_t>(*entry & 0x1FFFFFU); second != 0)
-        append_decomposed(out, second);
+    if (const auto second = static_cast<char32_t>(*entry & 0x1FFFFFU); second != 0) append_decomposed(out, second);
 }
 
 /// Brings one stretch of decomposed text into canonical order and composes it, in place.
@@ -84,8 +83,7 @@ inline void order_and_compose(std::vector<Mark>& text) {
             ++run;
             continue;
         }
-        const auto end =
-            std::find_if(run, text.end(), [](const Mark& mark) { return mark.combining_class == 0; });
+        const auto end = std::find_if(run, text.end(), [](const Mark& mark) { return mark.combining_class == 0; });
         const auto less = [](const Mark& a, const Mark& b) { return a.combining_class < b.combining_class; };
         // A run of a million marks must not cost its square; nearly every run is of one or two.
         if (!std::is_sorted(run, end, less)) std::stable_sort(run, end, less);

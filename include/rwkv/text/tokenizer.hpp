@@ -54,8 +54,7 @@ class Tokenizer {
     }
 
     /// The bytes of the ids joined, as they are: perhaps not UTF-8. ArgumentError where an id is no token's.
-    std::string decode_bytes(std::span<const TokenId> ids,
-                             SpecialTokens special = SpecialTokens::keep) const {
+    std::string decode_bytes(std::span<const TokenId> ids, SpecialTokens special = SpecialTokens::keep) const {
         std::string bytes;
         for (TokenId id : ids) {
             encoder_->tokens.check(id, "decode");

@@ -26,7 +26,7 @@ namespace rwkv::text {
 namespace json_detail {
 
 /// Ids up to here are taken: far more than any vocabulary has, few enough for a table of all.
-inline constexpr std::uint32_t largest_id = 0xFFFFFF;
+inline constexpr std::uint32_t largest_id = 0xFFFFF;
 
 /// Turns the parsed file into parts, and refuses whatever in it is not understood: a component or an option
 /// that were ignored would quietly give other ids than the model was trained on.
@@ -39,8 +39,8 @@ class Reader {
     BpeParts read() {
         object(root_, "");
         allow_only(root_, "",
-                   {"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
-                    "post_processor", "decoder", "model"});
+                   {"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor",
+                    "decoder", "model"});
         const json& version = at(root_, "", "version");
         if (version != "1.0") malformed("version", "\"1.0\"", version);
         for (const char* name : {"truncation", "padding"})
@@ -56,12 +56,10 @@ class Reader {
     }
 
   private:
-    [[noreturn]] void malformed(const std::string& subject, const std::string& expected,
-                                const json& found) const {
+    [[noreturn]] void malformed(const std::string& subject, const std::string& expected, const json& found) const {
         throw FormatError(where_, subject, expected, describe(found));
     }
-    [[noreturn]] void unsupported(const std::string& subject, const std::string& expected,
-                                  const json& found) const {
+    [[noreturn]] void unsupported(const std::string& subject, const std::string& expected, const json& found) const {
         throw ModelError(where_, subject, expected + " (nothing else is supported)", describe(found));
     }
 
@@ -108,23 +106,20 @@ class Reader {
     }
     const std::string& string(const json& value, const std::string& subject) const {
         const auto* text = value.get_ptr<const std::string*>();
-        if (!text || find_invalid_utf8(*text) != std::string_view::npos)
-            malformed(subject, "a string", value);
+        if (!text || find_invalid_utf8(*text) != std::string_view::npos) malformed(subject, "a string", value);
         return *text;
     }
     TokenId id(const json& value, const std::string& subject) const {
         // Numbers that nlohmann::json parsed are unsigned where they can be; those that a program made may
         // not be.
-        const bool fits = value.is_number_unsigned()
-                              ? value.get<std::uint64_t>() <= largest_id
-                              : value.is_number_integer() && value.get<std::int64_t>() >= 0 &&
-                                    value.get<std::int64_t>() <= std::int64_t{largest_id};
+        const bool fits = value.is_number_unsigned() ? value.get<std::uint64_t>() <= largest_id
+                                                     : value.is_number_integer() && value.get<std::int64_t>() >= 0 &&
+                                                           value.get<std::int64_t>() <= std::int64_t{largest_id};
         if (!fits) malformed(subject, "an id from 0 to " + std::to_string(largest_id), value);
         return value.get<TokenId>();
     }
 
-    const json& component(const char* name, const char* type,
-                          std::initializer_list<std::string_view> options) const {
+    const json& component(const char* name, const char* type, std::initializer_list<std::string_view> options) const {
         const json& value = at(root_, "", name);
         if (value.is_null()) unsupported(name, type, value);
         object(value, name);
@@ -155,14 +150,13 @@ class Reader {
         const json& type = at(value, "model", "type");
         if (type != "BPE") unsupported("model.type", "BPE", type);
         allow_only(value, "model",
-                   {"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix",
-                    "fuse_unk", "byte_fallback", "ignore_merges", "vocab", "merges"});
+                   {"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk",
+                    "byte_fallback", "ignore_merges", "vocab", "merges"});
         for (const char* name : {"dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix"})
             if (const json& option = optional(value, name); !option.is_null() && option != "")
                 unsupported(path("model", name), "null", option);
         for (const char* name : {"fuse_unk", "byte_fallback", "ignore_merges"})
-            if (const json& option = optional(value, name);
-                !option.is_null() && boolean(option, path("model", name)))
+            if (const json& option = optional(value, name); !option.is_null() && boolean(option, path("model", name)))
                 unsupported(path("model", name), "false", option);
         vocabulary(at(value, "model", "vocab"));
         merges(at(value, "model", "merges"));
@@ -171,11 +165,20 @@ class Reader {
     void vocabulary(const json& vocab) {
         object(vocab, "model.vocab");
         const std::string subject = "model.vocab";
-        for (const auto& [token, number] : vocab.get_ref<const json::object_t&>()) {
-            if (find_invalid_utf8(token) != std::string_view::npos)
-                malformed(subject, "tokens in UTF-8", json(token));
-            const TokenId token_id = id(number, subject);
-            if (parts_.tokens.contains(token_id)) malformed(subject, "every id once", number);
+        ids_.reserve(vocab.size());
+        // In the order of ids, which is nearly that of the merges: what is asked for together lies together then.
+        std::vector<const json::object_t::value_type*> members;
+        for (const auto& member : vocab.get_ref<const json::object_t&>()) {
+            const auto index = static_cast<std::size_t>(id(member.second, subject));
+            if (index >= members.size()) members.resize(index + 1);
+            if (members[index]) malformed(subject, "every id once", member.second);
+            members[index] = &member;
+        }
+        for (std::size_t index = 0; index < members.size(); ++index) {
+            if (!members[index]) continue;
+            const std::string& token = members[index]->first;
+            const auto token_id = static_cast<TokenId>(index);
+            if (find_invalid_utf8(token) != std::string_view::npos) malformed(subject, "tokens in UTF-8", json(token));
             spellings_.set(token_id, token);
             ids_.insert(spellings_, token_id);
             ++vocabulary_size_;
@@ -223,8 +226,7 @@ class Reader {
             }
             joined.assign(left).append(right);
             const TokenId result = token(joined);
-            if (!parts_.merges.add({token(left), token(right), result}))
-                malformed(subject, "every pair once", merge);
+            if (!parts_.merges.add({token(left), token(right), result})) malformed(subject, "every pair once", merge);
             parts_.words.push_back(result);
         }
         for (TokenId byte : parts_.bytes)
@@ -235,38 +237,40 @@ class Reader {
 
     void added_tokens(const json& list) {
         if (!list.is_array()) malformed("added_tokens", "a list", list);
-        std::set<std::string> seen;
+        std::set<std::string> texts, patterns, special;
+        std::vector<std::string> decoded;  // since tokenizers 0.23, the normalised form where that is looked for
         TokenId next = vocabulary_size_;
         for (std::size_t i = 0; i < list.size(); ++i) {
             const json& entry = list[i];
             const std::string subject = "added_tokens[" + std::to_string(i) + "]";
             object(entry, subject);
-            allow_only(entry, subject,
-                       {"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"});
+            allow_only(entry, subject, {"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"});
             for (const char* name : {"single_word", "lstrip", "rstrip"})
                 if (const json& option = at(entry, subject, name); boolean(option, path(subject, name)))
                     unsupported(path(subject, name), "false", option);
+            const json& content = at(entry, subject, "content");
             AddedToken added;
-            added.text = string(at(entry, subject, "content"), path(subject, "content"));
+            added.text = string(content, path(subject, "content"));
             added.normalized = boolean(at(entry, subject, "normalized"), path(subject, "normalized"));
             added.id = id(at(entry, subject, "id"), path(subject, "id"));
-            const bool special = boolean(at(entry, subject, "special"), path(subject, "special"));
-            if (added.text.empty())
-                malformed(path(subject, "content"), "some text", at(entry, subject, "content"));
+            if (boolean(at(entry, subject, "special"), path(subject, "special"))) special.insert(added.text);
+            if (added.text.empty()) malformed(path(subject, "content"), "some text", content);
             // The reference numbers added tokens by itself, and makes nothing of the id where it differs.
             const TokenId known = ids_.find(spellings_, added.text);
-            const TokenId expected = known == WordTable::no_token ? next : known;
-            if (added.id != expected)
-                malformed(path(subject, "id"), std::to_string(expected), at(entry, subject, "id"));
-            next = std::max(next, added.id + 1);
-            const std::string normal =
-                (parts_.nfc && added.normalized ? nfc(added.text) : std::nullopt).value_or(added.text);
-            if (!seen.insert(normal).second)
-                malformed(path(subject, "content"), "every added token once", at(entry, subject, "content"));
-            // Decoded, too, it is the normalised form that counts (since tokenizers 0.23).
-            parts_.tokens.set(added.id, bytes_of_token(normal), special);
+            const TokenId expected = known == WordTable::no_token ? next++ : known;
+            if (added.id != expected || (known == WordTable::no_token && parts_.tokens.contains(expected)))
+                malformed(path(subject, "id"), std::to_string(expected) + ", and no other token's",
+                          at(entry, subject, "id"));
+            std::string normal = (parts_.nfc && added.normalized ? nfc(added.text) : std::nullopt).value_or(added.text);
+            if (!texts.insert(added.text).second || (added.normalized && !patterns.insert(normal).second))
+                malformed(path(subject, "content"), "every added token once", content);
+            decoded.push_back(std::move(normal));
             parts_.added.push_back(std::move(added));
         }
+        // To the reference, special is what is spelt, when decoded, like a special token of the file: no longer one
+        // that NFC has changed.
+        for (std::size_t i = 0; i < decoded.size(); ++i)
+            parts_.tokens.set(parts_.added[i].id, bytes_of_token(decoded[i]), special.contains(decoded[i]));
     }
 
     const json& root_;

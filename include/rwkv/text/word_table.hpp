@@ -21,14 +21,18 @@ class WordTable {
 
     /// Adds a token, of a spelling not yet there.
     void insert(const TokenTable& tokens, TokenId id) {
-        if (2 * (count_ + 1) > slots_.size()) {
-            std::vector<Slot> old(2 * slots_.size());
-            old.swap(slots_);
-            for (const Slot& slot : old)
-                if (slot.id != no_token) place(slot);
-        }
+        reserve(count_ + 1);
         place({static_cast<std::uint32_t>(hash(tokens.bytes(id))), id});
         ++count_;
+    }
+
+    /// Makes room for so many tokens in all.
+    void reserve(std::size_t count) {
+        if (2 * count <= slots_.size()) return;
+        std::vector<Slot> old(std::bit_ceil(2 * count));
+        old.swap(slots_);
+        for (const Slot& slot : old)
+            if (slot.id != no_token) place(slot);
     }
 
     /// The token so spelt, or `no_token`.

@@ -137,8 +137,7 @@ inline Tokenizer read_world_vocabulary(std::string_view file, const std::string&
     for (unsigned byte = 0; byte < 256; ++byte) {
         const char single = static_cast<char>(static_cast<std::uint8_t>(byte));
         if (trie.longest({&single, 1}, 0).length == 0)
-            throw ModelError(where, "vocabulary", "a token for every byte",
-                             "none for byte " + std::to_string(byte));
+            throw ModelError(where, "vocabulary", "a token for every byte", "none for byte " + std::to_string(byte));
     }
     return Tokenizer(WorldTokenizer(std::move(tokens), std::move(trie)));
 }
