@@ -5,6 +5,7 @@
 #include <random>
 #include <string>
 
+#include <rwkv/generation/log_probabilities.hpp>
 #include <rwkv/generation/sampler.hpp>
 #include <rwkv/kernels/multiply.hpp>
 #include <rwkv/kernels/weight_memory.hpp>
@@ -70,15 +71,37 @@ void normalise(benchmark::State& bench) {
 }
 BENCHMARK(normalise)->Arg(1)->Arg(128);
 
-void sample(benchmark::State& bench) {
+/// A vocabulary of logits spread as a model's are.
+std::vector<float> some_logits() {
     std::mt19937 random(1);
     std::normal_distribution<float> normal(0, 3);
     std::vector<float> logits(50277);
     for (float& logit : logits) logit = normal(random);
-    Sampler sampler({.temperature = 0.8f, .top_k = static_cast<int>(bench.range(0)), .top_p = 0.9f, .seed = 1});
+    return logits;
+}
+
+void sample(benchmark::State& bench, const GenerationOptions& options) {
+    const std::vector<float> logits = some_logits();
+    Sampler sampler(options);
     for (auto _ : bench) benchmark::DoNotOptimize(sampler.sample(logits));
 }
-BENCHMARK(sample)->Arg(0)->Arg(40);
+BENCHMARK_CAPTURE(sample, greedy, {});
+BENCHMARK_CAPTURE(sample, temperature, {.temperature = 0.8f});
+BENCHMARK_CAPTURE(sample, top_k, {.temperature = 0.8f, .top_k = 40});
+BENCHMARK_CAPTURE(sample, top_p, {.temperature = 0.8f, .top_p = 0.9f});
+BENCHMARK_CAPTURE(sample, min_p, {.temperature = 0.8f, .min_p = 0.05f});
+BENCHMARK_CAPTURE(sample, typical, {.temperature = 0.8f, .typical_p = 0.9f});
+BENCHMARK_CAPTURE(sample, mirostat, {.temperature = 0.8f, .mirostat_tau = 5.0f});
+BENCHMARK_CAPTURE(sample, hugging_face,
+                  {.temperature = 0.8f, .top_k = 40, .top_p = 0.9f, .order = SamplingOrder::hugging_face});
+BENCHMARK_CAPTURE(sample, penalties,
+                  {.temperature = 0.8f, .top_p = 0.9f, .presence_penalty = 0.2f, .frequency_penalty = 0.2f});
+
+void log_probability(benchmark::State& bench) {
+    const std::vector<float> logits = some_logits();
+    for (auto _ : bench) benchmark::DoNotOptimize(LogProbabilities(logits)(0));
+}
+BENCHMARK(log_probability);
 
 }  // namespace
 

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <new>
 
+#include <rwkv/generation/sampler.hpp>
+
 #include "../catch.hpp"
 #include "../model/support.hpp"
 
@@ -75,4 +77,30 @@ TEST_CASE("a warm forward pass allocates nothing") {
     }
     ::unsetenv("RWKV_ISA");
     CHECK(sink > 0);
+}
+
+TEST_CASE("warm sampling allocates nothing unless a penalty needs to remember") {
+    std::vector<float> many(5'000), few(10);
+    Random random(1);
+    for (float& logit : many) logit = static_cast<float>(random.below(1'000)) / 64.0f;
+    for (float& logit : few) logit = static_cast<float>(random.below(1'000)) / 64.0f;
+    constexpr auto hugging_face = SamplingOrder::hugging_face;
+    const std::vector<GenerationOptions> table{
+        {},
+        {.temperature = 0.9f},
+        {.temperature = 0.9f, .top_k = 40, .top_p = 0.9f},
+        {.temperature = 0.9f, .top_k = 40, .top_p = 0.9f, .min_p = 0.01f, .typical_p = 0.9f, .order = hugging_face},
+        {.temperature = 0.9f, .typical_p = 0.5f, .mirostat_tau = 4.0f},
+        {.temperature = 0.9f, .logit_bias = {{3, 1.0f}}, .suppress_tokens = {0}},
+    };
+    for (std::size_t i = 0; i < table.size(); ++i) {
+        Sampler sampler(table[i]);
+        long sum = sampler.sample(many);
+        for (int step = 0; step < 30; ++step) sum += sampler.sample(step % 2 == 0 ? few : many);
+        const long before = allocations;
+        for (int step = 0; step < 30; ++step) sum += sampler.sample(step % 2 == 0 ? few : many);
+        const long after = allocations;
+        CAPTURE(i, sum);
+        CHECK(after == before);
+    }
 }

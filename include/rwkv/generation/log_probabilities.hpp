@@ -1,0 +1,65 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include <Eigen/Core>
+
+#include <rwkv/tensor.hpp>
+
+namespace rwkv {
+
+/// A token and log p of it, in nats.
+struct TokenLogProbability {
+    TokenId token;
+    double log_probability;
+};
+
+/// log softmax(logits): how likely the model itself finds each token, before any temperature, cut or penalty. A view:
+/// the logits must outlive it. NaN where a logit is NaN or +∞, or all are −∞.
+class LogProbabilities {
+  public:
+    explicit LogProbabilities(std::span<const float> logits) : logits_(logits) {
+        constexpr std::size_t at_once = 1024;  // sums of so many in float lose nothing that exp has not lost
+        const auto part = [&](std::size_t first) {
+            const std::size_t count = std::min(at_once, logits.size() - first);
+            return Eigen::Map<const Eigen::ArrayXf>(logits.data() + first, static_cast<Index>(count));
+        };
+        float max = logits.empty() ? 0.0f : logits[0];
+        for (std::size_t i = 0; i < logits.size(); i += at_once)
+            max = std::max(max, part(i).maxCoeff<Eigen::PropagateNaN>());
+        double sum = 0;
+        for (std::size_t i = 0; i < logits.size(); i += at_once)
+            sum += static_cast<double>((part(i) - max).exp().sum());
+        log_sum_ = static_cast<double>(max) + std::log(sum);
+    }
+
+    /// log p(token), which must be an index into the logits.
+    double operator()(TokenId token) const noexcept {
+        return static_cast<double>(logits_[static_cast<std::size_t>(token)]) - log_sum_;
+    }
+
+    /// The likeliest tokens, likeliest first (of equals, the lowest ids): `count`, or all there are.
+    std::vector<TokenLogProbability> top(std::size_t count) const {
+        std::vector<TokenLogProbability> all;
+        all.reserve(logits_.size());
+        for (std::size_t i = 0; i < logits_.size(); ++i)
+            all.push_back({static_cast<TokenId>(i), static_cast<double>(logits_[i]) - log_sum_});
+        const auto end = all.begin() + static_cast<std::ptrdiff_t>(std::min(count, all.size()));
+        std::partial_sort(all.begin(), end, all.end(), [](const auto& a, const auto& b) {
+            return a.log_probability > b.log_probability ||
+                   (a.log_probability == b.log_probability && a.token < b.token);
+        });
+        all.erase(end, all.end());
+        return all;
+    }
+
+  private:
+    std::span<const float> logits_;
+    double log_sum_;
+};
+
+}  // namespace rwkv

@@ -1,0 +1,110 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <rwkv/error.hpp>
+#include <rwkv/generation/options.hpp>
+#include <rwkv/tensor.hpp>
+
+namespace rwkv {
+
+/// What changes logits before tokens are cut and drawn: biases, penalties for what the text holds already, forbidden
+/// tokens, the caller's own processor, in this order:
+///  1. logit_bias is added;
+///  2. repetition_penalty (transformers): logits of tokens in the prompt or the text are divided by it, or multiplied
+///     where negative;
+///  3. presence_penalty + count · frequency_penalty (ChatRWKV) is taken off those of tokens drawn before, every count
+///     times penalty_decay per token;
+///  4. tokens that would complete an n-gram for the second time, and suppress_tokens, become −∞;
+///  5. logits_processor.
+/// Remembers the tokens only where one of these needs them. One thread at a time.
+class Penalties {
+  public:
+    /// Text that was not drawn: for repetition_penalty, n-grams and logits_processor, not for ChatRWKV's penalties.
+    void observe(std::span<const TokenId> tokens, const GenerationOptions& options) {
+        if (options.repetition_penalty != 1.0f || options.no_repeat_ngram_size > 0 || options.logits_processor)
+            tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
+    }
+
+    /// A token that was drawn.
+    void drawn(TokenId token, const GenerationOptions& options) {
+        observe({&token, 1}, options);
+        if (options.presence_penalty == 0.0f && options.frequency_penalty == 0.0f) return;
+        for (Count& drawn : counts_) drawn.count *= options.penalty_decay;
+        const auto known =
+            std::find_if(counts_.begin(), counts_.end(), [&](const Count& drawn) { return drawn.token == token; });
+        if (known == counts_.end()) {
+            counts_.push_back({token, 1.0f});
+        } else {
+            known->count += 1.0f;
+        }
+    }
+
+    /// The logits with all this done: `logits` itself where nothing is to be done, else a copy that lives until the
+    /// next call. Throws ArgumentError for a token that has no logit.
+    std::span<const float> apply(std::span<const float> logits, const GenerationOptions& options) {
+        if (logits.empty()) return logits;  // refused by whoever draws from them
+        if (tokens_.empty() && counts_.empty() && options.logit_bias.empty() && options.suppress_tokens.empty() &&
+            !options.logits_processor)
+            return logits;
+        logits_.assign(logits.begin(), logits.end());
+        for (const auto& [token, bias] : options.logit_bias) logit(token) += bias;
+        if (options.repetition_penalty != 1.0f) penalize_repetition(options.repetition_penalty);
+        for (const auto& [token, count] : counts_) {
+            // Products of floats are exact in double, so that fusing them with the sum changes nothing.
+            const double penalty = static_cast<double>(options.presence_penalty) +
+                                   static_cast<double>(count) * static_cast<double>(options.frequency_penalty);
+            logit(token) = static_cast<float>(static_cast<double>(logit(token)) - penalty);
+        }
+        if (options.no_repeat_ngram_size > 0) forbid_ngrams(static_cast<std::size_t>(options.no_repeat_ngram_size));
+        for (const TokenId token : options.suppress_tokens) logit(token) = -std::numeric_limits<float>::infinity();
+        if (options.logits_processor) options.logits_processor(tokens_, logits_);
+        return logits_;
+    }
+
+  private:
+    /// How often a token was drawn, long ago counting for less.
+    struct Count {
+        TokenId token;
+        float count;
+    };
+
+    float& logit(TokenId token) {
+        if (token < 0 || static_cast<std::size_t>(token) >= logits_.size())
+            throw ArgumentError("sample", "token", "0 to " + std::to_string(logits_.size() - 1), std::to_string(token));
+        return logits_[static_cast<std::size_t>(token)];
+    }
+
+    /// Each token once, however often it came.
+    void penalize_repetition(float penalty) {
+        seen_.assign(logits_.size(), false);
+        for (const TokenId token : tokens_) {
+            float& value = logit(token);
+            if (seen_[static_cast<std::size_t>(token)]) continue;
+            seen_[static_cast<std::size_t>(token)] = true;
+            value = value < 0.0f ? value * penalty : value / penalty;
+        }
+    }
+
+    void forbid_ngrams(std::size_t size) {
+        if (tokens_.size() < size) return;
+        const auto begun = tokens_.end() - static_cast<std::ptrdiff_t>(size - 1);  // the n-gram that is being written
+        for (auto from = tokens_.begin(); from != begun; ++from) {
+            const auto to = from + static_cast<std::ptrdiff_t>(size - 1);
+            if (std::equal(begun, tokens_.end(), from, to)) logit(*to) = -std::numeric_limits<float>::infinity();
+        }
+    }
+
+    std::vector<TokenId> tokens_;
+    std::vector<Count> counts_;
+    std::vector<float> logits_;
+    std::vector<bool> seen_;
+};
+
+}  // namespace rwkv
