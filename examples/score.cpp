@@ -16,14 +16,6 @@
 
 namespace {
 
-/// log p(id) under softmax(logits), in double.
-double log_probability(std::span<const float> logits, rwkv::TokenId id) {
-    double largest = -std::numeric_limits<double>::infinity(), sum = 0;
-    for (float logit : logits) largest = std::max(largest, static_cast<double>(logit));
-    for (float logit : logits) sum += std::exp(static_cast<double>(logit) - largest);
-    return static_cast<double>(logits[static_cast<std::size_t>(id)]) - largest - std::log(sum);
-}
-
 struct Score {
     std::vector<std::optional<double>> log_probabilities;  ///< of each id given those before it; none for the first
     double nats = 0;
@@ -49,7 +41,7 @@ Score score(const rwkv::Model& model, const std::vector<rwkv::TokenId>& ids, rwk
             if (writer) writer->write(std::as_bytes(logits));
             const auto next = static_cast<std::size_t>(position) + 1;
             if (next == ids.size()) return;
-            const double value = log_probability(logits, ids[next]);
+            const double value = rwkv::LogProbabilities(logits)(ids[next]);
             if (!std::isfinite(value))
                 throw rwkv::ModelError("score", "logits after token " + std::to_string(position), "finite numbers",
                                        std::to_string(value));

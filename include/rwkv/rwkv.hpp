@@ -4,6 +4,7 @@
 // text/ and generation/sampler.hpp know nothing of models.
 
 #include <rwkv/generation/generator.hpp>
+#include <rwkv/generation/prompt_format.hpp>
 #include <rwkv/load_model.hpp>
 #include <rwkv/load_tokenizer.hpp>
 #include <rwkv/state_file.hpp>

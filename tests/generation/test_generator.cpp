@@ -83,6 +83,140 @@ TEST_CASE("a callback ends the text") {
     CHECK(result.tokens.size() < 40);
 }
 
+TEST_CASE("a callback that ended the text hears no more of it") {
+    // "aab" may begin at each a: the third lets go of the first, and two are held back when the callback says no.
+    GenerationOptions options{.max_new_tokens = 10, .logit_bias = {{TokenId{'a'}, 1000.0f}}, .stop_strings = {"aab"}};
+    int calls = 0;
+    const Generation ended = generator().generate(prompt, options, [&](std::string_view) { return ++calls < 0; });
+    CHECK(calls == 1);
+    CHECK(ended.text == "a");
+    CHECK(ended.tokens.size() == 3);
+    CHECK(ended.finish_reason == FinishReason::callback);
+    // At the end of the text what was held back is let go.
+    std::string heard;
+    options.max_new_tokens = 2;
+    CHECK(generator().generate(prompt, options, [&](std::string_view piece) { return heard += piece, true; }).text ==
+          "aa");
+    CHECK(heard == "aa");
+}
+
+TEST_CASE("a character begun and not finished is said to be missing") {
+    std::string heard;
+    const Generation result =
+        generator().generate(prompt, {.max_new_tokens = 1, .logit_bias = {{TokenId{0xC3}, 1000.0f}}},
+                             [&](std::string_view piece) { return heard += piece, true; });
+    CHECK(result.text == "\uFFFD");
+    CHECK(heard == "\uFFFD");
+}
+
+TEST_CASE("a stop string ends the text, is not said, and is part of the conversation") {
+    const auto all = generator().generate(prompt, {.max_new_tokens = 40});
+    const Tokenizer tokenizer = load_tokenizer(fixture("text"));
+    // Any two characters of the text that come in sequence, and so in two tokens.
+    for (const std::size_t at : {2U, 5U, 9U}) {
+        std::vector<TokenId> ascii;
+        std::size_t i = 0;
+        for (; i + 1 < all.tokens.size(); ++i)
+            if (i >= at && all.tokens[i] < 128 && all.tokens[i + 1] < 128) break;
+        REQUIRE(i + 1 < all.tokens.size());
+        const std::string stop = tokenizer.decode(std::span(all.tokens).subspan(i, 2));
+        const std::size_t found = all.text.find(stop);
+        std::string streamed;
+        Generator own = generator();
+        const Generation result = own.generate(prompt, {.max_new_tokens = 40, .stop_strings = {"absent", stop}},
+                                               [&](std::string_view piece) { return streamed += piece, true; });
+        CHECK(result.finish_reason == FinishReason::stop);
+        CHECK(result.text == all.text.substr(0, found));
+        CHECK(streamed == result.text);
+        CHECK(tokenizer.decode(result.tokens) == result.text + stop);
+        CHECK(tokenizer.decode(own.tokens()) == prompt + result.text + stop);
+        CHECK(own.generate("", {.max_new_tokens = 1}).tokens[0] == all.tokens[result.tokens.size()]);
+    }
+    CHECK_THROWS_AS(generator().generate(prompt, {.stop_strings = {""}}), ArgumentError);
+    CHECK_THROWS_AS(generator().generate(std::vector<TokenId>{72}, {.stop_strings = {"x"}}), ArgumentError);
+}
+
+TEST_CASE("stop ids end the text as the end-of-text token does") {
+    const auto words = generator().generate(prompt, {.max_new_tokens = 10}).tokens;
+    const auto first = std::find(words.begin(), words.end(), words[4]);
+    const Generation result =
+        generator().generate(prompt, {.max_new_tokens = 10, .stop_token_ids = {TokenId{255}, words[4]}});
+    CHECK(result.finish_reason == FinishReason::eos);
+    CHECK(result.tokens == std::vector<TokenId>(words.begin(), first));
+}
+
+TEST_CASE("log-probabilities are the model's own, whatever the sampling") {
+    const Model model = load_model(fixture("text"));
+    const Generation result = generator().generate(prompt, {.max_new_tokens = 20,
+                                                            .temperature = 2.0f,
+                                                            .top_k = 100,
+                                                            .repetition_penalty = 1.5f,
+                                                            .seed = 3,
+                                                            .top_logprobs = 3});
+    REQUIRE(result.tokens.size() == 20);
+    REQUIRE(result.log_probabilities.size() == 20);
+    REQUIRE(result.top_logprobs.size() == 20);
+    std::vector<TokenId> tokens(prompt.begin(), prompt.end());
+    tokens.insert(tokens.end(), result.tokens.begin(), result.tokens.end());
+    State state(model.config());
+    Workspace workspace(model.config());
+    model.forward_all(tokens, state, workspace, [&](Index position, std::span<const float> logits) {
+        const Index i = position - (std::ssize(prompt) - 1);
+        if (i < 0 || i >= 20) return;
+        const auto at = static_cast<std::size_t>(i);
+        double sum = 0;
+        for (float logit : logits) sum += std::exp(static_cast<double>(logit));
+        const auto expected = [&](TokenId token) {
+            return static_cast<double>(logits[static_cast<std::size_t>(token)]) - std::log(sum);
+        };
+        CHECK(std::abs(result.log_probabilities[at] - expected(result.tokens[at])) < 1e-5);
+        REQUIRE(result.top_logprobs[at].size() == 3);
+        double last = 0;
+        for (const auto& [token, value] : result.top_logprobs[at]) {
+            CHECK(std::abs(value - expected(token)) < 1e-5);
+            CHECK(value <= last);
+            last = value;
+        }
+        CHECK(static_cast<std::size_t>(result.top_logprobs[at][0].token) ==
+              static_cast<std::size_t>(std::max_element(logits.begin(), logits.end()) - logits.begin()));
+    });
+}
+
+TEST_CASE("the generator's sampling options reach the sampler, with the whole text") {
+    // No token twice, over two calls.
+    Generator own = generator();
+    std::vector<TokenId> seen(prompt.begin(), prompt.end());
+    const auto first = own.generate(prompt, {.max_new_tokens = 60, .no_repeat_ngram_size = 1}).tokens;
+    seen.insert(seen.end(), first.begin(), first.end());
+    const auto second = own.generate("", {.max_new_tokens = 60, .no_repeat_ngram_size = 1}).tokens;
+    seen.insert(seen.end(), second.begin(), second.end());
+    std::sort(seen.begin(), seen.end());
+    // "Hello" itself has two l.
+    CHECK(std::unique(seen.begin(), seen.end()) - seen.begin() == std::ssize(seen) - 1);
+
+    std::vector<std::size_t> sizes;
+    generator().generate(prompt, {.max_new_tokens = 3,
+                                  .logits_processor = [&](std::span<const TokenId> tokens, std::span<float> logits) {
+                                      sizes.push_back(tokens.size());
+                                      for (float& logit : logits.subspan(1)) logit = -1e30f;
+                                      logits[65] = 1;
+                                  }});
+    CHECK(sizes == std::vector<std::size_t>{prompt.size(), prompt.size() + 1, prompt.size() + 2});
+}
+
+TEST_CASE("a call that is refused changes nothing") {
+    Generator own = generator(), twin = generator();
+    own.generate(prompt, {.max_new_tokens = 3});
+    twin.generate(prompt, {.max_new_tokens = 3});
+    CHECK_THROWS_AS(own.generate("\xff"), ArgumentError);
+    CHECK_THROWS_AS(own.generate("x", {.top_p = 7.0f}), ArgumentError);
+    CHECK_THROWS_AS(own.generate("x", {.top_logprobs = -1}), ArgumentError);
+    CHECK_THROWS_AS(own.generate("x", {.stop_strings = {""}}), ArgumentError);
+    CHECK_THROWS_AS(own.generate(std::vector<TokenId>{1, 256}), ArgumentError);
+    CHECK(own.tokens().size() == twin.tokens().size());
+    CHECK(own.generate(" go", {.max_new_tokens = 5}).tokens == twin.generate(" go", {.max_new_tokens = 5}).tokens);
+}
+
 TEST_CASE("the end-of-text token ends the text, and is neither said nor kept") {
     // The model's own greedy words, ended where the first of them to repeat is declared the end.
     const auto words = generator().generate(prompt, {.max_new_tokens = 10}).tokens;

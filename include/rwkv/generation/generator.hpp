@@ -1,7 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
-#include <cstdint>
+#include <cstddef>
 #include <functional>
 #include <optional>
 #include <span>
@@ -11,38 +12,49 @@
 #include <vector>
 
 #include <rwkv/error.hpp>
+#include <rwkv/generation/conversation.hpp>
+#include <rwkv/generation/log_probabilities.hpp>
+#include <rwkv/generation/options.hpp>
 #include <rwkv/generation/sampler.hpp>
 #include <rwkv/model/model.hpp>
 #include <rwkv/model/state.hpp>
 #include <rwkv/model/workspace.hpp>
-#include <rwkv/progress.hpp>
+#include <rwkv/text/stop_strings.hpp>
 #include <rwkv/text/streaming_decoder.hpp>
 #include <rwkv/text/tokenizer.hpp>
 
 namespace rwkv {
 
-/// How a text is continued. Greedy unless a temperature is given; see SamplingOptions for what the numbers mean.
-struct GenerationOptions {
-    Index max_new_tokens = 256;  ///< 0: the prompt is read, and nothing said
-    float temperature = 0.0f;    ///< 0: greedy
-    int top_k = 0;               ///< 0: no limit
-    float top_p = 1.0f;          ///< 1: no limit
-    std::uint64_t seed = 0;      ///< of the random numbers, begun afresh by each call
-    /// Told of prompt tokens read ("prompt").
-    Progress progress = {};
-};
-
 /// Why a text ended.
 enum class FinishReason {
     length,    ///< max_new_tokens
-    eos,       ///< the model's eos_token_id, which is neither printed nor kept
+    eos,       ///< the model's eos_token_id or one of stop_token_ids, which is neither printed nor kept
+    stop,      ///< one of stop_strings: not printed, but its tokens are part of the conversation
     callback,  ///< the caller asked to stop
 };
+
+/// Its name: "length", "eos", "stop", "callback".
+inline std::string_view name(FinishReason reason) noexcept {
+    switch (reason) {
+        case FinishReason::length:
+            return "length";
+        case FinishReason::eos:
+            return "eos";
+        case FinishReason::stop:
+            return "stop";
+        case FinishReason::callback:
+            return "callback";
+    }
+    return "unknown";
+}
 
 /// What came of a prompt.
 struct Generation {
     std::string text;
     std::vector<TokenId> tokens;
+    std::vector<double>
+        log_probabilities;  ///< of the tokens, as the model itself finds them, before any sampling option
+    std::vector<std::vector<TokenLogProbability>> top_logprobs;  ///< the likeliest at each token's place, if asked for
     FinishReason finish_reason = FinishReason::length;
     Index prompt_tokens = 0;    ///< read by this call before its first word, the last word of the call before included
     Index decode_steps = 0;     ///< tokens read one by one after that; the first word needs none
@@ -59,8 +71,9 @@ inline void check_tokenizer(const Tokenizer& tokenizer, const Config& config, co
                          std::to_string(tokenizer.vocab_size()));
 }
 
-/// A conversation with a model: reads prompts, continues them, and remembers what was said, so that each call feeds
-/// the model only what is new. Holds a state and a workspace of its own; one call at a time.
+/// A conversation with a model: reads prompts (many tokens at once), continues them (token by token), and remembers
+/// what was said, so that each call feeds the model only what is new. Holds a state and a workspace of its own; one
+/// call at a time.
 class Generator {
   public:
     /// Told of each piece of text as it is certain, always whole characters; returning false ends the text there.
@@ -81,59 +94,117 @@ class Generator {
 
     /// Continues the conversation with the prompt and then the model's own words. Throws ArgumentError for a prompt
     /// that is not UTF-8, an empty one where nothing was said before, or options out of range. After an exception from
-    /// a callback the conversation is to be `reset()`.
+    /// a callback the conversation is to be `reset()` or resumed.
     Generation generate(std::string_view prompt, const GenerationOptions& options = {}, const OnPiece& on_piece = {}) {
         if (!tokenizer_) throw ArgumentError("Generator::generate", "tokenizer", "one", "none");
         StreamingDecoder decoder(*tokenizer_);
+        StopStrings stops(options.stop_strings);
         std::string text;
         bool heard = true;  // false from the moment the callback wants no more
         const auto say = [&](std::string_view piece) {
+            if (piece.empty() || !heard) return;
             text += piece;
-            if (heard && on_piece && !piece.empty()) heard = on_piece(piece);
-            return heard;
+            if (on_piece) heard = on_piece(piece);
         };
-        Generation result = generate(tokenizer_->encode(prompt), options, [&](TokenId token) {
-            return !tokenizer_->contains(token) || say(decoder.push(token));  // an unused output says nothing
+        Generation result = generate_tokens(tokenizer_->encode(prompt), options, [&](TokenId token) {
+            if (tokenizer_->contains(token)) say(stops.push(decoder.push(token)));  // an unused output says nothing
+            return stops.found() ? Verdict::stop : heard ? Verdict::go_on : Verdict::callback;
         });
-        say(decoder.finish());
+        say(stops.push(decoder.finish()));
+        say(stops.finish());
         result.text = std::move(text);
         return result;
     }
 
-    /// The same in token ids; the text of the result stays empty.
+    /// The same in token ids; the text of the result stays empty, and `stop_strings` must be.
     Generation generate(std::span<const TokenId> prompt, const GenerationOptions& options = {},
                         const OnToken& on_token = {}) {
+        if (!options.stop_strings.empty())
+            throw ArgumentError("Generator::generate", "stop_strings", "none where tokens are generated",
+                                std::to_string(options.stop_strings.size()));
+        return generate_tokens(prompt, options, [&](TokenId token) {
+            return !on_token || on_token(token) ? Verdict::go_on : Verdict::callback;
+        });
+    }
+
+    /// A copy of where the conversation stands, to `resume` from it any number of times: the way to several
+    /// continuations of one prompt, to take an answer back, and to go on another day (`save_conversation`).
+    Conversation conversation() const {
+        return {state_.copy(), tokens_,
+                unread_ ? std::vector<float>() : std::vector<float>(logits_.begin(), logits_.end())};
+    }
+
+    /// Goes on from there, forgetting the present conversation. Throws ArgumentError, and nothing is changed, for the
+    /// conversation of a model of another shape.
+    void resume(const Conversation& conversation) {
+        const Config& config = model_.config();
+        const bool logits_fit = conversation.logits.empty() || std::ssize(conversation.logits) == config.vocab_size;
+        if (!conversation.state.fits(config) || !logits_fit)
+            throw ArgumentError("Generator::resume", "conversation", "one with this model", "one of other sizes");
+        std::vector<TokenId> tokens = conversation.tokens;
+        resumed_logits_ = conversation.logits;
+        state_.assign(conversation.state);
+        tokens_ = std::move(tokens);
+        logits_ = resumed_logits_;
+        unread_ = logits_.empty() && !tokens_.empty();
+    }
+
+    /// Forgets the conversation.
+    void reset() noexcept {
+        state_.reset();
+        tokens_.clear();
+        logits_ = {};
+        unread_ = false;
+    }
+
+    /// The model it speaks for.
+    const Model& model() const noexcept { return model_; }
+    /// What the model remembers; the very last token said may not be in it yet.
+    const State& state() const noexcept { return state_; }
+    /// All that was read and said, in order.
+    std::span<const TokenId> tokens() const noexcept { return tokens_; }
+
+  private:
+    enum class Verdict { go_on, stop, callback };
+
+    template <class OnEach>
+    Generation generate_tokens(std::span<const TokenId> prompt, const GenerationOptions& options, OnEach on_each) {
         using Clock = std::chrono::steady_clock;
-        Sampler sampler(
-            {.temperature = options.temperature, .top_k = options.top_k, .top_p = options.top_p, .seed = options.seed});
-        if (options.max_new_tokens < 0)
-            throw ArgumentError("Generator::generate", "max_new_tokens", "0 or more",
-                                std::to_string(options.max_new_tokens));
+        Sampler sampler(options);
+        check(options);
         std::vector<TokenId> unread(prompt.begin(), prompt.end());
-        if (last_) unread.insert(unread.begin(), *last_);
+        if (unread_) unread.insert(unread.begin(), tokens_.back());
         if (unread.empty() && logits_.empty())
             throw ArgumentError("Generator::generate", "prompt", "at least one token", "none");
 
         Generation result;
         const auto start = Clock::now();
         if (!unread.empty()) read(unread, options.progress);
+        tokens_.insert(tokens_.end(), prompt.begin(), prompt.end());
+        sampler.observe(tokens_);
         result.prompt_tokens = std::ssize(unread);
         const auto prompt_read = Clock::now();
         result.prompt_seconds = std::chrono::duration<double>(prompt_read - start).count();
+
         while (std::ssize(result.tokens) < options.max_new_tokens) {
-            if (last_) {
-                read({&*last_, 1}, {});
+            if (unread_) {
+                read({&tokens_.back(), 1}, {});
                 ++result.decode_steps;
             }
             const TokenId token = sampler.sample(logits_);
-            if (token == model_.config().eos_token_id) {
+            if (ends(token, options)) {
                 result.finish_reason = FinishReason::eos;
                 break;
             }
-            last_ = token;
+            const LogProbabilities log_probabilities(logits_);
+            result.log_probabilities.push_back(log_probabilities(token));
+            if (options.top_logprobs > 0)
+                result.top_logprobs.push_back(log_probabilities.top(static_cast<std::size_t>(options.top_logprobs)));
             result.tokens.push_back(token);
-            if (on_token && !on_token(token)) {
-                result.finish_reason = FinishReason::callback;
+            tokens_.push_back(token);
+            unread_ = true;
+            if (const Verdict verdict = on_each(token); verdict != Verdict::go_on) {
+                result.finish_reason = verdict == Verdict::stop ? FinishReason::stop : FinishReason::callback;
                 break;
             }
         }
@@ -141,30 +212,33 @@ class Generator {
         return result;
     }
 
-    /// Forgets the conversation.
-    void reset() noexcept {
-        state_.reset();
-        last_.reset();
-        logits_ = {};
+    static void check(const GenerationOptions& options) {
+        const auto need = [](bool good, const char* what, Index found) {
+            if (!good) throw ArgumentError("Generator::generate", what, "0 or more", std::to_string(found));
+        };
+        need(options.max_new_tokens >= 0, "max_new_tokens", options.max_new_tokens);
+        need(options.top_logprobs >= 0, "top_logprobs", options.top_logprobs);
     }
 
-    /// The model it speaks for.
-    const Model& model() const noexcept { return model_; }
-    /// What the model remembers; the very last token said is not in it yet.
-    const State& state() const noexcept { return state_; }
+    bool ends(TokenId token, const GenerationOptions& options) const noexcept {
+        return token == model_.config().eos_token_id ||
+               std::find(options.stop_token_ids.begin(), options.stop_token_ids.end(), token) !=
+                   options.stop_token_ids.end();
+    }
 
-  private:
     void read(std::span<const TokenId> tokens, const Progress& progress) {
         logits_ = model_.forward(tokens, state_, workspace_, progress);
-        last_.reset();
+        unread_ = false;
     }
 
     Model model_;
     std::optional<Tokenizer> tokenizer_;
     State state_;
     Workspace workspace_;
-    std::optional<TokenId> last_;    // said, but not read by the model yet
-    std::span<const float> logits_;  // after all that was read; they lie in the workspace
+    std::vector<TokenId> tokens_;        // all that was read and said
+    bool unread_ = false;                // the last of them was said, but not read by the model yet
+    std::span<const float> logits_;      // after all that was read; they lie in the workspace, or are
+    std::vector<float> resumed_logits_;  // those of a conversation taken up again
 };
 
 }  // namespace rwkv

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <vector>
+
+#include <rwkv/model/state.hpp>
+#include <rwkv/tensor.hpp>
+
+namespace rwkv {
+
+/// Where a conversation stands: all that a Generator needs to go on from there. Copying is a named call, as a state's.
+struct Conversation {
+    State state;                  ///< what the model remembers
+    std::vector<TokenId> tokens;  ///< all that was read and said, in order
+    std::vector<float> logits;    ///< for the next token; empty where the last of `tokens` is said but not read yet
+
+    Conversation copy() const { return {state.copy(), tokens, logits}; }
+};
+
+}  // namespace rwkv

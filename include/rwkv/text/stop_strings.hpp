@@ -1,0 +1,93 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <rwkv/error.hpp>
+#include <rwkv/text/utf8.hpp>
+
+namespace rwkv {
+
+/// Finds the first of some strings in a text that comes in pieces, and holds back what may become one. What it finds
+/// and lets through does not depend on how the text is cut: the text ends where a stop string is first complete, before
+/// the longest that is complete there. Time and memory grow with the length of the text and of the stop strings, not
+/// with their product. One per text; used by one thread at a time.
+class StopStrings {
+  public:
+    /// Throws ArgumentError for a stop string that is empty or not UTF-8.
+    explicit StopStrings(const std::vector<std::string>& strings) {
+        for (const std::string& string : strings) {
+            if (string.empty()) throw ArgumentError("StopStrings", "stop string", "at least one character", "none");
+            if (const std::size_t at = text::find_invalid_utf8(string); at != string.npos)
+                throw ArgumentError("StopStrings", "stop string", "UTF-8", "another byte at " + std::to_string(at));
+            patterns_.emplace_back(string);
+        }
+    }
+
+    /// Takes the next piece, whole characters; returns the text that is now certain to stay, perhaps nothing. It lives
+    /// until the next call. Nothing comes after a stop string.
+    std::string_view push(std::string_view piece) {
+        held_.erase(0, told_);
+        told_ = 0;
+        if (found_) return {};
+        for (const char byte : piece) {
+            held_ += byte;
+            std::size_t begun = 0, complete = 0;  // the longest beginning of a stop string, and the longest whole one
+            for (Pattern& pattern : patterns_) {
+                begun = std::max(begun, pattern.push(byte));
+                if (pattern.complete()) complete = std::max(complete, pattern.string.size());
+            }
+            if (complete > 0) {
+                found_ = true;
+                held_.resize(held_.size() - complete);
+                told_ = held_.size();
+                return held_;
+            }
+            told_ = held_.size() - begun;
+        }
+        return std::string_view(held_).substr(0, told_);
+    }
+
+    /// No more text comes: returns what was held back.
+    std::string_view finish() {
+        held_.erase(0, told_);
+        told_ = held_.size();
+        return held_;
+    }
+
+    /// Whether a stop string was found.
+    bool found() const noexcept { return found_; }
+
+  private:
+    /// Knuth, Morris and Pratt's search: how much of the beginning of the string the text ends in.
+    struct Pattern {
+        explicit Pattern(std::string text) : string(std::move(text)), fallback(string.size() + 1, 0) {
+            for (std::size_t i = 1; i < string.size(); ++i) {
+                std::size_t length = fallback[i];
+                while (length > 0 && string[length] != string[i]) length = fallback[length];
+                fallback[i + 1] = string[length] == string[i] ? length + 1 : 0;
+            }
+        }
+        std::size_t push(char byte) {
+            while (matched > 0 && string[matched] != byte) matched = fallback[matched];
+            if (string[matched] == byte) ++matched;
+            return matched;
+        }
+        bool complete() const noexcept { return matched == string.size(); }
+
+        std::string string;
+        std::vector<std::size_t> fallback;  // for each length matched, the next shorter one the text ends in too
+        std::size_t matched = 0;
+    };
+
+    std::vector<Pattern> patterns_;
+    std::string held_;      // text not told yet, after what the last call told
+    std::size_t told_ = 0;  // so much of it
+    bool found_ = false;
+};
+
+}  // namespace rwkv
