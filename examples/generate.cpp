@@ -5,9 +5,47 @@
 #include <iterator>
 #include <optional>
 #include <string>
+#include <utility>
+
+#include <nlohmann/json.hpp>
 
 #include "ids.hpp"
 #include "model_options.hpp"
+#include "sampling_options.hpp"
+
+namespace {
+
+nlohmann::json to_json(const rwkv::Generation& generation, bool ids) {
+    nlohmann::json json = {{"tokens", generation.tokens},
+                           {"log_probabilities", generation.log_probabilities},
+                           {"finish_reason", rwkv::name(generation.finish_reason)},
+                           {"prompt_tokens", generation.prompt_tokens},
+                           {"decode_steps", generation.decode_steps},
+                           {"prompt_seconds", generation.prompt_seconds},
+                           {"decode_seconds", generation.decode_seconds}};
+    if (!ids) json["text"] = generation.text;
+    if (!generation.top_logprobs.empty()) {
+        json["top_logprobs"] = nlohmann::json::array();
+        for (const auto& alternatives : generation.top_logprobs) {
+            nlohmann::json& place = json["top_logprobs"].emplace_back(nlohmann::json::array());
+            for (const auto& [token, log_probability] : alternatives) place.push_back({token, log_probability});
+        }
+    }
+    return json;
+}
+
+void print_speed(const rwkv::Generation& generation) {
+    const auto speed = [](rwkv::Index steps, double seconds) {
+        char text[32] = "-";
+        if (steps > 0 && seconds > 0) std::snprintf(text, sizeof text, "%.1f", static_cast<double>(steps) / seconds);
+        return std::string(text);
+    };
+    std::fprintf(stderr, "prompt %td tokens, %s/s; generated %td tokens, %s/s\n", generation.prompt_tokens,
+                 speed(generation.prompt_tokens, generation.prompt_seconds).c_str(), std::ssize(generation.tokens),
+                 speed(generation.decode_steps, generation.decode_seconds).c_str());
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
     CLI::App app(
@@ -17,27 +55,24 @@ int main(int argc, char** argv) {
     ModelOptions options;
     rwkv::GenerationOptions generation;
     std::string prompt, prompt_file;
-    bool ids = false;
+    bool ids = false, as_json = false;
+    int num = 1;
     options.add_to(app);
     auto* prompt_option = app.add_option("-p,--prompt", prompt, "text to continue")->type_name("TEXT");
     auto* file_option = app.add_option("--prompt-file", prompt_file, "file with the text to continue, all of it")
                             ->type_name("F")
                             ->excludes(prompt_option);
-    app.add_option("-n,--max-new-tokens", generation.max_new_tokens, "most tokens to add")
-        ->check(CLI::Range(rwkv::Index(0), rwkv::Index(1) << 40).description(""))
+    app.add_option("--num", num, "continuations, the first with the seed given, the next with the next seed")
+        ->check(CLI::Range(1, 1 << 20).description(""))
         ->type_name("N")
         ->capture_default_str();
-    app.add_option("--temperature", generation.temperature, "0: greedy; 1: as the model has it; above: wilder")
-        ->type_name("T")
-        ->capture_default_str();
-    app.add_option("--top-k", generation.top_k, "draw from the K likeliest only; 0: all")
-        ->type_name("K")
-        ->capture_default_str();
-    app.add_option("--top-p", generation.top_p, "draw from the likeliest that make up P of the probability")
-        ->type_name("P")
-        ->capture_default_str();
-    app.add_option("--seed", generation.seed, "of the random numbers")->type_name("S")->capture_default_str();
     app.add_flag("--ids", ids, "the prompt is token ids, and so is what is printed; needs no tokenizer");
+    auto* json_option = app.add_flag("--json", as_json, "print a JSON object a continuation, when it is done");
+    app.add_option("--top-logprobs", generation.top_logprobs, "with so many alternatives to each token")
+        ->check(CLI::Range(0, 1 << 20).description(""))
+        ->type_name("N")
+        ->needs(json_option);
+    add_sampling_options(app, generation);
     return terminal::run(app, argc, argv, [&] {
         constexpr std::uint64_t largest_prompt = std::uint64_t(1) << 30;
         if (*file_option) {
@@ -49,34 +84,50 @@ int main(int argc, char** argv) {
         if (!ids) tokenizer = rwkv::load_tokenizer(options.model);
         const std::vector<rwkv::TokenId> tokens = ids ? parse_ids(prompt, "prompt") : tokenizer->encode(prompt);
         if (tokens.empty()) throw rwkv::ArgumentError("prompt", "", "at least one token", "none");
+        rwkv::Sampler check(generation);  // before the model is loaded: bad options need not wait for it
 
-        const rwkv::Model model = options.load();
-        generation.progress = terminal::progress_bar();
-        rwkv::Generation result;
-        if (ids) {
-            rwkv::Generator generator(model, options.workspace(tokens.size()));
-            result = generator.generate(tokens, generation, [first = true](rwkv::TokenId id) mutable {
-                std::printf(first ? "%d" : " %d", id);
-                first = false;
-                return terminal::output_arrived();
-            });
-        } else {
-            rwkv::Generator generator(model, *tokenizer, options.workspace(tokens.size()));
-            result = generator.generate(prompt, generation, [](std::string_view piece) {
-                std::fwrite(piece.data(), 1, piece.size(), stdout);
-                return terminal::output_arrived();
-            });
+        rwkv::Model model = options.load();
+        rwkv::Generator generator =
+            ids ? rwkv::Generator(std::move(model), options.workspace(tokens.size()))
+                : rwkv::Generator(std::move(model), *tokenizer, options.workspace(tokens.size()));
+        // The prompt is read once, whatever is made of it.
+        const rwkv::Generation read =
+            generator.generate(tokens, {.max_new_tokens = 0, .progress = terminal::progress_bar()});
+        std::optional<rwkv::Conversation> start;
+        if (num > 1) start = generator.conversation();
+
+        for (int i = 0; i < num; ++i) {
+            if (i > 0) {
+                generator.resume(*start);
+                ++generation.seed;
+            }
+            if (num > 1 && !as_json)
+                std::printf("%s--- %d of %d, seed %llu\n", i > 0 ? "\n" : "", i + 1, num,
+                            static_cast<unsigned long long>(generation.seed));
+            rwkv::Generation result;
+            if (ids) {
+                result = generator.generate(std::span<const rwkv::TokenId>(), generation,
+                                            [&, first = true](rwkv::TokenId id) mutable {
+                                                if (!as_json) std::printf(first ? "%d" : " %d", id);
+                                                first = false;
+                                                return terminal::output_arrived();
+                                            });
+            } else {
+                result = generator.generate("", generation, [&](std::string_view piece) {
+                    if (!as_json) std::fwrite(piece.data(), 1, piece.size(), stdout);
+                    return terminal::output_arrived();
+                });
+            }
+            result.prompt_tokens = read.prompt_tokens;
+            result.prompt_seconds = read.prompt_seconds;
+            if (as_json) {
+                nlohmann::json json = to_json(result, ids);
+                json["seed"] = generation.seed;
+                std::printf("%s", json.dump().c_str());
+            }
+            std::printf("\n");
+            if (!terminal::output_arrived()) break;  // also: before the line below, where both go to one terminal
+            if (!as_json) print_speed(result);
         }
-        std::printf("\n");
-        std::fflush(stdout);  // before the line below, where both go to one terminal
-        const auto speed = [](rwkv::Index steps, double seconds) {
-            char text[32] = "-";
-            if (steps > 0 && seconds > 0)
-                std::snprintf(text, sizeof text, "%.1f", static_cast<double>(steps) / seconds);
-            return std::string(text);
-        };
-        std::fprintf(stderr, "prompt %td tokens, %s/s; generated %td tokens, %s/s\n", result.prompt_tokens,
-                     speed(result.prompt_tokens, result.prompt_seconds).c_str(), std::ssize(result.tokens),
-                     speed(result.decode_steps, result.decode_seconds).c_str());
     });
 }

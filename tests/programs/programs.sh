@@ -23,7 +23,7 @@ same() { cmp -s "$2" "$3" || { echo "FAILED $1: $2 and $3 differ"; diff "$2" "$3
 
 model=$fixtures/text
 generate=$programs/generate score=$programs/score inspect=$programs/inspect
-for program in "$generate" "$score" "$inspect"; do
+for program in "$generate" "$score" "$inspect" "$programs/chat" "$programs/tokenize"; do
     check "help" 0 "Usage:" "$program" --help
 done
 check "unknown option" 2 "--frobnicate" "$generate" --model "$model" --frobnicate
@@ -58,6 +58,12 @@ same "one seed, one text" "$work/seed1.1" "$work/seed1.2"
 cmp -s "$work/seed1.1" "$work/seed2.3" && { echo "FAILED: two seeds, one text"; failed=$((failed + 1)); }
 check "negative count" 2 "--max-new-tokens" "$generate" --model "$model" --prompt x --max-new-tokens -1
 check "unknown format" 2 "--format" "$generate" --model "$model" --prompt x --format q3
+check "an empty stop string" 1 "stop string: expected at least one character" "$generate" --model "$model" --prompt x --stop ""
+check "a bias of no token" 2 "expected ID=NUMBER, found x=1" "$generate" --model "$model" --prompt x --logit-bias x=1
+check "a bias beyond the vocabulary" 1 "expected 0 to 255, found 256" "$generate" --model "$model" --prompt x --logit-bias 256=1
+check "an order there is not" 2 "--order" "$generate" --model "$model" --prompt x --order sideways
+check "alternatives only in JSON" 2 "--json" "$generate" --model "$model" --prompt x --top-logprobs 2
+check "stop strings where there is no text" 1 "stop_strings" "$generate" --model "$model" --prompt 65 --ids --stop x
 check "no words asked for" 0 "generated 0 tokens, -/s" "$generate" --model "$model" --prompt x --max-new-tokens 0
 for program in "inspect '$model'" "score --json --model '$model' --text-file '$work/prompt'"; do
     check "a lost output is an error" 1 "standard output" bash -c "'$programs'/$program >/dev/full"
@@ -89,7 +95,7 @@ done
 check "no rescale" 0 "nats per token" "$score" --model "$fixtures/odd" --ids-file "$work/three" --no-rescale
 
 # inspect
-for fixture in "$fixtures"/*/; do check "inspect $fixture" 0 "sound" "$inspect" "$fixture"; done
+for config in "$fixtures"/*/config.json; do check "inspect $config" 0 "sound" "$inspect" "${config%/*}"; done
 check "inspect a file" 0 "blocks.0.attention.key.weight" "$inspect" "$model/model.safetensors"
 check "inspect an index" 0 "in 3 files" "$inspect" "$fixtures/sharded/model.safetensors.index.json"
 check "inspect nothing" 1 "expected" "$inspect" "$work/none"

@@ -1,0 +1,170 @@
+// A chat with a model, in a terminal or a pipe.
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "chat/line_reader.hpp"
+#include "chat/session.hpp"
+#include "chat/settings.hpp"
+#include "model_options.hpp"
+#include "sampling_options.hpp"
+
+namespace {
+
+constexpr const char* commands =
+    "/retry            forget the last answer and ask for another\n"
+    "/reset            begin anew\n"
+    "/save FILE        write the conversation to a file\n"
+    "/load FILE        go on with one from a file\n"
+    "/set              show the settings\n"
+    "/set NAME VALUE   change one\n"
+    "/help             this\n"
+    "/quit             leave, as Ctrl-D does\n";
+
+/// The text without white space at its ends.
+std::string trimmed(const std::string& text) {
+    const std::size_t begin = text.find_first_not_of(" \t"), end = text.find_last_not_of(" \t");
+    return begin == text.npos ? "" : text.substr(begin, end - begin + 1);
+}
+
+/// Cuts a text after its first word.
+std::pair<std::string, std::string> first_word(const std::string& text) {
+    const std::size_t end = text.find_first_of(" \t");
+    return {text.substr(0, end), end == text.npos ? "" : trimmed(text.substr(end))};
+}
+
+/// Whoever sits before the terminal, and what they want.
+class Chat {
+  public:
+    Chat(Session session, rwkv::GenerationOptions options)
+        : session_(std::move(session)), options_(std::move(options)) {}
+
+    /// Until the input ends, /quit, or nobody hears the answers.
+    void run() {
+        std::string message;
+        for (;;) {
+            sign("> ");
+            const LineReader::Event event = read(message);
+            if (event == LineReader::Event::end) return sign("\n");
+            if (event == LineReader::Event::interrupt) {
+                sign("\n(Ctrl-D or /quit to leave)\n");
+                continue;
+            }
+            try {
+                if (!take(message) || !terminal::output_arrived()) return;
+            } catch (const std::exception& error) {
+                std::fprintf(stderr, "chat: %s\n", error.what());
+            }
+        }
+    }
+
+  private:
+    /// Reads a message: a line, or several where all but the last end in a backslash.
+    LineReader::Event read(std::string& message) {
+        message.clear();
+        std::string line;
+        for (;;) {
+            const LineReader::Event event = lines_.next(line);
+            if (event == LineReader::Event::end && !message.empty()) return LineReader::Event::line;
+            if (event != LineReader::Event::line) return event;
+            message += line;
+            if (!line.ends_with('\\')) return event;
+            message.back() = '\n';
+            sign("| ");
+        }
+    }
+
+    /// Sends a message or does as it is told. Returns whether there is more to come.
+    bool take(const std::string& message) {
+        if (rwkv::tidy_message(message).empty()) return true;
+        if (message[0] != '/') {
+            session_.ask(message, options_);
+            return true;
+        }
+        const auto [command, argument] = first_word(trimmed(message));
+        const auto file = [&, command = command, argument = argument] {
+            if (argument.empty()) throw rwkv::ArgumentError(command, "", "the name of a file", "none");
+            return argument;
+        };
+        if (command == "/quit") return false;
+        if (command == "/retry") {
+            if (options_.temperature == 0.0f) sign("(the same again: at temperature 0 there is no other)\n");
+            session_.retry(options_);
+        } else if (command == "/reset") {
+            session_.reset();
+            sign("(a new conversation)\n");
+        } else if (command == "/save") {
+            session_.save(file());
+            sign("(saved: " + std::to_string(session_.tokens()) + " tokens)\n");
+        } else if (command == "/load") {
+            session_.load(file());
+            sign("(loaded: " + std::to_string(session_.tokens()) + " tokens)\n");
+        } else if (command == "/set" && argument.empty()) {
+            std::fputs(settings::list(options_).c_str(), stderr);
+        } else if (command == "/set") {
+            const auto [name, value] = first_word(argument);
+            settings::set(options_, name, value);
+        } else if (command == "/help") {
+            std::fprintf(stderr, "%sA line that ends in \\ goes on in the next; a space before / makes it a message.\n",
+                         commands);
+        } else {
+            std::fprintf(stderr, "chat: no command %s; there are\n%s", rwkv::io::in_quotes(command).c_str(), commands);
+        }
+        return true;
+    }
+
+    /// A sign for a person, and for no program.
+    void sign(const std::string& text) const {
+        if (attended_) std::fputs(text.c_str(), stderr);
+    }
+
+    Session session_;
+    rwkv::GenerationOptions options_;
+    LineReader lines_;
+    bool attended_ = ::isatty(STDIN_FILENO);
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app(
+        "A chat with an RWKV-4 model. Each line of standard input is a message, or a command that begins with /\n"
+        "(/help lists them); the answers go to standard output. In a terminal Ctrl-C stops an answer.");
+    ModelOptions options;
+    // What ChatRWKV is used with.
+    rwkv::GenerationOptions generation{.max_new_tokens = 1024,
+                                       .temperature = 1.0f,
+                                       .top_p = 0.85f,
+                                       .presence_penalty = 0.2f,
+                                       .frequency_penalty = 0.2f,
+                                       .penalty_decay = 0.996f};
+    std::string format_name;
+    std::vector<std::string> format_names;
+    for (const rwkv::PromptFormat& format : rwkv::prompt_formats()) format_names.push_back(format.name);
+    options.add_to(app);
+    app.add_option("--prompt-format", format_name, "how the model was taught to chat; guessed unless given")
+        ->check(CLI::IsMember(format_names))
+        ->type_name("NAME");
+    add_sampling_options(app, generation);
+    return terminal::run(app, argc, argv, [&] {
+        if (app.count("--seed") == 0) generation.seed = std::random_device()();
+        rwkv::Sampler check(generation);  // before the model is loaded: bad options need not wait for it
+        const rwkv::PromptFormat& format =
+            format_name.empty() ? rwkv::guess_prompt_format(options.model) : rwkv::prompt_format(format_name);
+        rwkv::Tokenizer tokenizer = rwkv::load_tokenizer(options.model);
+        Session session(options.load(), std::move(tokenizer),
+                        options.workspace(static_cast<std::size_t>(options.chunk)), format);
+        if (::isatty(STDIN_FILENO)) {
+            std::fprintf(stderr,
+                         "Prompt format: %s%s\n/help lists the commands. Ctrl-C stops an answer, Ctrl-D leaves.\n\n",
+                         format.name.c_str(), format_name.empty() ? " (guessed; --prompt-format)" : "");
+            Interrupts::catch_all();
+        }
+        Chat(std::move(session), generation).run();
+    });
+}

@@ -1,0 +1,122 @@
+#pragma once
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <rwkv/generation/prompt_format.hpp>
+#include <rwkv/rwkv.hpp>
+
+#include "../terminal.hpp"
+#include "interrupts.hpp"
+#include "output.hpp"
+
+/// A conversation in a prompt format: what the chat does, whoever tells it to. Whatever ends an answer or goes wrong,
+/// the model's memory reads as the format has it: whole turns, and what was shown of the last answer.
+class Session {
+  public:
+    Session(rwkv::Model model, rwkv::Tokenizer tokenizer, const rwkv::WorkspaceOptions& workspace,
+            rwkv::PromptFormat format)
+        : tokenizer_(tokenizer),
+          generator_(std::move(model), std::move(tokenizer), workspace),
+          format_(std::move(format)) {}
+
+    /// Reads a message and streams the answer to standard output, until it ends or Ctrl-C is pressed. Each answer uses
+    /// up a seed: the next one has the next. An exception leaves the conversation as it was.
+    void ask(std::string message, rwkv::GenerationOptions& options) {
+        start_ = generator_.conversation();
+        message_ = std::move(message);
+        answer(options);
+    }
+
+    /// Forgets the last answer and asks for another.
+    void retry(rwkv::GenerationOptions& options) {
+        if (!start_) throw rwkv::ArgumentError("/retry", "", "a message sent since the last /reset or /load", "none");
+        generator_.resume(*start_);
+        answer(options);
+    }
+
+    void reset() {
+        generator_.reset();
+        start_.reset();
+    }
+
+    void save(const std::string& path) const { rwkv::save_conversation(generator_.conversation(), path); }
+
+    void load(const std::string& path) {
+        generator_.resume(rwkv::load_conversation(path, generator_.model().config()));
+        start_.reset();
+    }
+
+    /// How long the conversation is.
+    std::size_t tokens() const { return generator_.tokens().size(); }
+
+  private:
+    struct Interrupted {};
+
+    void answer(rwkv::GenerationOptions& options) {
+        rwkv::GenerationOptions now = options;
+        ++options.seed;
+        now.stop_strings.insert(now.stop_strings.end(), format_.stop_strings.begin(), format_.stop_strings.end());
+        now.progress = [bar = terminal::progress_bar()](std::string_view stage, std::uint64_t done,
+                                                        std::uint64_t total) {
+            constexpr std::uint64_t long_prompt = 512;
+            if (Interrupts::taken()) throw Interrupted();
+            if (bar && total > long_prompt) bar(stage, done, total);
+        };
+        const std::string prompt = format_.prompt(message_, told());
+        try {
+            const rwkv::Generation answer =
+                generator_.generate(prompt, now, [begun = false](std::string_view piece) mutable {
+                    // After the colon of its name a model begins with a space.
+                    if (!begun) piece.remove_prefix(std::min(piece.find_first_not_of(" \n"), piece.size()));
+                    begun = begun || !piece.empty();
+                    output::print(piece);
+                    return terminal::output_arrived() && !Interrupts::taken();
+                });
+            std::fputs(output::is_terminal() ? "\n\n" : "\n", stdout);
+            if (answer.finish_reason == rwkv::FinishReason::length)
+                std::fprintf(stderr, "(cut: max_new_tokens is %td)\n", now.max_new_tokens);
+            forget_stop_string(answer, prompt);
+        } catch (const Interrupted&) {
+            generator_.resume(*start_);
+            if (::isatty(STDERR_FILENO)) std::fputs("\r\033[K", stderr);  // the bar
+            std::fputs("(stopped before the message was read: it is forgotten, /retry sends it again)\n", stderr);
+        } catch (...) {
+            generator_.resume(*start_);
+            throw;
+        }
+        Interrupts::taken();  // pressed while the answer came to its end, and meant for it
+    }
+
+    /// A stop string that does not separate turns, such as the beginning of the next instruction, is not to be
+    /// remembered: the turn is read again without.
+    void forget_stop_string(const rwkv::Generation& answer, const std::string& prompt) {
+        if (answer.finish_reason != rwkv::FinishReason::stop || format_.missing_separator(told()).empty()) return;
+        generator_.resume(*start_);
+        generator_.generate(prompt + answer.text, {.max_new_tokens = 0});
+    }
+
+    /// The end of what was said so far, as long as the separator at least.
+    std::string told() const {
+        std::string text;
+        const std::span<const rwkv::TokenId> tokens = generator_.tokens();
+        for (auto token = tokens.rbegin(); token != tokens.rend() && text.size() < format_.separator.size(); ++token)
+            if (tokenizer_.contains(*token)) text.insert(0, tokenizer_.token_bytes(*token));
+        return text;
+    }
+
+    rwkv::Tokenizer tokenizer_;
+    rwkv::Generator generator_;
+    rwkv::PromptFormat format_;
+    std::optional<rwkv::Conversation> start_;  // before the last message
+    std::string message_;
+};

@@ -1,0 +1,130 @@
+// What `generate` prints, against the library.
+
+#include <cstdlib>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include <rwkv/rwkv.hpp>
+
+#include "../catch.hpp"
+#include "../model/support.hpp"
+
+using namespace rwkv;
+using namespace rwkv::test;
+
+namespace {
+
+/// What generate wrote to standard output for those options, which the shell reads.
+std::string generate(const std::string& options) {
+    const TempDir directory;
+    const auto output = directory.path() / "out";
+    const std::string command = std::string(RWKV_PROGRAMS_DIR) + "/generate --model " + fixture("text").string() + " " +
+                                options + " >" + output.string() + " 2>/dev/null";
+    REQUIRE(std::system(command.c_str()) == 0);
+    return read_all(output);
+}
+
+std::vector<nlohmann::json> json_lines(const std::string& options) {
+    std::istringstream output(generate("--json " + options));
+    std::vector<nlohmann::json> lines;
+    for (std::string line; std::getline(output, line);) lines.push_back(nlohmann::json::parse(line));
+    return lines;
+}
+
+Generation by_library(const std::string& prompt, const GenerationOptions& options) {
+    return Generator(load_model(fixture("text")), load_tokenizer(fixture("text"))).generate(prompt, options);
+}
+
+}  // namespace
+
+TEST_CASE("generate's continuations are those of a generator with the next seeds") {
+    const auto lines =
+        json_lines("--prompt 'The cat' -n 12 --temperature 0.9 --top-p 0.9 --seed 7 --num 3 --top-logprobs 2");
+    REQUIRE(lines.size() == 3);
+    for (std::size_t i = 0; i < 3; ++i) {
+        const Generation expected = by_library(
+            "The cat", {.max_new_tokens = 12, .temperature = 0.9f, .top_p = 0.9f, .seed = 7 + i, .top_logprobs = 2});
+        const nlohmann::json& found = lines[i];
+        CHECK(found["seed"] == 7 + i);
+        CHECK(found["text"] == expected.text);
+        CHECK(found["tokens"] == nlohmann::json(expected.tokens));
+        CHECK(found["finish_reason"] == "length");
+        CHECK(found["prompt_tokens"] == 7);
+        CHECK(found["decode_steps"] == 11);
+        CHECK(found["prompt_seconds"].get<double>() > 0);
+        REQUIRE(found["log_probabilities"].size() == 12);
+        REQUIRE(found["top_logprobs"].size() == 12);
+        for (std::size_t t = 0; t < 12; ++t) {
+            // Prompts read in other chunks differ by rounding.
+            CHECK(std::abs(found["log_probabilities"][t].get<double>() - expected.log_probabilities[t]) < 1e-4);
+            REQUIRE(found["top_logprobs"][t].size() == 2);
+            CHECK(found["top_logprobs"][t][0][0] == expected.top_logprobs[t][0].token);
+        }
+    }
+    const std::string text = generate("--prompt 'The cat' -n 12 --temperature 0.9 --top-p 0.9 --seed 7 --num 2");
+    CHECK(text.find("--- 1 of 2, seed 7\n" + lines[0]["text"].get<std::string>() + "\n") == 0);
+    CHECK(text.ends_with("--- 2 of 2, seed 8\n" + lines[1]["text"].get<std::string>() + "\n"));
+}
+
+TEST_CASE("every sampling option of generate is the library's") {
+    const struct {
+        std::string words;
+        GenerationOptions options;
+    } cases[] = {
+        {"--temperature 0.7", {.temperature = 0.7f}},
+        {"--temperature 1 --top-k 5", {.temperature = 1, .top_k = 5}},
+        {"--temperature 1 --top-p 0.5", {.temperature = 1, .top_p = 0.5f}},
+        {"--temperature 2 --min-p 0.2", {.temperature = 2, .min_p = 0.2f}},
+        {"--temperature 1 --typical-p 0.3", {.temperature = 1, .typical_p = 0.3f}},
+        {"--temperature 1 --mirostat-tau 2 --mirostat-eta 0.5",
+         {.temperature = 1, .mirostat_tau = 2, .mirostat_eta = 0.5f}},
+        {"--temperature 0.3 --top-p 0.6 --order hugging-face",
+         {.temperature = 0.3f, .top_p = 0.6f, .order = SamplingOrder::hugging_face}},
+        {"--temperature 0.3 --top-p 0.6 --order rwkv", {.temperature = 0.3f, .top_p = 0.6f}},
+        {"--presence-penalty 0.5", {.presence_penalty = 0.5f}},
+        {"--frequency-penalty 2 --penalty-decay 0.5", {.frequency_penalty = 2, .penalty_decay = 0.5f}},
+        {"--frequency-penalty 2", {.frequency_penalty = 2}},
+        {"--repetition-penalty 1.5", {.repetition_penalty = 1.5f}},
+        {"--no-repeat-ngram-size 1", {.no_repeat_ngram_size = 1}},
+        {"--logit-bias 65=1e3 66=-inf", {.logit_bias = {{65, 1e3f}, {66, -std::numeric_limits<float>::infinity()}}}},
+        {"--suppress-tokens 33 94 10", {.suppress_tokens = {33, 94, 10}}},
+        {"--temperature 1 --seed 99", {.temperature = 1, .seed = 99}},
+    };
+    std::vector<std::vector<TokenId>> all;
+    for (const auto& [words, options] : cases) {
+        INFO(words);
+        GenerationOptions long_enough = options;
+        long_enough.max_new_tokens = 25;
+        const auto expected = by_library("x", long_enough).tokens;
+        CHECK(json_lines("--prompt x -n 25 " + words).at(0)["tokens"] == nlohmann::json(expected));
+        all.push_back(expected);
+    }
+    std::sort(all.begin(), all.end());
+    CHECK(std::unique(all.begin(), all.end()) == all.end());  // each of them changes something
+}
+
+TEST_CASE("generate ends where it is told to") {
+    const std::string text = by_library("The cat", {.max_new_tokens = 40}).text;
+    std::size_t at = 3;
+    const auto letter = [&](std::size_t i) { return std::isalnum(static_cast<unsigned char>(text[i])) != 0; };
+    while (at + 1 < text.size() && !(letter(at) && letter(at + 1))) ++at;
+    REQUIRE(at + 1 < text.size());
+    const std::string stop = text.substr(at, 2);
+    const auto found = json_lines("--prompt 'The cat' -n 40 --stop never --stop " + stop).at(0);
+    CHECK(found["finish_reason"] == "stop");
+    CHECK(found["text"] == text.substr(0, text.find(stop)));
+    CHECK(generate("--prompt 'The cat' -n 40 --stop " + stop) == text.substr(0, text.find(stop)) + "\n");
+    const auto ended =
+        json_lines("--prompt 'The cat' -n 40 --stop-token-ids 255 " + std::to_string(static_cast<int>(stop[0]))).at(0);
+    CHECK(ended["finish_reason"] == "eos");
+    CHECK(ended["text"] == text.substr(0, text.find(stop[0])));
+}
+
+TEST_CASE("generate's ids are its text's") {
+    const auto text = json_lines("--prompt A -n 10").at(0), ids = json_lines("--prompt 65 --ids -n 10").at(0);
+    CHECK(ids["tokens"] == text["tokens"]);
+    CHECK(!ids.contains("text"));
+}
