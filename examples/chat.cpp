@@ -44,8 +44,17 @@ class Chat {
     Chat(Session session, rwkv::GenerationOptions options)
         : session_(std::move(session)), options_(std::move(options)) {}
 
-    /// Until the input ends, /quit, or nobody hears the answers.
+    /// Until the input ends, /quit, or nobody hears the answers. Throws at the end if something failed and nobody was
+    /// there to see it.
     void run() {
+        answer_all();
+        if (failed_ > 0 && !attended_)
+            throw rwkv::ArgumentError("standard input", "", "messages and commands that can be carried out",
+                                      std::to_string(failed_) + " that cannot");
+    }
+
+  private:
+    void answer_all() {
         std::string message;
         for (;;) {
             sign("> ");
@@ -59,11 +68,11 @@ class Chat {
                 if (!take(message) || !terminal::output_arrived()) return;
             } catch (const std::exception& error) {
                 std::fprintf(stderr, "chat: %s\n", error.what());
+                ++failed_;
             }
         }
     }
 
-  private:
     /// Reads a message: a line, or several where all but the last end in a backslash.
     LineReader::Event read(std::string& message) {
         message.clear();
@@ -114,6 +123,7 @@ class Chat {
                          commands);
         } else {
             std::fprintf(stderr, "chat: no command %s; there are\n%s", rwkv::io::in_quotes(command).c_str(), commands);
+            ++failed_;
         }
         return true;
     }
@@ -127,6 +137,7 @@ class Chat {
     rwkv::GenerationOptions options_;
     LineReader lines_;
     bool attended_ = ::isatty(STDIN_FILENO);
+    int failed_ = 0;
 };
 
 }  // namespace
@@ -153,7 +164,9 @@ int main(int argc, char** argv) {
     add_sampling_options(app, generation);
     return terminal::run(app, argc, argv, [&] {
         if (app.count("--seed") == 0) generation.seed = std::random_device()();
-        rwkv::Sampler check(generation);  // before the model is loaded: bad options need not wait for it
+        // Before the model is loaded: bad options need not wait for it.
+        rwkv::Sampler{generation};
+        rwkv::StopStrings{generation.stop_strings};
         const rwkv::PromptFormat& format =
             format_name.empty() ? rwkv::guess_prompt_format(options.model) : rwkv::prompt_format(format_name);
         rwkv::Tokenizer tokenizer = rwkv::load_tokenizer(options.model);

@@ -1,11 +1,15 @@
 // Continues a text.
 
+#include <cstdint>
 #include <cstdio>
 #include <iostream>
 #include <iterator>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -84,7 +88,11 @@ int main(int argc, char** argv) {
         if (!ids) tokenizer = rwkv::load_tokenizer(options.model);
         const std::vector<rwkv::TokenId> tokens = ids ? parse_ids(prompt, "prompt") : tokenizer->encode(prompt);
         if (tokens.empty()) throw rwkv::ArgumentError("prompt", "", "at least one token", "none");
-        rwkv::Sampler check(generation);  // before the model is loaded: bad options need not wait for it
+        // Before the model is loaded: bad options need not wait for it.
+        rwkv::Sampler{generation};
+        rwkv::StopStrings{generation.stop_strings};
+        if (ids && !generation.stop_strings.empty())
+            throw rwkv::ArgumentError("--stop", "", "none with --ids", std::to_string(generation.stop_strings.size()));
 
         rwkv::Model model = options.load();
         rwkv::Generator generator =

@@ -13,7 +13,11 @@ else
     model=$PWD/examples/fairy-tales
 fi
 [[ -d $model ]] || { echo "$model is not a directory" >&2; exit 2; }
-(($#)) || set -- --prompt "Once upon a time" --max-new-tokens 200 --temperature 0.8 --top-p 0.9 --seed 1
+beginning=
+if ((!$#)); then
+    beginning="Once upon a time"  # generate prints what follows it
+    set -- --prompt "$beginning" --max-new-tokens 200 --temperature 0.8 --top-p 0.9 --seed 1
+fi
 
 . cmake/install-packages.sh
 install_packages g++ cmake make libeigen3-dev nlohmann-json3-dev libcli11-dev
@@ -24,4 +28,5 @@ cmake --build --preset release --target generate --parallel "$(nproc)" >/dev/nul
 
 root=$PWD
 cd "$caller"  # file names among the options are the caller's
+printf %s "$beginning"
 exec "$root/build/release/examples/generate" --model "$model" "$@"

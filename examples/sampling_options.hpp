@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -15,7 +17,7 @@ inline void add_sampling_options(CLI::App& app, rwkv::GenerationOptions& options
         app.add_option(name, value, help)->type_name(type)->capture_default_str()->group(group);
     };
     app.add_option("-n,--max-new-tokens", options.max_new_tokens, "most tokens to add")
-        ->check(CLI::Range(rwkv::Index(0), rwkv::Index(1) << 40).description(""))
+        ->check(CLI::Range(rwkv::Index(0), std::numeric_limits<rwkv::Index>::max()).description(""))
         ->type_name("N")
         ->capture_default_str()
         ->group(end);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds everything (preset release, in build/release) and runs all tests:
-#   bash tests/run.sh
+#   bash tests/run.sh [OPTION OF cmake]...
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 install_packages g++ cmake make libeigen3-dev nlohmann-json3-dev libcli11-dev catch2 libbenchmark-dev
 
 echo "Configuring and building in build/release"
-cmake --preset release
+cmake --preset release "$@"
 cmake --build --preset release --parallel "$(nproc)"
 
 echo "Running the tests"

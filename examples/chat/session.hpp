@@ -85,7 +85,7 @@ class Session {
             std::fputs(output::is_terminal() ? "\n\n" : "\n", stdout);
             if (answer.finish_reason == rwkv::FinishReason::length)
                 std::fprintf(stderr, "(cut: max_new_tokens is %td)\n", now.max_new_tokens);
-            forget_stop_string(answer, prompt);
+            forget_stop_string(answer, prompt, now.progress);
         } catch (const Interrupted&) {
             generator_.resume(*start_);
             if (::isatty(STDERR_FILENO)) std::fputs("\r\033[K", stderr);  // the bar
@@ -99,10 +99,10 @@ class Session {
 
     /// A stop string that does not separate turns, such as the beginning of the next instruction, is not to be
     /// remembered: the turn is read again without.
-    void forget_stop_string(const rwkv::Generation& answer, const std::string& prompt) {
+    void forget_stop_string(const rwkv::Generation& answer, const std::string& prompt, const rwkv::Progress& progress) {
         if (answer.finish_reason != rwkv::FinishReason::stop || format_.missing_separator(told()).empty()) return;
         generator_.resume(*start_);
-        generator_.generate(prompt + answer.text, {.max_new_tokens = 0});
+        generator_.generate(prompt + answer.text, {.max_new_tokens = 0, .progress = progress});
     }
 
     /// The end of what was said so far, as long as the separator at least.

@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <span>
@@ -10,11 +11,15 @@
 #include <utility>
 #include <vector>
 
+#include <rwkv/config.hpp>
+#include <rwkv/dtype.hpp>
 #include <rwkv/error.hpp>
 #include <rwkv/generation/conversation.hpp>
 #include <rwkv/io/checkpoint.hpp>
+#include <rwkv/io/quote.hpp>
 #include <rwkv/io/safetensors_writer.hpp>
 #include <rwkv/model/state.hpp>
+#include <rwkv/tensor.hpp>
 
 namespace rwkv {
 

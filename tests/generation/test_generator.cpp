@@ -213,6 +213,8 @@ TEST_CASE("a call that is refused changes nothing") {
     CHECK_THROWS_AS(own.generate("x", {.top_logprobs = -1}), ArgumentError);
     CHECK_THROWS_AS(own.generate("x", {.stop_strings = {""}}), ArgumentError);
     CHECK_THROWS_AS(own.generate(std::vector<TokenId>{1, 256}), ArgumentError);
+    CHECK_THROWS_AS(own.generate("x", {.logit_bias = {{256, 1.0f}}}), ArgumentError);
+    CHECK_THROWS_AS(own.generate("x", {.suppress_tokens = {-1}}), ArgumentError);
     CHECK(own.tokens().size() == twin.tokens().size());
     CHECK(own.generate(" go", {.max_new_tokens = 5}).tokens == twin.generate(" go", {.max_new_tokens = 5}).tokens);
 }

@@ -118,4 +118,13 @@ TEST_CASE("mirostat comes after the cuts, leaves at least the likeliest, and is 
     const auto rest = probabilities({.temperature = 0.1f, .typical_p = 0.5f, .mirostat_tau = 20.0f}, peaked);
     CHECK(rest[0] == 0);
     CHECK(kept(rest) == 1'000);
+    // And left tokens that surprise too much, each of them: one is drawn all the same.
+    for (const SamplingOrder order : {SamplingOrder::rwkv, SamplingOrder::hugging_face})
+        for (const float temperature : {0.7f, 1.0f, 1.3f}) {
+            const GenerationOptions options{
+                .temperature = temperature, .typical_p = 0.2f, .mirostat_tau = 2.0f, .order = order};
+            CHECK(kept(probabilities(options, peaked)) == 1);
+            Sampler sampler(options);
+            for (int i = 0; i < 50; ++i) CHECK(sampler.sample(peaked) >= 0);
+        }
 }

@@ -1,5 +1,5 @@
-// The same seed gives the same text on every platform: digests of thousands of draws under every option. Found with
-// gcc; a compiler or processor that finds others is where a seed means something else.
+// The same seed and logits give the same tokens on every platform: digests of thousands of draws under every option.
+// Found with gcc; a compiler or processor that finds others is where a seed means something else.
 
 #include <cstddef>
 #include <cstdint>

@@ -60,10 +60,10 @@ check "negative count" 2 "--max-new-tokens" "$generate" --model "$model" --promp
 check "unknown format" 2 "--format" "$generate" --model "$model" --prompt x --format q3
 check "an empty stop string" 1 "stop string: expected at least one character" "$generate" --model "$model" --prompt x --stop ""
 check "a bias of no token" 2 "expected ID=NUMBER, found x=1" "$generate" --model "$model" --prompt x --logit-bias x=1
-check "a bias beyond the vocabulary" 1 "expected 0 to 255, found 256" "$generate" --model "$model" --prompt x --logit-bias 256=1
+check "a bias beyond the vocabulary" 1 "logit_bias: expected ids from 0 to 255, found 256" "$generate" --model "$model" --prompt x --logit-bias 256=1
 check "an order there is not" 2 "--order" "$generate" --model "$model" --prompt x --order sideways
 check "alternatives only in JSON" 2 "--json" "$generate" --model "$model" --prompt x --top-logprobs 2
-check "stop strings where there is no text" 1 "stop_strings" "$generate" --model "$model" --prompt 65 --ids --stop x
+check "stop strings where there is no text" 1 "--stop: expected none with --ids" "$generate" --model "$model" --prompt 65 --ids --stop x
 check "no words asked for" 0 "generated 0 tokens, -/s" "$generate" --model "$model" --prompt x --max-new-tokens 0
 for program in "inspect '$model'" "score --json --model '$model' --text-file '$work/prompt'"; do
     check "a lost output is an error" 1 "standard output" bash -c "'$programs'/$program >/dev/full"

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include <rwkv/config.hpp>
 #include <rwkv/error.hpp>
 #include <rwkv/generation/conversation.hpp>
 #include <rwkv/generation/log_probabilities.hpp>
@@ -19,6 +20,8 @@
 #include <rwkv/model/model.hpp>
 #include <rwkv/model/state.hpp>
 #include <rwkv/model/workspace.hpp>
+#include <rwkv/progress.hpp>
+#include <rwkv/tensor.hpp>
 #include <rwkv/text/stop_strings.hpp>
 #include <rwkv/text/streaming_decoder.hpp>
 #include <rwkv/text/tokenizer.hpp>
@@ -92,9 +95,11 @@ class Generator {
     explicit Generator(Model model, const WorkspaceOptions& options = {})
         : model_(std::move(model)), state_(model_.config()), workspace_(model_.config(), options) {}
 
-    /// Continues the conversation with the prompt and then the model's own words. Throws ArgumentError for a prompt
-    /// that is not UTF-8, an empty one where nothing was said before, or options out of range. After an exception from
-    /// a callback the conversation is to be `reset()` or resumed.
+    /// Continues the conversation with the prompt and then the model's own words. Throws ArgumentError, and nothing is
+    /// changed, for a prompt that the tokenizer refuses, an empty one where nothing was said before, or options out of
+    /// range. What is thrown while drawing (all tokens forbidden, a logits_processor or `on_piece` that throws) leaves
+    /// the prompt and the words so far in the conversation; after an exception from `progress` it is to be reset or
+    /// resumed.
     Generation generate(std::string_view prompt, const GenerationOptions& options = {}, const OnPiece& on_piece = {}) {
         if (!tokenizer_) throw ArgumentError("Generator::generate", "tokenizer", "one", "none");
         StreamingDecoder decoder(*tokenizer_);
@@ -171,7 +176,7 @@ class Generator {
     Generation generate_tokens(std::span<const TokenId> prompt, const GenerationOptions& options, OnEach on_each) {
         using Clock = std::chrono::steady_clock;
         Sampler sampler(options);
-        check(options);
+        check(options, model_.config().vocab_size);
         std::vector<TokenId> unread(prompt.begin(), prompt.end());
         if (unread_) unread.insert(unread.begin(), tokens_.back());
         if (unread.empty() && logits_.empty())
@@ -212,12 +217,17 @@ class Generator {
         return result;
     }
 
-    static void check(const GenerationOptions& options) {
-        const auto need = [](bool good, const char* what, Index found) {
-            if (!good) throw ArgumentError("Generator::generate", what, "0 or more", std::to_string(found));
+    static void check(const GenerationOptions& options, Index vocab_size) {
+        const auto need = [](bool good, const char* what, const std::string& expected, Index found) {
+            if (!good) throw ArgumentError("Generator::generate", what, expected, std::to_string(found));
         };
-        need(options.max_new_tokens >= 0, "max_new_tokens", options.max_new_tokens);
-        need(options.top_logprobs >= 0, "top_logprobs", options.top_logprobs);
+        need(options.max_new_tokens >= 0, "max_new_tokens", "0 or more", options.max_new_tokens);
+        need(options.top_logprobs >= 0, "top_logprobs", "0 or more", options.top_logprobs);
+        const auto need_token = [&](TokenId token, const char* what) {
+            need(token >= 0 && token < vocab_size, what, "ids from 0 to " + std::to_string(vocab_size - 1), token);
+        };
+        for (const auto& [token, bias] : options.logit_bias) need_token(token, "logit_bias");
+        for (const TokenId token : options.suppress_tokens) need_token(token, "suppress_tokens");
     }
 
     bool ends(TokenId token, const GenerationOptions& options) const noexcept {

@@ -38,9 +38,9 @@ struct GenerationOptions {
     SamplingOrder order = SamplingOrder::rwkv;
     float presence_penalty = 0.0f;    ///< taken from the logits of tokens drawn before
     float frequency_penalty = 0.0f;   ///< likewise, times how often each was drawn,
-    float penalty_decay = 0.996f;     ///< which counts for this much less with each token
+    float penalty_decay = 0.996f;     ///< of which this much is left after each token
     float repetition_penalty = 1.0f;  ///< divides positive logits of tokens in prompt or text, multiplies others
-    int no_repeat_ngram_size = 0;     ///< no sequence so long comes twice in prompt and text; 0: off
+    int no_repeat_ngram_size = 0;     ///< nothing is drawn that would repeat so many tokens; 0: off
     std::map<TokenId, float> logit_bias = {};   ///< added to the logits; −∞ forbids
     std::vector<TokenId> suppress_tokens = {};  ///< never drawn
     LogitsProcessor logits_processor = {};      ///< after all of these, before temperature and cuts

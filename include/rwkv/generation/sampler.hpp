@@ -28,7 +28,8 @@ struct Candidate {
 
 /// Draws tokens from logits: penalties, then cuts and temperature, then a random number (GenerationOptions from
 /// `temperature` to `seed`; the others are not its business). The same options and the same logits in the same order
-/// give the same tokens on every platform: random numbers and weights are whole numbers. A copy goes on as the
+/// give the same tokens on every platform that computes in IEEE double (x87 and -ffast-math do not): random numbers and
+/// weights are whole numbers. A copy goes on as the
 /// original would. One thread at a time. Without penalties it allocates only where it meets more logits than before.
 class Sampler {
   public:
@@ -110,7 +111,10 @@ class Sampler {
             return {{&likeliest_.token, 1}, {&likeliest_.weight, 1}};
         }
         const WeightedTokens all = distribution_(adjusted, options_);
-        return steered() ? unsurprising(all) : all;
+        if (!steered()) return all;
+        kept_tokens_.reserve(logits.size());
+        kept_weights_.reserve(logits.size());
+        return unsurprising(all);
     }
 
     /// Mirostat's cut: those whose surprise −log2 p is at most mu, or else the likeliest.
@@ -121,11 +125,13 @@ class Sampler {
             total += all.weights[i];
             if (all.weights[i] > likeliest_.weight) likeliest_ = {all.tokens[i], all.weights[i]};
         }
-        // w ≥ total · 2^−mu, the right side being 2^(38 − depth), and the likeliest weight 2^38.
+        // w ≥ total · 2^−mu, the right side being 2^(38 − depth).
         const auto depth = (std::int64_t{fixed_point::weight_bits} << 32U) - fixed_point::log2(total) +
                            static_cast<std::int64_t>(mu_ * 0x1p32);
-        if (depth < 0) return {{&likeliest_.token, 1}, {&likeliest_.weight, 1}};
-        const std::uint64_t least = std::max(fixed_point::weight(static_cast<std::uint64_t>(depth)), std::uint64_t{1});
+        const std::uint64_t least = std::max(
+            fixed_point::weight(static_cast<std::uint64_t>(std::max(depth, std::int64_t{0}))), std::uint64_t{1});
+        // Other cuts may have left no token of the largest weight there can be.
+        if (depth < 0 || least > likeliest_.weight) return {{&likeliest_.token, 1}, {&likeliest_.weight, 1}};
         kept_tokens_.clear();
         kept_weights_.clear();
         for (std::size_t i = 0; i < all.weights.size(); ++i)

@@ -43,7 +43,7 @@ void channel_mixing(const FeedForwardWeights<Format>& weights, Index layer, Inde
     kernels::multiply<Format, Scalar>(engine, {{weights.value, k, out}});
     over_tokens(engine.pool(), tokens, [&](Index begin, Index end) {
         const auto gate = r.middleCols(begin, end - begin);
-        out.middleCols(begin, end - begin) /= 1 + (-gate).exp();
+        out.middleCols(begin, end - begin) /= Scalar(1) + (-gate).exp();
     });
 }
 

@@ -49,7 +49,7 @@ void time_mixing(const AttentionWeights<Format>& weights, Index layer, Index tok
         wkv<Scalar>(begin, end, weights.decay, weights.time_first, k, v, memory, v);
         auto gate = r.middleRows(begin, end - begin);
         auto gated = v.middleRows(begin, end - begin);
-        gated /= 1 + (-gate).exp();
+        gated /= Scalar(1) + (-gate).exp();
     });
 
     kernels::multiply<Format, Scalar>(engine, {{weights.output, v, workspace.out(tokens)}});

@@ -14,9 +14,9 @@ void token_shift(const Vector<float>& mix, ConstActivationsView<Scalar> x, const
     const auto& share = mix.cast<Scalar>();
     for (Index t = begin; t < end; ++t) {
         if (t == 0)
-            out.col(t) = x.col(t) * share + previous * (1 - share);
+            out.col(t) = x.col(t) * share + previous * (Scalar(1) - share);
         else
-            out.col(t) = x.col(t) * share + x.col(t - 1) * (1 - share);
+            out.col(t) = x.col(t) * share + x.col(t - 1) * (Scalar(1) - share);
     }
 }
 

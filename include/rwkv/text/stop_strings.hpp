@@ -14,8 +14,8 @@ namespace rwkv {
 
 /// Finds the first of some strings in a text that comes in pieces, and holds back what may become one. What it finds
 /// and lets through does not depend on how the text is cut: the text ends where a stop string is first complete, before
-/// the longest that is complete there. Time and memory grow with the length of the text and of the stop strings, not
-/// with their product. One per text; used by one thread at a time.
+/// the longest that is complete there. Takes time in proportion to the text times the number of stop strings, however
+/// long they are. One per text; used by one thread at a time.
 class StopStrings {
   public:
     /// Throws ArgumentError for a stop string that is empty or not UTF-8.
