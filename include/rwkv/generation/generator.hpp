@@ -135,8 +135,7 @@ class Generator {
     /// A copy of where the conversation stands, to `resume` from it any number of times: the way to several
     /// continuations of one prompt, to take an answer back, and to go on another day (`save_conversation`).
     Conversation conversation() const {
-        return {state_.copy(), tokens_,
-                unread_ ? std::vector<float>() : std::vector<float>(logits_.begin(), logits_.end())};
+        return {state_.copy(), tokens_, std::vector<float>(logits_.begin(), logits_.end())};
     }
 
     /// Goes on from there, forgetting the present conversation. Throws ArgumentError, and nothing is changed, for the
@@ -151,7 +150,6 @@ class Generator {
         state_.assign(conversation.state);
         tokens_ = std::move(tokens);
         logits_ = resumed_logits_;
-        unread_ = logits_.empty() && !tokens_.empty();
     }
 
     /// Forgets the conversation.
@@ -159,7 +157,6 @@ class Generator {
         state_.reset();
         tokens_.clear();
         logits_ = {};
-        unread_ = false;
     }
 
     /// The model it speaks for.
@@ -178,7 +175,7 @@ class Generator {
         Sampler sampler(options);
         check(options, model_.config().vocab_size);
         std::vector<TokenId> unread(prompt.begin(), prompt.end());
-        if (unread_) unread.insert(unread.begin(), tokens_.back());
+        if (has_unread()) unread.insert(unread.begin(), tokens_.back());
         if (unread.empty() && logits_.empty())
             throw ArgumentError("Generator::generate", "prompt", "at least one token", "none");
 
@@ -192,7 +189,7 @@ class Generator {
         result.prompt_seconds = std::chrono::duration<double>(prompt_read - start).count();
 
         while (std::ssize(result.tokens) < options.max_new_tokens) {
-            if (unread_) {
+            if (has_unread()) {
                 read({&tokens_.back(), 1}, {});
                 ++result.decode_steps;
             }
@@ -207,7 +204,7 @@ class Generator {
                 result.top_logprobs.push_back(log_probabilities.top(static_cast<std::size_t>(options.top_logprobs)));
             result.tokens.push_back(token);
             tokens_.push_back(token);
-            unread_ = true;
+            logits_ = {};
             if (const Verdict verdict = on_each(token); verdict != Verdict::go_on) {
                 result.finish_reason = verdict == Verdict::stop ? FinishReason::stop : FinishReason::callback;
                 break;
@@ -238,16 +235,17 @@ class Generator {
 
     void read(std::span<const TokenId> tokens, const Progress& progress) {
         logits_ = model_.forward(tokens, state_, workspace_, progress);
-        unread_ = false;
     }
+
+    /// Whether the last token was said, but not read by the model yet.
+    bool has_unread() const noexcept { return logits_.empty() && !tokens_.empty(); }
 
     Model model_;
     std::optional<Tokenizer> tokenizer_;
     State state_;
     Workspace workspace_;
     std::vector<TokenId> tokens_;        // all that was read and said
-    bool unread_ = false;                // the last of them was said, but not read by the model yet
-    std::span<const float> logits_;      // after all that was read; they lie in the workspace, or are
+    std::span<const float> logits_;      // for the next token, once all are read; they lie in the workspace, or are
     std::vector<float> resumed_logits_;  // those of a conversation taken up again
 };
 
