@@ -4,13 +4,14 @@
 
 #include <random>
 #include <string>
+#include <vector>
 
 #include <rwkv/generation/log_probabilities.hpp>
 #include <rwkv/generation/sampler.hpp>
 #include <rwkv/kernels/multiply.hpp>
-#include <rwkv/kernels/weight_memory.hpp>
-#include <rwkv/model/layer_norm.hpp>
-#include <rwkv/model/wkv.hpp>
+#include <rwkv/model/elementwise.hpp>
+
+#include "synthetic.hpp"
 
 namespace {
 
@@ -19,57 +20,94 @@ using namespace rwkv;
 /// y = W x for `range(0)` tokens, W 3072 × 768. Sixteen matrices by turns, so that they come from memory as in a model.
 template <class Format>
 void multiply(benchmark::State& bench) {
-    using T = typename Format::Storage;
     constexpr Index rows = 3072, cols = 768, matrices = 16;
     const Index tokens = bench.range(0);
-    const auto memory = kernels::allocate_weights(static_cast<std::size_t>(rows * cols * matrices) * sizeof(T));
-    T* const elements = reinterpret_cast<T*>(memory.get());
-    for (Index i = 0; i < rows * cols * matrices; ++i) elements[i] = T(static_cast<float>(i % 1013) / 1013 - 0.5f);
+    std::vector<WeightMatrix<Mixed>> all(matrices);
+    synthetic::Fill<Format> fill;
+    for (WeightMatrix<Mixed>& matrix : all) fill.matrix("", matrix, rows, cols);
     const Activations<float> x = Activations<float>::Random(cols, tokens);
     Activations<float> y(rows, tokens);
     kernels::Engine engine(1, tokens, cols);
-    Index turn = 0;
+    std::size_t turn = 0;
     for (auto _ : bench) {
-        const std::shared_ptr<const T[]> own(memory, elements + turn++ % matrices * rows * cols);
-        const WeightMatrix<Format> w(rows, cols, own);
-        kernels::multiply<Format, float>(engine, {{w, x, y}});
+        kernels::multiply<Mixed, float>(engine, {{all[turn++ % matrices], x, y}});
         benchmark::DoNotOptimize(y.data());
     }
-    bench.SetBytesProcessed(bench.iterations() * rows * cols * static_cast<Index>(sizeof(T)));
+    bench.SetBytesProcessed(bench.iterations() * static_cast<std::int64_t>(all[0].bytes()));
     bench.counters["FLOP"] = benchmark::Counter(static_cast<double>(bench.iterations() * 2 * rows * cols * tokens),
                                                 benchmark::Counter::kIsRate);
 }
 BENCHMARK(multiply<F32>)->Arg(1)->Arg(4)->Arg(8)->Arg(16)->Arg(64)->Arg(512);
 BENCHMARK(multiply<F16>)->Arg(1)->Arg(4)->Arg(8)->Arg(16)->Arg(64)->Arg(512);
 BENCHMARK(multiply<BF16>)->Arg(1)->Arg(4)->Arg(8)->Arg(16)->Arg(64)->Arg(512);
+BENCHMARK(multiply<Q8>)->Arg(1)->Arg(4)->Arg(8)->Arg(16)->Arg(64)->Arg(512);
+BENCHMARK(multiply<Q4>)->Arg(1)->Arg(4)->Arg(8)->Arg(16)->Arg(64)->Arg(512);
 
-void wkv_scan(benchmark::State& bench) {
+template <class Format>
+void quantize(benchmark::State& bench) {
+    constexpr Index cols = 768;
+    const Activations<float> weights = Activations<float>::Random(cols, group_rows);
+    std::vector<std::byte> group(WeightMatrix<Format>::bytes(group_rows, cols));
+    for (auto _ : bench) kernels::quantize_group<Format>(weights.data(), group_rows, cols, group.data());
+    bench.SetItemsProcessed(bench.iterations() * weights.size());
+}
+BENCHMARK(quantize<Q8>);
+BENCHMARK(quantize<Q4>);
+
+const Elementwise<float>& equations() {
+    return elementwise<float>(kernels::chosen_isa());
+}
+
+void wkv(benchmark::State& bench) {
     const Index channels = 768, tokens = bench.range(0);
     const Vector<float> decay = -Vector<float>::Ones(channels), first = Vector<float>::Zero(channels);
     const Activations<float> key = Activations<float>::Random(channels, tokens);
-    Activations<float> value = Activations<float>::Random(channels, tokens), out(channels, tokens);
+    Activations<float> value = Activations<float>::Random(channels, tokens);
     Activations<float> memory = Activations<float>::Zero(channels, 3);
-    const auto column = [&](Index i) { return Eigen::Map<Vector<float>>(memory.col(i).data(), channels); };
     for (auto _ : bench) {
-        wkv<float>(0, channels, decay, first, key, value, {column(0), column(1), column(2)}, out);
-        benchmark::DoNotOptimize(out.data());
+        equations().wkv(decay.data(), first.data(), 0, channels, tokens, channels, key.data(), value.data(),
+                        memory.col(0).data(), memory.col(1).data(), memory.col(2).data());
+        benchmark::DoNotOptimize(value.data());
     }
     bench.SetItemsProcessed(bench.iterations() * channels * tokens);
 }
-BENCHMARK(wkv_scan)->Arg(1)->Arg(128);
+BENCHMARK(wkv)->Arg(1)->Arg(128);
 
-void normalise(benchmark::State& bench) {
-    const Index hidden = 768, tokens = bench.range(0);
-    const LayerNormWeights weights{Vector<float>::Ones(hidden), Vector<float>::Zero(hidden), 1e-5};
-    const Activations<float> x = Activations<float>::Random(hidden, tokens);
-    Activations<float> out(hidden, tokens);
+void layer_norm(benchmark::State& bench) {
+    const Vector<float> weight = Vector<float>::Ones(768), bias = Vector<float>::Zero(768);
+    const Vector<float> x = Vector<float>::Random(768);
+    Vector<float> out(768);
     for (auto _ : bench) {
-        layer_norm<float>(weights, x, out);
+        equations().layer_norm(weight.data(), bias.data(), 1e-5f, 768, x.data(), out.data());
         benchmark::DoNotOptimize(out.data());
     }
-    bench.SetItemsProcessed(bench.iterations() * hidden * tokens);
+    bench.SetItemsProcessed(bench.iterations() * 768);
 }
-BENCHMARK(normalise)->Arg(1)->Arg(128);
+BENCHMARK(layer_norm);
+
+void token_shift(benchmark::State& bench) {
+    const Vector<float> mix = Vector<float>::Random(768), x = Vector<float>::Random(768);
+    Vector<float> out(768);
+    for (auto _ : bench) {
+        equations().token_shift(mix.data(), 768, x.data(), mix.data(), out.data());
+        benchmark::DoNotOptimize(out.data());
+    }
+    bench.SetItemsProcessed(bench.iterations() * 768);
+}
+BENCHMARK(token_shift);
+
+void gate(benchmark::State& bench) {
+    const Vector<float> receptance = Vector<float>::Random(768);
+    const Vector<float> value = Vector<float>::Random(768);
+    Vector<float> x = value;
+    for (auto _ : bench) {
+        x = value;  // again and again on the same numbers would end in ones too small to be quick
+        equations().gate(0, 768, receptance.data(), x.data());
+        benchmark::DoNotOptimize(x.data());
+    }
+    bench.SetItemsProcessed(bench.iterations() * 768);
+}
+BENCHMARK(gate);
 
 /// A vocabulary of logits spread as a model's are.
 std::vector<float> some_logits() {

@@ -115,11 +115,13 @@ inline float multiply_portable(Index rounds) noexcept {
     return total;
 }
 
-/// Reads an array too large for any cache, on huge pages where there are any, each thread its own part of it.
+/// Reads an array, on huge pages where there are any, shared out among the threads as weights are.
 class Reader {
   public:
+    /// Of so many bytes, in whole pieces.
     explicit Reader(std::size_t bytes)
-        : memory_(rwkv::kernels::allocate_weights(bytes)), floats_(static_cast<Index>(bytes / sizeof(float))) {
+        : memory_(rwkv::kernels::allocate_weights(bytes + piece * sizeof(float))),
+          floats_((static_cast<Index>(bytes / sizeof(float)) + piece - 1) / piece * piece) {
         std::fill_n(data(), floats_, 1.0f);
     }
 
@@ -127,12 +129,11 @@ class Reader {
     double bytes() const noexcept { return static_cast<double>(floats_) * sizeof(float); }
 
     void read(rwkv::kernels::ThreadPool& pool, Isa isa) noexcept {
-        constexpr Index piece = Index(1) << 16;
         pool.parallel_for(floats_ / piece, [&](Index i, int) {
             const float* const p = data() + i * piece;
             float total = 0;
 #ifdef RWKV_X86_KERNELS
-            if (isa == Isa::avx512)
+            if (isa >= Isa::avx512)
                 total = sum_avx512(p, piece);
             else if (isa == Isa::avx2)
                 total = sum_avx2(p, piece);
@@ -144,6 +145,8 @@ class Reader {
     }
 
   private:
+    static constexpr Index piece = Index(1) << 13;
+
     float* data() noexcept {
         return reinterpret_cast<float*>(memory_.get());
     }
@@ -160,7 +163,7 @@ inline double multiply(rwkv::kernels::ThreadPool& pool, Isa isa, Index rounds) n
     pool.parallel_for(pool.size() * 8, [&](Index, int worker) {
         float total = 0;
 #ifdef RWKV_X86_KERNELS
-        if (isa == Isa::avx512)
+        if (isa >= Isa::avx512)
             total = multiply_avx512(rounds);
         else if (isa == Isa::avx2)
             total = multiply_avx2(rounds);
@@ -169,7 +172,7 @@ inline double multiply(rwkv::kernels::ThreadPool& pool, Isa isa, Index rounds) n
             total = multiply_portable(rounds);
         *static_cast<volatile float*>(&sinks[static_cast<std::size_t>(worker)]) = total;
     });
-    if (isa == Isa::avx512) per_round = 2.0 * 16 * 16;
+    if (isa >= Isa::avx512) per_round = 2.0 * 16 * 16;
     if (isa == Isa::avx2) per_round = 2.0 * 12 * 8;
     return per_round * static_cast<double>(rounds) * pool.size() * 8;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -9,18 +10,15 @@
 
 #include "terminal.hpp"
 
-/// The format of that name: stored, f32, f16 or bf16.
-inline rwkv::WeightFormat weight_format(const std::string& name) {
-    return name == "f32"    ? rwkv::WeightFormat::f32
-           : name == "f16"  ? rwkv::WeightFormat::f16
-           : name == "bf16" ? rwkv::WeightFormat::bf16
-                            : rwkv::WeightFormat::stored;
+inline std::vector<std::string> format_names() {
+    return {rwkv::weight_format_names.begin(), rwkv::weight_format_names.end()};
 }
 
 /// The options every program that runs a model has: which, in what format, and how it is computed.
 struct ModelOptions {
     std::string model;
     std::string format = "stored";
+    bool mapped = false;
     bool no_rescale = false;
     std::string mode = "parallel";
     rwkv::Index chunk = rwkv::WorkspaceOptions{}.chunk;
@@ -31,10 +29,11 @@ struct ModelOptions {
         app.add_option("-m,--model", model, "directory of the model: config.json and its safetensors")
             ->required()
             ->type_name("DIR");
-        app.add_option("--format", format, "hold the weights as stored, f32, f16 or bf16")
-            ->check(CLI::IsMember({"stored", "f32", "f16", "bf16"}).description(""))
+        app.add_option("--format", format, "hold the weights as stored, f32, f16, bf16, q8 (8 bits) or q4 (4 bits)")
+            ->check(CLI::IsMember(format_names()).description(""))
             ->type_name("FORMAT")
             ->capture_default_str();
+        app.add_flag("--mapped", mapped, "map the files into memory, for weights that are stored as they are held");
         app.add_option("--mode", mode, "read a prompt token by token (rnn) or many together (parallel)")
             ->check(CLI::IsMember({"rnn", "parallel"}).description(""))
             ->type_name("MODE")
@@ -50,9 +49,14 @@ struct ModelOptions {
     }
 
     /// Loads the model, with a bar on a terminal and what was odd about its files on standard error.
-    rwkv::Model load() const {
-        rwkv::Model loaded = rwkv::load_model(
-            model, {.format = weight_format(format), .rescale = !no_rescale, .progress = terminal::progress_bar()});
+    rwkv::Model load() const { return load_as(format); }
+
+    /// The same model in another format.
+    rwkv::Model load_as(const std::string& other) const {
+        rwkv::Model loaded = rwkv::load_model(model, {.format = *rwkv::weight_format_of(other),
+                                                      .rescale = !no_rescale,
+                                                      .mapped = mapped,
+                                                      .progress = terminal::progress_bar()});
         for (const std::string& warning : loaded.warnings()) std::fprintf(stderr, "note: %s\n", warning.c_str());
         return loaded;
     }

@@ -16,6 +16,13 @@ struct LoadOptions {
     /// Compute as Hugging Face does with the `rescale_every` of config.json. Off: as rwkv.cpp and BlinkDL's
     /// float32 path do, which ignore it; the logits of a large model then differ in the third decimal.
     bool rescale = true;
+    /// Threads that read and convert; 0: one for each processor.
+    int threads = 0;
+    /// Leave the matrices in the files, which are mapped into memory: a start of milliseconds, and pages that
+    /// processes share. Only matrices stored in the format asked for; others are read as ever. No one looks whether
+    /// mapped weights are finite, small pages make decoding slower, and a file that is truncated or written to while
+    /// the model lives changes its weights or kills the program (SIGBUS): for files that are yours.
+    bool mapped = false;
     /// Told of bytes read ("loading").
     Progress progress = {};
 };
@@ -25,10 +32,10 @@ namespace loading {
 /// The format that a template over `Format` brings the matrices to: its own, or the one asked for.
 template <class Format>
 WeightFormat weight_format(WeightFormat asked) noexcept {
-    if constexpr (std::is_same_v<Format, F32>) return WeightFormat::f32;
-    if constexpr (std::is_same_v<Format, F16>) return WeightFormat::f16;
-    if constexpr (std::is_same_v<Format, BF16>) return WeightFormat::bf16;
-    return asked;
+    if constexpr (std::is_same_v<Format, Mixed>)
+        return asked;
+    else
+        return Format::format;
 }
 
 /// Gives the layer norms the epsilons they are computed with. The last is torch's default, whatever the
@@ -63,19 +70,23 @@ Weights<Format> read_weights(const Preparation& model, const LoadOptions& option
     weights.config = model.config;
     weights.blocks.resize(static_cast<std::size_t>(model.config.num_hidden_layers));
     const bool tied = model.head == Head::tied;
-    Read read(model.source, weight_format<Format>(options.format), tied, model.plan, options.progress);
+    const WeightFormat format = weight_format<Format>(options.format);
+    const ReadOptions how{format, options.threads, options.mapped, options.progress};
+    const Index vocabulary = model.config.vocab_size, hidden = model.config.hidden_size;
+    Read read(model.source, model.plan, how, tied);
     for_each_tensor(weights, read);
-    if (model.head == Head::own)
-        read.matrix("head.weight", weights.head.emplace(), model.config.vocab_size, model.config.hidden_size);
-    if (tied) weights.head = shared_head<Format>(weights.embeddings);
+    if (model.head == Head::own) read.matrix("head.weight", weights.head.emplace(), vocabulary, hidden);
+    if (tied && !head_is_shared(format)) read.matrix("embeddings.weight", weights.head.emplace(), vocabulary, hidden);
+    read.finish();
+    if (tied && !weights.head) weights.head = shared_head<Format>(weights.embeddings);
     set_epsilons(weights, options.rescale);
     return weights;
 }
 
 }  // namespace loading
 
-/// The weights of a model directory, for code that is itself a template over the format: with F32, F16 or
-/// BF16 every matrix is brought to that format, and no other format's kernels need be compiled. Otherwise as
+/// The weights of a model directory, for code that is itself a template over the format: with F32, F16,
+/// BF16, Q8 or Q4 every matrix is brought to that format, and no other format's kernels need be compiled. Otherwise as
 /// `load_model`.
 template <class Format>
 Weights<Format> load_weights(const std::filesystem::path& directory, const LoadOptions& options = {}) {
@@ -87,7 +98,8 @@ Weights<Format> load_weights(const std::filesystem::path& directory, const LoadO
 /// beside shards and model.safetensors.index.json. Tensors may be F32, F16, BF16 and F64 in any mixture,
 /// under Hugging Face's names (with or without `rwkv.`) or BlinkDL's.
 ///
-/// The weights are read into memory the model owns, once. Throws FileError, FormatError or ModelError, naming
+/// The weights are read into memory the model owns, once, by several threads, quantized as they come if asked for, and
+/// never held twice. Throws FileError, FormatError or ModelError, naming
 /// the file, the tensor, what was expected and what was found, before anything large is allocated;
 /// std::bad_alloc if the memory is not to be had.
 inline Model load_model(const std::filesystem::path& directory, const LoadOptions& options = {}) {

@@ -49,11 +49,18 @@ using namespace rwkv::test;
 
 TEST_CASE("a warm forward pass allocates nothing") {
     long sink = 0;
-    for (const char* name : {"plain", "odd", "mixed", "f16", "bf16"}) {
-        for (int isa = 0; isa <= static_cast<int>(kernels::best_isa()); ++isa) {
-            ::setenv("RWKV_ISA", std::string(kernels::isa_names[static_cast<std::size_t>(isa)]).c_str(), 1);
-            const Model model = load_model(fixture(name));
+    for (const char* name : {"plain", "odd", "mixed", "f16", "bf16", "tied"}) {
+        for (const kernels::Isa isa : kernels::available_isas()) {
+            ::setenv("RWKV_ISA", std::string(kernels::name(isa)).c_str(), 1);
+            const auto quantized = std::string(name) == "odd" ? WeightFormat::q8 : WeightFormat::q4;
+            const bool as_stored = std::string(name) != "odd" && std::string(name) != "f16";
+            const Model model = load_model(fixture(name), {.format = as_stored ? WeightFormat::stored : quantized});
             const Expected expected(name);
+            std::vector<State> states;
+            std::vector<State*> batch;
+            for (int i = 0; i < 20; ++i) states.emplace_back(model.config());
+            for (State& one : states) batch.push_back(&one);
+            const std::vector<TokenId> next(20, 1);
             for (const Index chunk : {1, 3, 64}) {
                 State state(model.config());
                 Workspace workspace(model.config(), {.threads = 2, .chunk = chunk});
@@ -62,6 +69,7 @@ TEST_CASE("a warm forward pass allocates nothing") {
                     model.forward_state(expected.tokens, state, workspace);
                     model.forward_all(expected.tokens, state, workspace, [&](Index p, auto) { sink += p; });
                     model.forward_hidden(expected.tokens, state, workspace, [&](Index p, auto) { sink += p; });
+                    model.forward_batch(next, batch, workspace, [&](Index p, auto) { sink += p; });
                     state.reset();
                 };
                 pass();
@@ -70,7 +78,7 @@ TEST_CASE("a warm forward pass allocates nothing") {
                 pass();
                 Eigen::internal::set_is_malloc_allowed(true);
                 const long after = allocations;
-                CAPTURE(name, isa, chunk);
+                CAPTURE(name, kernels::name(isa), chunk);
                 CHECK(after == before);
             }
         }

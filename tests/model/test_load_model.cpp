@@ -1,4 +1,7 @@
 #include <cstring>
+#include <fstream>
+#include <limits>
+#include <optional>
 
 #include "../catch.hpp"
 #include "support.hpp"
@@ -139,10 +142,11 @@ TEST_CASE("tied embeddings are held once, in any format") {
     for (const WeightFormat format : {WeightFormat::stored, WeightFormat::f32, WeightFormat::bf16}) {
         const Model model = load_model(fixture("tied"), {.format = format});
         const auto first = [](const WeightMatrix<Mixed>& matrix) {
-            return matrix.visit([](const auto& own) -> const void* { return own.row(0); });
+            return matrix.visit([](const auto& own) -> const void* { return own.data(); });
         };
         CHECK(first(*model.weights().head) == first(model.weights().embeddings));
-        CHECK(model.weights().head->dtype() == (format == WeightFormat::bf16 ? DType::bf16 : DType::f32));
+        CHECK(model.weights().head->format() ==
+              (format == WeightFormat::bf16 ? WeightFormat::bf16 : WeightFormat::f32));
     }
 }
 
@@ -217,5 +221,135 @@ TEST_CASE("a model cut short anywhere is an error") {
     for (std::size_t length = 0; length < bytes.size(); length += length < 9000 ? 1 : 997) {
         directory.write("model.safetensors", bytes.substr(0, length));
         CHECK_THROWS_AS(load_model(directory.path()), Error);
+    }
+}
+
+namespace {
+
+/// Every element of every matrix, as floats.
+std::vector<float> all_elements(const Model& model) {
+    std::vector<float> elements;
+    const auto add = [&](const WeightMatrix<Mixed>& matrix) {
+        std::vector<float> row(static_cast<std::size_t>(matrix.cols()));
+        for (Index i = 0; i < matrix.rows(); ++i) {
+            matrix.copy_row(i, 0, matrix.cols(), row.data());
+            elements.insert(elements.end(), row.begin(), row.end());
+        }
+    };
+    add(model.weights().embeddings);
+    if (model.has_head()) add(*model.weights().head);
+    for (const auto& block : model.weights().blocks)
+        for (const auto* matrix :
+             {&block.attention.key, &block.attention.value, &block.attention.receptance, &block.attention.output,
+              &block.feed_forward.key, &block.feed_forward.receptance, &block.feed_forward.value})
+            add(*matrix);
+    return elements;
+}
+
+/// A model whose matrices are read in many pieces: fixture `plain` with a feed-forward of 2,000 rows.
+void write_wide(
+    const std::filesystem::path& directory, const Change& change = [](auto&) {}) {
+    constexpr std::uint64_t wide = 20000, hidden = 37;
+    write_changed("plain", directory, [&](auto& tensors) {
+        for (const std::string block : {"0", "1", "2"}) {
+            RawTensor& key = tensor_named(tensors, "rwkv.blocks." + block + ".feed_forward.key.weight");
+            RawTensor& value = tensor_named(tensors, "rwkv.blocks." + block + ".feed_forward.value.weight");
+            key.info.shape = {wide, hidden};
+            value.info.shape = {hidden, wide};
+            std::vector<float> elements(wide * hidden);
+            for (std::size_t i = 0; i < elements.size(); ++i)
+                elements[i] = static_cast<float>(i * 7919 % 1013) / 100000.0f - 0.005f;
+            for (RawTensor* tensor : {&key, &value}) {
+                tensor->info.bytes = elements.size() * sizeof(float);
+                tensor->bytes.resize(tensor->info.bytes);
+                std::memcpy(tensor->bytes.data(), elements.data(), tensor->bytes.size());
+            }
+        }
+        change(tensors);
+    });
+    std::string config = read_all(directory / "config.json");
+    const auto at = config.find("\"intermediate_size\"");
+    REQUIRE(at != config.npos);
+    const auto end = config.find_first_of(",\n", at);
+    config.replace(at, end - at, "\"intermediate_size\": 20000");
+    std::ofstream(directory / "config.json") << config;
+}
+
+void put_infinity(std::vector<RawTensor>& tensors, const std::string& name, std::size_t element) {
+    const float infinity = std::numeric_limits<float>::infinity();
+    std::memcpy(tensor_named(tensors, name).bytes.data() + 4 * element, &infinity, 4);
+}
+
+}  // namespace
+
+TEST_CASE("weights are the same whichever threads read them, and mapped") {
+    const TempDir directory;
+    write_wide(directory.path());
+    for (const std::filesystem::path& path :
+         {directory.path(), fixture("mixed"), fixture("odd"), fixture("tied"), fixture("bare"), fixture("sharded")}) {
+        for (const WeightFormat format :
+             {WeightFormat::stored, WeightFormat::f32, WeightFormat::bf16, WeightFormat::q8, WeightFormat::q4}) {
+            const auto expected = all_elements(load_model(path, {.format = format, .threads = 1}));
+            CAPTURE(path.string(), static_cast<int>(format));
+            for (const int threads : {0, 2, 5})
+                CHECK(all_elements(load_model(path, {.format = format, .threads = threads})) == expected);
+            CHECK(all_elements(load_model(path, {.format = format, .mapped = true})) == expected);
+        }
+    }
+}
+
+TEST_CASE("a mapped model needs its files no more once it is loaded") {
+    const auto directory = std::make_optional<TempDir>();
+    write_changed("plain", directory->path(), [](auto&) {});
+    const Model model = load_model(directory->path(), {.mapped = true});
+    std::filesystem::remove_all(directory->path());
+    CHECK(all_elements(model) == all_elements(load_model(fixture("plain"))));
+    const Expected expected("plain");
+    State state(model.config());
+    Workspace workspace(model.config());
+    CHECK(error_of(model.forward(expected.tokens, state, workspace), std::span(expected.logits).last(101)) < tolerance);
+}
+
+TEST_CASE("matrices that do not lie as their elements must are read, also when mapped") {
+    const TempDir directory;
+    write_changed("plain", directory.path(), [](auto& tensors) {
+        tensors.insert(tensors.begin(),
+                       {{.name = "odd", .dtype = DType::u8, .shape = {3}, .bytes = 3}, std::vector<std::byte>(3)});
+    });
+    CHECK(all_elements(load_model(directory.path(), {.mapped = true})) == all_elements(load_model(fixture("plain"))));
+}
+
+TEST_CASE("of several faults the first is reported, whichever thread finds which") {
+    const TempDir directory;
+    write_wide(directory.path(), [](auto& tensors) {
+        put_infinity(tensors, "rwkv.blocks.1.feed_forward.value.weight", 700000);
+        put_infinity(tensors, "rwkv.blocks.0.feed_forward.key.weight", 739999);  // the very last
+        put_infinity(tensors, "rwkv.blocks.2.feed_forward.key.weight", 3);
+    });
+    for (const WeightFormat format : {WeightFormat::f32, WeightFormat::q4}) {
+        for (const int threads : {1, 2, 5, 5, 5}) {
+            const std::string found =
+                outcome([&] { load_model(directory.path(), {.format = format, .threads = threads}); });
+            CAPTURE(threads, found);
+            CHECK(
+                holds(found, "blocks.0.feed_forward.key.weight: expected finite weights, found inf (element 739999)"));
+        }
+    }
+}
+
+TEST_CASE("loading is given up where progress throws") {
+    const TempDir directory;
+    write_wide(directory.path());
+    for (const int threads : {1, 3}) {
+        struct Enough {};
+        int calls = 0;
+        const auto load = [&] {
+            load_model(directory.path(), {.threads = threads, .progress = [&](auto, std::uint64_t, std::uint64_t) {
+                                              ++calls;
+                                              throw Enough();
+                                          }});
+        };
+        CHECK_THROWS_AS(load(), Enough);
+        CHECK(calls == 1);
     }
 }

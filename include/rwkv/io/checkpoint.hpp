@@ -76,6 +76,11 @@ class Checkpoint {
         if (!out.empty()) files_->open(tensor.file)->read(tensor.info.offset + offset, out);
     }
 
+    /// The tensor's bytes, at least one, mapped from its file: see InputFile::map. FileError as `read`.
+    std::shared_ptr<const std::byte[]> map(const CheckpointTensor& tensor) const {
+        return files_->open(tensor.file)->map(tensor.info.offset, static_cast<std::size_t>(tensor.info.bytes));
+    }
+
     /// The file that holds the tensor.
     const std::filesystem::path& path_of(const CheckpointTensor& tensor) const { return files_->path(tensor.file); }
 

@@ -6,12 +6,14 @@
 #include <cstdint>
 #include <filesystem>
 #include <limits>
+#include <memory>
 #include <span>
 #include <string>
 #include <system_error>
 #include <utility>
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cerrno>
@@ -121,6 +123,24 @@ class InputFile {
             out = out.subspan(static_cast<std::size_t>(got));
             offset += static_cast<std::uint64_t>(got);
         }
+    }
+
+    /// The `bytes` bytes (at least one) that begin at `offset`, mapped: they stay there while the pointer lives, also
+    /// when the file is closed or removed. If it is truncated or written to, they change under the reader, or reading
+    /// them ends the program. FileError where the file has no such bytes or the system does not map it.
+    std::shared_ptr<const std::byte[]> map(std::uint64_t offset, std::size_t bytes) const {
+        const auto end = checked_add(offset, bytes);
+        if (bytes == 0 || !end || *end > size_)
+            fail("at least " + std::to_string(end.value_or(offset)) + " bytes to map", std::to_string(size_));
+        const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+        const auto before = static_cast<std::size_t>(offset % page);
+        void* const memory =
+            ::mmap(nullptr, before + bytes, PROT_READ, MAP_PRIVATE, file_.get(), static_cast<off_t>(offset - before));
+        if (memory == MAP_FAILED) fail("a file that can be mapped", detail::system_message(errno));
+        std::shared_ptr<const std::byte[]> whole(
+            static_cast<const std::byte*>(memory),
+            [size = before + bytes](const std::byte* at) { ::munmap(const_cast<std::byte*>(at), size); });
+        return {whole, whole.get() + before};
     }
 
   private:

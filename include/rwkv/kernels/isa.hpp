@@ -4,24 +4,29 @@
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <rwkv/error.hpp>
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define RWKV_X86_KERNELS 1
 #include <cpuid.h>
+#elif defined(__aarch64__) && defined(__GNUC__)
+#define RWKV_NEON_KERNELS 1
 #endif
 
 namespace rwkv::kernels {
 
-/// The instruction sets kernels are written for, each including those before it.
+/// The instruction sets kernels are written for. Those of one processor family include each other in this order.
 enum class Isa {
-    portable,  ///< Eigen, as fast as the flags of the translation unit
-    avx2,      ///< AVX2, FMA and F16C
-    avx512,    ///< AVX-512 F, BW, DQ and VL
+    portable,     ///< Eigen, as fast as the flags of the translation unit
+    avx2,         ///< AVX2, FMA and F16C
+    avx512,       ///< AVX-512 F, BW, DQ and VL
+    avx512_vnni,  ///< and dot products of bytes
+    neon,         ///< AArch64
 };
 
-inline constexpr std::array<std::string_view, 3> isa_names{"portable", "avx2", "avx512"};
+inline constexpr std::array<std::string_view, 5> isa_names{"portable", "avx2", "avx512", "avx512_vnni", "neon"};
 
 inline std::string_view name(Isa isa) noexcept {
     return isa_names[static_cast<std::size_t>(isa)];
@@ -29,19 +34,31 @@ inline std::string_view name(Isa isa) noexcept {
 
 /// The widest instruction set this processor and its operating system have.
 inline Isa best_isa() noexcept {
-#ifdef RWKV_X86_KERNELS
+#if defined(RWKV_X86_KERNELS)
     static const Isa best = [] {
         unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
         const bool f16c = __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & (1u << 29));
         if (!f16c || !__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return Isa::portable;
         const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-        return avx512 ? Isa::avx512 : Isa::avx2;
+        if (!avx512) return Isa::avx2;
+        return __builtin_cpu_supports("avx512vnni") ? Isa::avx512_vnni : Isa::avx512;
     }();
     return best;
+#elif defined(RWKV_NEON_KERNELS)
+    return Isa::neon;
 #else
     return Isa::portable;
 #endif
+}
+
+/// All that this processor has, the best last.
+inline std::vector<Isa> available_isas() {
+    std::vector<Isa> isas{Isa::portable};
+    if (best_isa() == Isa::neon) isas.push_back(Isa::neon);
+    for (const Isa isa : {Isa::avx2, Isa::avx512, Isa::avx512_vnni})
+        if (isa <= best_isa() && best_isa() != Isa::neon) isas.push_back(isa);
+    return isas;
 }
 
 /// The best instruction set, or the one the environment variable RWKV_ISA names (for tests and comparisons).
@@ -50,9 +67,9 @@ inline Isa chosen_isa() {
     const char* forced = std::getenv("RWKV_ISA");
     if (!forced || !*forced) return best_isa();
     std::string available;
-    for (std::size_t i = 0; i <= static_cast<std::size_t>(best_isa()); ++i) {
-        if (forced == isa_names[i]) return static_cast<Isa>(i);
-        available.append(i ? ", " : "").append(isa_names[i]);
+    for (const Isa isa : available_isas()) {
+        if (forced == name(isa)) return isa;
+        available.append(available.empty() ? "" : ", ").append(name(isa));
     }
     throw ArgumentError("environment", "RWKV_ISA", "one of " + available, forced);
 }

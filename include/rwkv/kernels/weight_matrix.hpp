@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <memory>
 #include <utility>
 #include <variant>
@@ -28,13 +30,22 @@ class WeightMatrix {
     Index cols() const noexcept { return cols_; }
     /// The first element of row i.
     const Storage* row(Index i) const noexcept { return data_.get() + i * cols_; }
-    std::size_t bytes() const noexcept { return static_cast<std::size_t>(rows_ * cols_) * sizeof(Storage); }
-    DType dtype() const noexcept { return Format::dtype; }
+    /// Bytes of a matrix of that size.
+    static constexpr std::size_t bytes(Index rows, Index cols) noexcept {
+        return static_cast<std::size_t>(rows * cols) * sizeof(Storage);
+    }
+    std::size_t bytes() const noexcept { return bytes(rows_, cols_); }
+    WeightFormat format() const noexcept { return Format::format; }
 
-    /// Row i as numbers of the activations' type (a column vector expression, or a copy of one).
+    /// Where the elements begin.
+    const void* data() const noexcept { return data_.get(); }
+
+    /// Writes the elements [begin, end) of row i as numbers of the activations' type.
     template <class Scalar>
-    auto row_as(Index i) const {
-        return Eigen::Map<const Eigen::Array<Storage, Eigen::Dynamic, 1>>(row(i), cols_).template cast<Scalar>();
+    void copy_row(Index i, Index begin, Index end, Scalar* out) const noexcept {
+        using Elements = Eigen::Array<Storage, Eigen::Dynamic, 1>;
+        Eigen::Map<Eigen::Array<Scalar, Eigen::Dynamic, 1>>(out, end - begin) =
+            Eigen::Map<const Elements>(row(i) + begin, end - begin).template cast<Scalar>();
     }
 
   private:
@@ -42,11 +53,75 @@ class WeightMatrix {
     std::shared_ptr<const Storage[]> data_;
 };
 
+/// The same map with quantized weights; see format.hpp for how they lie.
+template <QuantizedFormat F>
+class WeightMatrix<F> {
+  public:
+    using Format = F;
+
+    WeightMatrix() = default;
+    /// Shares `data`: bytes(rows, cols) of them, from a cache line on, not written to any more.
+    WeightMatrix(Index rows, Index cols, std::shared_ptr<const std::byte[]> data)
+        : rows_(rows), cols_(cols), data_(std::move(data)) {}
+
+    Index rows() const noexcept { return rows_; }
+    Index cols() const noexcept { return cols_; }
+    Index groups() const noexcept { return groups(rows_); }
+    /// Blocks of a row.
+    Index blocks() const noexcept { return blocks(cols_); }
+    /// The scales of group g, group_rows of them for each block.
+    const Eigen::bfloat16* scales(Index g) const noexcept { return reinterpret_cast<const Eigen::bfloat16*>(group(g)); }
+    /// The codes of group g.
+    const std::uint8_t* codes(Index g) const noexcept {
+        return reinterpret_cast<const std::uint8_t*>(group(g) + scale_bytes(cols_));
+    }
+
+    static constexpr Index groups(Index rows) noexcept { return (rows + group_rows - 1) / group_rows; }
+    static constexpr Index blocks(Index cols) noexcept { return (cols + Format::block_cols - 1) / Format::block_cols; }
+    /// Bytes of the scales of a group, of its codes, and of both.
+    static constexpr Index scale_bytes(Index cols) noexcept { return (blocks(cols) * group_rows * 2 + 63) / 64 * 64; }
+    static constexpr Index code_bytes(Index cols) noexcept {
+        return blocks(cols) * Format::block_cols * group_rows * Format::bits / 8;
+    }
+    static constexpr Index group_bytes(Index cols) noexcept { return scale_bytes(cols) + code_bytes(cols); }
+    /// Bytes of a matrix of that size.
+    static constexpr std::size_t bytes(Index rows, Index cols) noexcept {
+        return static_cast<std::size_t>(groups(rows) * group_bytes(cols));
+    }
+    std::size_t bytes() const noexcept { return bytes(rows_, cols_); }
+    WeightFormat format() const noexcept { return Format::format; }
+    const void* data() const noexcept { return data_.get(); }
+
+    /// Writes the elements [begin, end) of row i as numbers of the activations' type.
+    template <class Scalar>
+    void copy_row(Index i, Index begin, Index end, Scalar* out) const noexcept {
+        const Index g = i / group_rows, r = i % group_rows;
+        for (Index c = begin; c < end; ++c) {
+            const auto scale = static_cast<Scalar>(scales(g)[c / Format::block_cols * group_rows + r]);
+            *out++ = scale * static_cast<Scalar>(code(codes(g), r, c) - 128);
+        }
+    }
+
+  private:
+    const std::byte* group(Index g) const noexcept { return data_.get() + g * group_bytes(cols_); }
+
+    static int code(const std::uint8_t* codes, Index r, Index c) noexcept {
+        const Index step = c / step_cols, lane = r * step_cols + c % step_cols;
+        if constexpr (Format::bits == 8) return codes[step * 64 + lane];
+        const int pair = codes[step / 2 * 64 + lane];
+        return Q4::shifted_table[static_cast<std::size_t>(step % 2 ? pair >> 4 : pair & 15)];
+    }
+
+    Index rows_ = 0, cols_ = 0;
+    std::shared_ptr<const std::byte[]> data_;
+};
+
 /// A matrix whose format is known at run time only: one of the others, to be visited.
 template <>
 class WeightMatrix<Mixed> {
   public:
-    using Any = std::variant<WeightMatrix<F32>, WeightMatrix<F16>, WeightMatrix<BF16>>;
+    using Any =
+        std::variant<WeightMatrix<F32>, WeightMatrix<F16>, WeightMatrix<BF16>, WeightMatrix<Q8>, WeightMatrix<Q4>>;
 
     WeightMatrix() = default;
     template <class Format>
@@ -57,6 +132,8 @@ class WeightMatrix<Mixed> {
     auto visit(Use&& use) const {
         if (auto* w = std::get_if<WeightMatrix<F16>>(&any_)) return use(*w);
         if (auto* w = std::get_if<WeightMatrix<BF16>>(&any_)) return use(*w);
+        if (auto* w = std::get_if<WeightMatrix<Q8>>(&any_)) return use(*w);
+        if (auto* w = std::get_if<WeightMatrix<Q4>>(&any_)) return use(*w);
         return use(*std::get_if<WeightMatrix<F32>>(&any_));
     }
 
@@ -69,8 +146,12 @@ class WeightMatrix<Mixed> {
     std::size_t bytes() const noexcept {
         return visit([](const auto& w) { return w.bytes(); });
     }
-    DType dtype() const noexcept {
-        return visit([](const auto& w) { return w.dtype(); });
+    WeightFormat format() const noexcept {
+        return visit([](const auto& w) { return w.format(); });
+    }
+    template <class Scalar>
+    void copy_row(Index i, Index begin, Index end, Scalar* out) const noexcept {
+        visit([&](const auto& w) { w.copy_row(i, begin, end, out); });
     }
 
   private:

@@ -18,14 +18,6 @@
 
 namespace rwkv {
 
-/// What the matrices of a model are held as in memory. The embeddings stay as stored, unless they are the head too.
-enum class WeightFormat {
-    stored,  ///< as in the file, each matrix by itself (F64 as f32)
-    f32,
-    f16,
-    bf16,
-};
-
 namespace loading {
 
 /// Where each tensor of a model lies, under its canonical name.
@@ -80,18 +72,39 @@ class TensorSource {
 };
 
 /// What a matrix of that type in the file is held as in memory.
-inline DType held_as(DType stored, WeightFormat format) noexcept {
+inline WeightFormat held_as(DType stored, WeightFormat format) noexcept {
+    if (format != WeightFormat::stored) return format;
+    return stored == DType::f16 ? WeightFormat::f16 : stored == DType::bf16 ? WeightFormat::bf16 : WeightFormat::f32;
+}
+
+/// Calls use with a value of that format's type; `stored` has none.
+template <class Use>
+auto with_format(WeightFormat format, Use&& use) {
     switch (format) {
-        case WeightFormat::f32:
-            return DType::f32;
         case WeightFormat::f16:
-            return DType::f16;
+            return use(F16{});
         case WeightFormat::bf16:
-            return DType::bf16;
-        case WeightFormat::stored:
-            break;
+            return use(BF16{});
+        case WeightFormat::q8:
+            return use(Q8{});
+        case WeightFormat::q4:
+            return use(Q4{});
+        default:
+            return use(F32{});
     }
-    return stored == DType::f64 ? DType::f32 : stored;
+}
+
+/// What the embeddings are asked for as: as stored, since a token reads one row of them. Tied ones are the head, too,
+/// and held once for both; but numbers that are only read and added deserve better than a quantized head does, which
+/// then is a matrix of its own.
+inline WeightFormat embeddings_format(WeightFormat format, bool tied) noexcept {
+    const bool quantized = format == WeightFormat::q8 || format == WeightFormat::q4;
+    return tied && !quantized ? format : WeightFormat::stored;
+}
+
+/// Whether a tied head shares the elements of the embeddings.
+inline bool head_is_shared(WeightFormat format) noexcept {
+    return format == WeightFormat::stored || embeddings_format(format, true) == format;
 }
 
 /// The visitor that goes first: holds the files against the config, tensor by tensor, and adds up what will
@@ -105,9 +118,8 @@ class Plan {
     void matrix(const std::string& name, const WeightMatrix<Format>&, Index rows, Index cols) {
         hold(check(name, shape(rows, cols)), format_);
     }
-    /// As stored, whatever format is asked for: a token reads one row of them. Unless they are the head too.
     void embeddings(const std::string& name, const WeightMatrix<Mixed>&, Index rows, Index cols) {
-        hold(check(name, shape(rows, cols)), tied_ ? format_ : WeightFormat::stored);
+        hold(check(name, shape(rows, cols)), embeddings_format(format_, tied_));
     }
 
     /// Throws for whatever claims to belong to the model and was not asked for.
@@ -124,8 +136,9 @@ class Plan {
     std::uint64_t bytes_read() const noexcept { return read_; }
 
     /// Bytes of a matrix in memory, rounded up to whole cache lines.
-    static std::size_t room(Index rows, Index cols, std::size_t element_bytes) noexcept {
-        return (static_cast<std::size_t>(rows * cols) * element_bytes + 63) / 64 * 64;
+    static std::size_t room(WeightFormat format, Index rows, Index cols) noexcept {
+        return with_format(
+            format, [&]<class Format>(Format) { return (WeightMatrix<Format>::bytes(rows, cols) + 63) / 64 * 64; });
     }
 
   private:
@@ -150,8 +163,8 @@ class Plan {
     }
 
     void hold(const io::CheckpointTensor& tensor, WeightFormat format) {
-        held_ += room(static_cast<Index>(tensor.info.shape[0]), static_cast<Index>(tensor.info.shape[1]),
-                      bits(held_as(tensor.info.dtype, format)) / 8);
+        held_ += room(held_as(tensor.info.dtype, format), static_cast<Index>(tensor.info.shape[0]),
+                      static_cast<Index>(tensor.info.shape[1]));
     }
 
     const TensorSource& source_;
@@ -180,7 +193,10 @@ struct Preparation {
         outline.config = config;
         outline.blocks.resize(static_cast<std::size_t>(config.num_hidden_layers));
         for_each_tensor(outline, plan);
-        if (head == Head::own) plan.matrix("head.weight", WeightMatrix<F32>(), config.vocab_size, config.hidden_size);
+        const Index vocabulary = config.vocab_size, hidden = config.hidden_size;
+        if (head == Head::own) plan.matrix("head.weight", WeightMatrix<F32>(), vocabulary, hidden);
+        if (head == Head::tied && !head_is_shared(format))
+            plan.matrix("embeddings.weight", WeightMatrix<F32>(), vocabulary, hidden);
         plan.finish();
     }
     Preparation(const Preparation&) = delete;

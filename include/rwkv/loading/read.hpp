@@ -1,18 +1,25 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <exception>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <span>
 #include <string>
+#include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <rwkv/error.hpp>
+#include <rwkv/kernels/quantize.hpp>
+#include <rwkv/kernels/thread_pool.hpp>
 #include <rwkv/kernels/weight_memory.hpp>
 #include <rwkv/loading/plan.hpp>
 #include <rwkv/progress.hpp>
@@ -76,6 +83,45 @@ void with_element_type(const io::CheckpointTensor& tensor, Use&& use) {
     }
 }
 
+/// How the elements are read: see LoadOptions.
+struct ReadOptions {
+    WeightFormat format;
+    int threads;
+    bool mapped;
+    const Progress& progress;
+};
+
+/// Reads the rows [first, first + rows) of a tensor of From, checks that they are finite, and brings them to where the
+/// elements of a matrix of that format begin. For quantized formats `first` is a multiple of group_rows. `bytes` and
+/// `floats` are scratch for so many rows.
+template <class From, class Format>
+void convert_rows(const TensorSource& source, const io::CheckpointTensor& tensor, Index first, Index rows, Index cols,
+                  std::span<std::byte> bytes, std::span<float> floats, void* to) {
+    const Index begin = first * cols, count = rows * cols;
+    const std::uint64_t offset = static_cast<std::uint64_t>(begin) * sizeof(From);
+    bytes = bytes.first(static_cast<std::size_t>(count) * sizeof(From));
+    const auto read = [&](auto* held) {
+        using Held = std::remove_pointer_t<decltype(held)>;
+        if constexpr (std::is_same_v<From, Held>) {
+            source.checkpoint().read(tensor, offset, {reinterpret_cast<std::byte*>(held), bytes.size()});
+            check_finite(source, tensor, begin, held, held, count);
+        } else {
+            source.checkpoint().read(tensor, offset, bytes);
+            const auto* const from = reinterpret_cast<const From*>(bytes.data());
+            Eigen::Map<Vector<Held>>(held, count) = Eigen::Map<const Vector<From>>(from, count).template cast<Held>();
+            check_finite(source, tensor, begin, from, held, count);
+        }
+    };
+    if constexpr (DenseFormat<Format>) {
+        read(static_cast<typename Format::Storage*>(to) + begin);
+    } else {
+        read(floats.data());
+        auto* group = static_cast<std::byte*>(to) + first / group_rows * WeightMatrix<Format>::group_bytes(cols);
+        for (Index r = 0; r < rows; r += group_rows, group += WeightMatrix<Format>::group_bytes(cols))
+            kernels::quantize_group<Format>(floats.data() + r * cols, std::min(group_rows, rows - r), cols, group);
+    }
+}
+
 /// Looks at every weight of the model without keeping any, and throws as loading would.
 inline void check_weights(const TensorSource& source, const Plan& plan, const Progress& progress) {
     std::vector<std::byte> piece(piece_bytes);
@@ -97,89 +143,157 @@ inline void check_weights(const TensorSource& source, const Plan& plan, const Pr
     }
 }
 
-/// The visitor that reads the elements, into memory allocated once for all matrices of the model.
+/// The visitor that lays out all matrices in memory allocated once, and reads the vectors; `finish` then reads the
+/// elements of the matrices, in pieces of some rows that several threads share out among them.
 class Read {
   public:
-    Read(const TensorSource& source, WeightFormat format, bool tied, const Plan& plan, const Progress& progress)
+    Read(const TensorSource& source, const Plan& plan, const ReadOptions& options, bool tied)
         : source_(source),
-          format_(format),
+          options_(options),
           tied_(tied),
-          progress_(progress),
-          piece_(piece_bytes),
-          memory_(kernels::allocate_weights(plan.bytes_held())),
+          memory_(kernels::allocate_weights(options.mapped ? 0 : plan.bytes_held())),
           total_(plan.bytes_read()) {}
 
     void vector(const std::string& name, Vector<float>& member, const Shape& shape) {
         const auto size = static_cast<Index>(shape.back());
+        const io::CheckpointTensor& tensor = source_.at(name);
         member.resize(size);
-        read(source_.at(name), member.data(), size);
+        std::vector<std::byte> bytes(tensor.info.bytes);
+        with_element_type(tensor, [&]<class From>(From*) {
+            convert_rows<From, F32>(source_, tensor, 0, 1, size, bytes, {}, member.data());
+        });
         if (name.ends_with(".time_decay")) member = -member.exp();
+        done_ += tensor.info.bytes;
     }
 
     template <class Format>
     void matrix(const std::string& name, WeightMatrix<Format>& member, Index rows, Index cols) {
-        if constexpr (std::is_same_v<Format, Mixed>) {
-            any_matrix(name, member, rows, cols, held_as(source_.at(name).info.dtype, format_));
-        } else {
-            using T = typename Format::Storage;
-            std::shared_ptr<T[]> elements(memory_, reinterpret_cast<T*>(memory_.get() + used_));
-            used_ += Plan::room(rows, cols, sizeof(T));
-            read(source_.at(name), elements.get(), rows * cols);
-            member = WeightMatrix<Format>(rows, cols, std::move(elements));
-        }
+        matrix_as(name, member, rows, cols, options_.format);
     }
 
     void embeddings(const std::string& name, WeightMatrix<Mixed>& member, Index rows, Index cols) {
-        any_matrix(name, member, rows, cols,
-                   held_as(source_.at(name).info.dtype, tied_ ? format_ : WeightFormat::stored));
+        matrix_as(name, member, rows, cols, embeddings_format(options_.format, tied_));
+    }
+
+    /// Reads what was laid out. Of several faults the one that comes first in the order of the visit is thrown,
+    /// whichever thread finds it.
+    void finish() {
+        std::vector<std::size_t> first_piece;
+        std::size_t pieces = 0, largest_bytes = 0, largest_floats = 0;
+        for (const Job& job : jobs_) {
+            first_piece.push_back(pieces);
+            pieces += static_cast<std::size_t>((job.rows + job.rows_a_piece - 1) / job.rows_a_piece);
+            largest_floats = std::max(largest_floats, static_cast<std::size_t>(job.rows_a_piece * job.cols));
+            largest_bytes = std::max(largest_bytes, largest_floats * bits(job.tensor->info.dtype) / 8);
+        }
+        kernels::ThreadPool pool(static_cast<int>(std::min<std::size_t>(threads(), std::max<std::size_t>(pieces, 1))));
+        std::vector<std::vector<std::byte>> bytes(static_cast<std::size_t>(pool.size()),
+                                                  std::vector<std::byte>(largest_bytes));
+        std::vector<std::vector<float>> floats(static_cast<std::size_t>(pool.size()),
+                                               std::vector<float>(largest_floats));
+
+        std::mutex mutex;
+        std::exception_ptr error;
+        std::atomic<std::size_t> faulty{pieces};  // the first piece at fault so far; those after it are not needed
+        std::atomic<std::uint64_t> done{done_};
+        std::uint64_t reported = 0;  // by the caller's thread, which is worker 0
+        const auto fail = [&](std::size_t piece) {
+            const std::lock_guard lock(mutex);
+            if (piece < faulty || !error) error = std::current_exception(), faulty = std::min(piece, faulty.load());
+        };
+        pool.parallel_for(static_cast<Index>(pieces), [&](Index i, int worker) {
+            const auto piece = static_cast<std::size_t>(i), thread = static_cast<std::size_t>(worker);
+            if (piece >= faulty) return;
+            try {
+                const auto next = std::ranges::upper_bound(first_piece, piece);
+                const auto number = static_cast<std::size_t>(next - first_piece.begin()) - 1;
+                const Job& job = jobs_[number];
+                const Index first = static_cast<Index>(piece - first_piece[number]) * job.rows_a_piece;
+                const Index count = std::min(job.rows_a_piece, job.rows - first);
+                job.convert(source_, *job.tensor, first, count, job.cols, bytes[thread], floats[thread], job.to);
+                done += static_cast<std::uint64_t>(count * job.cols) * bits(job.tensor->info.dtype) / 8;
+            } catch (...) {
+                fail(piece);
+            }
+            if (worker != 0 || !options_.progress || piece >= faulty) return;
+            try {
+                options_.progress("loading", reported = done, total_);
+            } catch (...) {
+                fail(0);
+            }
+        });
+        if (error) std::rethrow_exception(error);
+        if (options_.progress && reported < total_) options_.progress("loading", total_, total_);
     }
 
   private:
-    void any_matrix(const std::string& name, WeightMatrix<Mixed>& member, Index rows, Index cols, DType held) {
-        const auto as = [&]<class Format>(WeightMatrix<Format> own) {
-            matrix(name, own, rows, cols);
-            member = std::move(own);
-        };
-        if (held == DType::f16) return as(WeightMatrix<F16>());
-        if (held == DType::bf16) return as(WeightMatrix<BF16>());
-        as(WeightMatrix<F32>());
+    struct Job {
+        const io::CheckpointTensor* tensor;
+        Index rows, cols, rows_a_piece;
+        void* to;
+        void (*convert)(const TensorSource&, const io::CheckpointTensor&, Index first, Index rows, Index cols,
+                        std::span<std::byte> bytes, std::span<float> floats, void* to);
+    };
+
+    unsigned threads() const noexcept {
+        return options_.threads > 0 ? static_cast<unsigned>(options_.threads)
+                                    : std::max(1u, std::thread::hardware_concurrency());
     }
 
-    template <class T>
-    void read(const io::CheckpointTensor& tensor, T* to, Index count) {
-        with_element_type(tensor, [&]<class From>(From*) { read_as<From>(tensor, to, count); });
-    }
-
-    // In pieces: straight to where the elements stay where the types agree, through a small buffer where they
-    // do not.
-    template <class From, class To>
-    void read_as(const io::CheckpointTensor& tensor, To* to, Index count) {
-        const auto at_once = static_cast<Index>(piece_bytes / sizeof(From));
-        for (Index first = 0; first < count; first += at_once) {
-            const Index n = std::min(at_once, count - first);
-            const std::size_t bytes = static_cast<std::size_t>(n) * sizeof(From);
-            const std::uint64_t offset = static_cast<std::uint64_t>(first) * sizeof(From);
-            if constexpr (std::is_same_v<From, To>) {
-                source_.checkpoint().read(tensor, offset, {reinterpret_cast<std::byte*>(to + first), bytes});
-                check_finite(source_, tensor, first, to + first, to + first, n);
-            } else {
-                source_.checkpoint().read(tensor, offset, std::span(piece_).first(bytes));
-                const auto* from = reinterpret_cast<const From*>(piece_.data());
-                Eigen::Map<Vector<To>>(to + first, n) = Eigen::Map<const Vector<From>>(from, n).template cast<To>();
-                check_finite(source_, tensor, first, from, to + first, n);
-            }
-            done_ += bytes;
-            if (progress_) progress_("loading", done_, total_);
+    template <class Format>
+    void matrix_as(const std::string& name, WeightMatrix<Format>& member, Index rows, Index cols, WeightFormat format) {
+        if constexpr (std::is_same_v<Format, Mixed>) {
+            with_format(held_as(source_.at(name).info.dtype, format), [&]<class Own>(Own) {
+                WeightMatrix<Own> own;
+                matrix_as(name, own, rows, cols, format);
+                member = std::move(own);
+            });
+        } else {
+            const io::CheckpointTensor& tensor = source_.at(name);
+            if (options_.mapped)
+                if (auto mapped = map<Format>(tensor, rows, cols)) {
+                    member = std::move(*mapped);
+                    done_ += tensor.info.bytes;
+                    return;
+                }
+            using Element = typename decltype(elements_of(member))::element_type;
+            const std::size_t room = Plan::room(Format::format, rows, cols);
+            const auto own = options_.mapped ? kernels::allocate_weights(room) : memory_;
+            std::byte* const at = own.get() + (options_.mapped ? 0 : used_);
+            used_ += room;
+            member = WeightMatrix<Format>(rows, cols, {own, reinterpret_cast<Element*>(at)});
+            with_element_type(tensor, [&]<class From>(From*) {
+                const auto row_bytes = std::max<Index>(1, cols * static_cast<Index>(sizeof(From)));
+                const Index groups = std::max<Index>(1, static_cast<Index>(piece_bytes) / row_bytes / group_rows);
+                jobs_.push_back({&tensor, rows, cols, groups * group_rows, at, convert_rows<From, Format>});
+            });
         }
     }
 
+    template <class Format>
+    static std::shared_ptr<const typename Format::Storage[]> elements_of(const WeightMatrix<Format>&);
+    template <QuantizedFormat Format>
+    static std::shared_ptr<const std::byte[]> elements_of(const WeightMatrix<Format>&);
+
+    /// A matrix in the file's own bytes, where they are of that format and lie as its elements must.
+    template <class Format>
+    std::optional<WeightMatrix<Format>> map(const io::CheckpointTensor& tensor, Index rows, Index cols) const {
+        if constexpr (DenseFormat<Format>) {
+            using T = const typename Format::Storage;
+            if (tensor.info.dtype != Format::dtype || tensor.info.bytes == 0) return std::nullopt;
+            auto bytes = source_.checkpoint().map(tensor);
+            if (reinterpret_cast<std::uintptr_t>(bytes.get()) % alignof(T) != 0) return std::nullopt;
+            return WeightMatrix<Format>(rows, cols, {bytes, reinterpret_cast<T*>(bytes.get())});
+        }
+        return std::nullopt;
+    }
+
     const TensorSource& source_;
-    WeightFormat format_;
+    const ReadOptions& options_;
     bool tied_;
-    const Progress& progress_;
-    std::vector<std::byte> piece_;
     std::shared_ptr<std::byte[]> memory_;
     std::size_t used_ = 0;
+    std::vector<Job> jobs_;
     std::uint64_t done_ = 0, total_;
 };
 

@@ -1,38 +1,48 @@
 #pragma once
 
 #include <rwkv/model/channel_mixing.hpp>
-#include <rwkv/model/layer_norm.hpp>
-#include <rwkv/model/share_out.hpp>
 #include <rwkv/model/time_mixing.hpp>
 
 namespace rwkv {
+
+/// out = layer_norm(x), column by column; see equations.inl. x and out may be the same.
+template <class Scalar>
+void layer_norm(kernels::Isa isa, const LayerNormWeights& weights, ConstActivationsView<Scalar> x,
+                ActivationsView<Scalar> out) noexcept {
+    for (Index t = 0; t < x.cols(); ++t)
+        elementwise<Scalar>(isa).layer_norm(weights.weight.data(), weights.bias.data(),
+                                            static_cast<Scalar>(weights.epsilon), x.rows(), x.col(t).data(),
+                                            out.col(t).data());
+}
 
 /// One block over T tokens, the residual stream x in workspace.x(T):
 ///
 ///   x ← x + time_mixing(ln1(x))
 ///   x ← x + channel_mixing(ln2(x))
 template <class Format, class Scalar>
-void block(const BlockWeights<Format>& weights, Index layer, Index tokens, BasicState<Scalar>& state,
+void block(const BlockWeights<Format>& weights, Index layer, const Texts<Scalar>& texts,
            BasicWorkspace<Scalar>& workspace) noexcept {
-    kernels::ThreadPool& pool = workspace.engine().pool();
-    auto x = workspace.x(tokens);
-    auto normed = workspace.normed(tokens);
-    const auto out = workspace.out(tokens);
+    kernels::Engine& engine = workspace.engine();
+    const Index tokens = texts.tokens();
+    auto x = workspace.x(tokens), normed = workspace.normed(tokens), out = workspace.out(tokens);
+    const auto add_out = [&](Index begin, Index end) {
+        for (Index t = begin; t < end; ++t)
+            elementwise<Scalar>(engine.isa()).add(x.rows(), out.col(t).data(), x.col(t).data());
+    };
+    const auto norm_x = [&](const LayerNormWeights& norm, Index begin, Index end) {
+        layer_norm<Scalar>(engine.isa(), norm, x.middleCols(begin, end - begin), normed.middleCols(begin, end - begin));
+    };
 
-    over_tokens(pool, tokens, [&](Index begin, Index end) {
-        layer_norm<Scalar>(weights.ln1, x.middleCols(begin, end - begin), normed.middleCols(begin, end - begin));
-    });
-    time_mixing<Format, Scalar>(weights.attention, layer, tokens, state, workspace);
+    over_tokens(engine.pool(), tokens, [&](Index begin, Index end) { norm_x(weights.ln1, begin, end); });
+    time_mixing<Format, Scalar>(weights.attention, layer, texts, workspace);
 
-    over_tokens(pool, tokens, [&](Index begin, Index end) {
-        x.middleCols(begin, end - begin) += out.middleCols(begin, end - begin);
-        layer_norm<Scalar>(weights.ln2, x.middleCols(begin, end - begin), normed.middleCols(begin, end - begin));
+    over_tokens(engine.pool(), tokens, [&](Index begin, Index end) {
+        add_out(begin, end);
+        norm_x(weights.ln2, begin, end);
     });
-    channel_mixing<Format, Scalar>(weights.feed_forward, layer, tokens, state, workspace);
+    channel_mixing<Format, Scalar>(weights.feed_forward, layer, texts, workspace);
 
-    over_tokens(pool, tokens, [&](Index begin, Index end) {
-        x.middleCols(begin, end - begin) += out.middleCols(begin, end - begin);
-    });
+    over_tokens(engine.pool(), tokens, add_out);
 }
 
 }  // namespace rwkv

@@ -1,9 +1,9 @@
 #pragma once
 
 #include <rwkv/kernels/multiply.hpp>
+#include <rwkv/model/elementwise.hpp>
 #include <rwkv/model/share_out.hpp>
-#include <rwkv/model/state.hpp>
-#include <rwkv/model/token_shift.hpp>
+#include <rwkv/model/texts.hpp>
 #include <rwkv/model/weights.hpp>
 #include <rwkv/model/workspace.hpp>
 
@@ -14,36 +14,36 @@ namespace rwkv {
 ///   k = max(K·shift(x, mix_k), 0)²   r = σ(R·shift(x, mix_r))   out = r ∘ (V·k)
 ///
 /// x is the layer-normed input in workspace.normed(T); the result is left in workspace.out(T). Continues from the
-/// state of `layer` and leaves the state after the last token.
+/// states of `layer` and leaves the states after the last token of each text.
 template <class Format, class Scalar>
-void channel_mixing(const FeedForwardWeights<Format>& weights, Index layer, Index tokens, BasicState<Scalar>& state,
+void channel_mixing(const FeedForwardWeights<Format>& weights, Index layer, const Texts<Scalar>& texts,
                     BasicWorkspace<Scalar>& workspace) noexcept {
     kernels::Engine& engine = workspace.engine();
-    const auto x = workspace.normed(tokens);
-    const auto mixed_k = workspace.mixed(0, tokens);
-    const auto mixed_r = workspace.mixed(1, tokens);
-    auto k = workspace.key(weights.key.rows(), tokens);
-    auto r = workspace.receptance(weights.receptance.rows(), tokens);
+    const Elementwise<Scalar>& of = elementwise<Scalar>(engine.isa());
+    const Index tokens = texts.tokens(), hidden = weights.key.cols(), intermediate = weights.key.rows();
+    auto mixed_k = workspace.mixed(0, tokens), mixed_r = workspace.mixed(1, tokens);
+    auto k = workspace.key(intermediate, tokens), r = workspace.receptance(hidden, tokens);
     auto out = workspace.out(tokens);
-    auto shift = state.feed_forward_shift();
-    auto previous = shift.col(layer);
 
+    const Shifted x{texts, workspace.normed(tokens),
+                    [layer](BasicState<Scalar>& state) { return state.feed_forward_shift().col(layer).data(); }};
     over_tokens(engine.pool(), tokens, [&](Index begin, Index end) {
-        token_shift<Scalar>(weights.time_mix_key, x, previous, begin, end, mixed_k);
-        token_shift<Scalar>(weights.time_mix_receptance, x, previous, begin, end, mixed_r);
+        for (Index t = begin; t < end; ++t) {
+            const Scalar *const now = x.x.col(t).data(), *const before = x.before(t);
+            of.token_shift(weights.time_mix_key.data(), hidden, now, before, mixed_k.col(t).data());
+            of.token_shift(weights.time_mix_receptance.data(), hidden, now, before, mixed_r.col(t).data());
+        }
     });
-    previous = x.col(tokens - 1);
+    x.keep();
 
     kernels::multiply<Format, Scalar>(engine, {{weights.key, mixed_k, k}, {weights.receptance, mixed_r, r}});
     over_tokens(engine.pool(), tokens, [&](Index begin, Index end) {
-        auto keys = k.middleCols(begin, end - begin);
-        keys = keys.max(Scalar(0)).square();
+        for (Index t = begin; t < end; ++t) of.squared_relu(intermediate, k.col(t).data());
     });
 
     kernels::multiply<Format, Scalar>(engine, {{weights.value, k, out}});
     over_tokens(engine.pool(), tokens, [&](Index begin, Index end) {
-        const auto gate = r.middleCols(begin, end - begin);
-        out.middleCols(begin, end - begin) /= Scalar(1) + (-gate).exp();
+        for (Index t = begin; t < end; ++t) of.gate(0, hidden, r.col(t).data(), out.col(t).data());
     });
 }
 

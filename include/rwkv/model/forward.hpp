@@ -5,7 +5,6 @@
 
 #include <rwkv/kernels/multiply.hpp>
 #include <rwkv/model/block.hpp>
-#include <rwkv/model/layer_norm.hpp>
 #include <rwkv/model/weights.hpp>
 
 namespace rwkv {
@@ -13,32 +12,33 @@ namespace rwkv {
 // The whole network over float or double activations, in any weight format. Token ids, state and workspace have been
 // checked by the caller (`Model` does); nothing here throws, or allocates once the workspace is warm.
 
-/// Embedding, pre_ln and every block over one chunk of tokens: x in workspace.x(T), the state moved on.
+/// Embedding, pre_ln and every block over one chunk, the next tokens of some texts: x in workspace.x(T), the states
+/// moved on.
 template <class Format, class Scalar>
-void forward_chunk(const Weights<Format>& weights, std::span<const TokenId> tokens, BasicState<Scalar>& state,
+void forward_chunk(const Weights<Format>& weights, std::span<const TokenId> tokens, const Texts<Scalar>& texts,
                    BasicWorkspace<Scalar>& workspace) noexcept {
-    const auto count = static_cast<Index>(tokens.size());
-    auto x = workspace.x(count);
-    over_tokens(workspace.engine().pool(), count, [&](Index begin, Index end) {
+    kernels::Engine& engine = workspace.engine();
+    auto x = workspace.x(texts.tokens());
+    over_tokens(engine.pool(), texts.tokens(), [&](Index begin, Index end) {
         for (Index t = begin; t < end; ++t)
-            weights.embeddings.visit([&](const auto& embeddings) {
-                x.col(t) = embeddings.template row_as<Scalar>(tokens[static_cast<std::size_t>(t)]);
-            });
+            weights.embeddings.copy_row(tokens[static_cast<std::size_t>(t)], 0, x.rows(), x.col(t).data());
         auto slice = x.middleCols(begin, end - begin);
-        layer_norm<Scalar>(weights.pre_ln, slice, slice);
+        layer_norm<Scalar>(engine.isa(), weights.pre_ln, slice, slice);
     });
     for (Index layer = 0; layer < static_cast<Index>(weights.blocks.size()); ++layer)
-        block<Format, Scalar>(weights.blocks[static_cast<std::size_t>(layer)], layer, count, state, workspace);
+        block<Format, Scalar>(weights.blocks[static_cast<std::size_t>(layer)], layer, texts, workspace);
 }
 
-/// All tokens, a chunk at a time: after each chunk calls visit(position of its first token, T), with the residual
-/// stream of its T tokens in workspace.x(T).
+/// All tokens of one text, a chunk at a time: after each chunk calls visit(position of its first token, T), with the
+/// residual stream of its T tokens in workspace.x(T).
 template <class Format, class Scalar, class Visit>
 void forward_chunks(const Weights<Format>& weights, std::span<const TokenId> tokens, BasicState<Scalar>& state,
                     BasicWorkspace<Scalar>& workspace, Visit&& visit) {
+    BasicState<Scalar>* const states[] = {&state};
     for (std::size_t first = 0; first < tokens.size();) {
         const std::size_t count = std::min(tokens.size() - first, static_cast<std::size_t>(workspace.chunk()));
-        forward_chunk<Format, Scalar>(weights, tokens.subspan(first, count), state, workspace);
+        forward_chunk<Format, Scalar>(weights, tokens.subspan(first, count), {states, static_cast<Index>(count)},
+                                      workspace);
         visit(static_cast<Index>(first), static_cast<Index>(count));
         first += count;
     }
@@ -52,7 +52,8 @@ ActivationsView<Scalar> hidden_states(const Weights<Format>& weights, Index begi
     const auto x = workspace.x(tokens);
     auto hidden = workspace.normed(end - begin);
     over_tokens(workspace.engine().pool(), end - begin, [&](Index from, Index to) {
-        layer_norm<Scalar>(weights.ln_out, x.middleCols(begin + from, to - from), hidden.middleCols(from, to - from));
+        layer_norm<Scalar>(workspace.engine().isa(), weights.ln_out, x.middleCols(begin + from, to - from),
+                           hidden.middleCols(from, to - from));
     });
     return hidden;
 }

@@ -64,7 +64,7 @@ class Model {
     void forward_all(std::span<const TokenId> tokens, State& state, Workspace& workspace, const EachPosition& each,
                      const Progress& progress = {}) const {
         check("forward_all", tokens, state, workspace, true);
-        constexpr Index columns_at_once = 16;
+        constexpr Index columns_at_once = 64;
         forward_chunks(*weights_, tokens, state, workspace, [&](Index first, Index count) {
             for (Index begin = 0; begin < count; begin += columns_at_once) {
                 const Index end = std::min(begin + columns_at_once, count);
@@ -73,6 +73,31 @@ class Model {
             }
             report(progress, first + count, tokens);
         });
+    }
+
+    /// Continues several texts at once by a token each, tokens[i] after *states[i], and tells `each` the logits of text
+    /// i: what a server does with many conversations. The weights are read once for all of them, or for as many as
+    /// the workspace's chunk. No state may be there twice.
+    void forward_batch(std::span<const TokenId> tokens, std::span<State* const> states, Workspace& workspace,
+                       const EachPosition& each) const {
+        if (tokens.size() != states.size())
+            check_failed("forward_batch", "states", "one for each of " + std::to_string(tokens.size()) + " tokens",
+                         std::to_string(states.size()));
+        for (std::size_t i = 0; i < states.size(); ++i) {
+            if (!states[i] || std::ranges::count(states.first(i), states[i]) > 0)
+                check_failed("forward_batch", "state " + std::to_string(i), "a state of its own",
+                             states[i] ? "one that is there already" : "none");
+            check("forward_batch", tokens.subspan(i, 1), *states[i], workspace, true);
+        }
+        for (std::size_t first = 0; first < tokens.size();) {
+            const std::size_t count = std::min(tokens.size() - first, static_cast<std::size_t>(workspace.chunk()));
+            const auto n = static_cast<Index>(count);
+            forward_chunk<Mixed, float>(*weights_, tokens.subspan(first, count), {states.subspan(first, count), 1},
+                                        workspace);
+            const auto columns = logits(*weights_, 0, n, n, workspace);
+            for (Index t = 0; t < n; ++t) each(static_cast<Index>(first) + t, column(columns, t));
+            first += count;
+        }
     }
 
     /// The hidden state (after ln_out, hidden_size numbers) of every token, in order; the head is not

@@ -7,7 +7,7 @@
 namespace rwkv {
 
 /// Calls body(begin, end) for slices of [0, tokens) on the pool's threads: what is done token by token between the
-/// products. A single token stays with the caller, as waking others would take longer.
+/// products. A few tokens stay with the caller, as waking others would take longer.
 template <class Body>
 void over_tokens(kernels::ThreadPool& pool, Index tokens, Body&& body) noexcept {
     constexpr Index slice = 8;

@@ -1,11 +1,10 @@
 #pragma once
 
 #include <rwkv/kernels/multiply.hpp>
+#include <rwkv/model/elementwise.hpp>
 #include <rwkv/model/share_out.hpp>
-#include <rwkv/model/state.hpp>
-#include <rwkv/model/token_shift.hpp>
+#include <rwkv/model/texts.hpp>
 #include <rwkv/model/weights.hpp>
-#include <rwkv/model/wkv.hpp>
 #include <rwkv/model/workspace.hpp>
 
 namespace rwkv {
@@ -15,41 +14,41 @@ namespace rwkv {
 ///   k = K·shift(x, mix_k)   v = V·shift(x, mix_v)   r = σ(R·shift(x, mix_r))   out = O·(r ∘ wkv(k, v))
 ///
 /// x is the layer-normed input in workspace.normed(T); the result is left in workspace.out(T). Continues from the
-/// state of `layer` and leaves the state after the last token.
+/// states of `layer` and leaves the states after the last token of each text.
 template <class Format, class Scalar>
-void time_mixing(const AttentionWeights<Format>& weights, Index layer, Index tokens, BasicState<Scalar>& state,
+void time_mixing(const AttentionWeights<Format>& weights, Index layer, const Texts<Scalar>& texts,
                  BasicWorkspace<Scalar>& workspace) noexcept {
     kernels::Engine& engine = workspace.engine();
-    const Index attention = weights.key.rows();
-    const auto x = workspace.normed(tokens);
-    const auto mixed_k = workspace.mixed(0, tokens);
-    const auto mixed_v = workspace.mixed(1, tokens);
-    const auto mixed_r = workspace.mixed(2, tokens);
-    auto k = workspace.key(attention, tokens);
-    auto v = workspace.value(tokens);
-    auto r = workspace.receptance(attention, tokens);
-    auto shift = state.attention_shift();
-    auto previous = shift.col(layer);
+    const Elementwise<Scalar>& of = elementwise<Scalar>(engine.isa());
+    const Index tokens = texts.tokens(), hidden = weights.key.cols(), attention = weights.key.rows();
+    auto mixed_k = workspace.mixed(0, tokens), mixed_v = workspace.mixed(1, tokens),
+         mixed_r = workspace.mixed(2, tokens);
+    auto k = workspace.key(attention, tokens), v = workspace.value(tokens), r = workspace.receptance(attention, tokens);
 
+    const Shifted x{texts, workspace.normed(tokens),
+                    [layer](BasicState<Scalar>& state) { return state.attention_shift().col(layer).data(); }};
     over_tokens(engine.pool(), tokens, [&](Index begin, Index end) {
-        token_shift<Scalar>(weights.time_mix_key, x, previous, begin, end, mixed_k);
-        token_shift<Scalar>(weights.time_mix_value, x, previous, begin, end, mixed_v);
-        token_shift<Scalar>(weights.time_mix_receptance, x, previous, begin, end, mixed_r);
+        for (Index t = begin; t < end; ++t) {
+            const Scalar *const now = x.x.col(t).data(), *const before = x.before(t);
+            of.token_shift(weights.time_mix_key.data(), hidden, now, before, mixed_k.col(t).data());
+            of.token_shift(weights.time_mix_value.data(), hidden, now, before, mixed_v.col(t).data());
+            of.token_shift(weights.time_mix_receptance.data(), hidden, now, before, mixed_r.col(t).data());
+        }
     });
-    previous = x.col(tokens - 1);
+    x.keep();
 
     kernels::multiply<Format, Scalar>(
         engine, {{weights.key, mixed_k, k}, {weights.value, mixed_v, v}, {weights.receptance, mixed_r, r}});
 
-    const auto column = [layer](ActivationsView<Scalar> part) {
-        return Eigen::Map<Vector<Scalar>>(part.col(layer).data(), part.rows());
-    };
-    const WkvState<Scalar> memory{column(state.numerator()), column(state.denominator()), column(state.maximum())};
     over_channels(engine.pool(), attention, tokens, [&](Index begin, Index end) {
-        wkv<Scalar>(begin, end, weights.decay, weights.time_first, k, v, memory, v);
-        auto gate = r.middleRows(begin, end - begin);
-        auto gated = v.middleRows(begin, end - begin);
-        gated /= Scalar(1) + (-gate).exp();
+        for (Index text = 0; text < texts.count(); ++text) {
+            const Index first = text * texts.each;
+            BasicState<Scalar>& state = texts.state(text);
+            of.wkv(weights.decay.data(), weights.time_first.data(), begin, end, texts.each, attention,
+                   k.col(first).data(), v.col(first).data(), state.numerator().col(layer).data(),
+                   state.denominator().col(layer).data(), state.maximum().col(layer).data());
+        }
+        for (Index t = 0; t < tokens; ++t) of.gate(begin, end, r.col(t).data(), v.col(t).data());
     });
 
     kernels::multiply<Format, Scalar>(engine, {{weights.output, v, workspace.out(tokens)}});

@@ -5,26 +5,25 @@
 #ifdef RWKV_X86_KERNELS
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <type_traits>
 
 #include <immintrin.h>
 #include <Eigen/Core>
 
+#include <rwkv/kernels/arch/input.hpp>
 #include <rwkv/kernels/tiling.hpp>
+#include <rwkv/kernels/weight_matrix.hpp>
 
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma,f16c")
-#endif
+#include <rwkv/kernels/arch/avx2_begin.inl>
 
 namespace rwkv::kernels::avx2 {
 
 /// Eight floats, and what the kernels do with them.
 struct Simd {
     using V = __m256;
+    using Scalar = float;
     static constexpr int width = 8;
     static constexpr int tile_rows = 6, tile_panels = 1;  // 12 sums, 2 loads, 1 broadcast: 15 of 16 registers
 
@@ -38,46 +37,185 @@ struct Simd {
         return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
     }
     static V broadcast(const float* from) noexcept { return _mm256_broadcast_ss(from); }
+    static V broadcast(float value) noexcept { return _mm256_set1_ps(value); }
     static void store(float* to, V v) noexcept { _mm256_storeu_ps(to, v); }
     static V add(V a, V b) noexcept { return _mm256_add_ps(a, b); }
+    static V multiply(V a, V b) noexcept { return _mm256_mul_ps(a, b); }
     static V multiply_add(V a, V b, V sum) noexcept { return _mm256_fmadd_ps(a, b, sum); }
+    /// Where b is NaN, so is the result; likewise min.
+    static V max(V a, V b) noexcept { return _mm256_max_ps(a, b); }
+    static V min(V a, V b) noexcept { return _mm256_min_ps(a, b); }
+    static V abs(V a) noexcept { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
+    static V nearest(V a) noexcept { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+    /// value where x > limit, 0 elsewhere.
+    static V above(V x, V limit, V value) noexcept { return _mm256_and_ps(_mm256_cmp_ps(x, limit, _CMP_GT_OQ), value); }
+    /// a · 2^n for whole n from −252 to 254, with gradual underflow.
+    static V scale(V a, V n) noexcept {
+        const __m256i exponent = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(exponent, 1);
+        return a * power_of_two(half) * power_of_two(_mm256_sub_epi32(exponent, half));
+    }
     static float sum(V v) noexcept {
         const __m128 four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
         const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
         return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
     }
-    template <class T>
-    static void prefetch(const T* at) noexcept {
-        _mm_prefetch(reinterpret_cast<const char*>(at) + 2048, _MM_HINT_T0);
+    static float largest(V v) noexcept {
+        const __m128 four = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+        const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+        return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
     }
+    static void prefetch(const void* at) noexcept { _mm_prefetch(static_cast<const char*>(at), _MM_HINT_T0); }
+    /// To the second-level cache only.
+    static void prefetch_far(const void* at) noexcept { _mm_prefetch(static_cast<const char*>(at), _MM_HINT_T1); }
     static void transpose_8x8(const float* from, Index from_stride, float* to, Index to_stride) noexcept {
         V r[8], s[8];
+#pragma GCC unroll 8
         for (int i = 0; i < 8; ++i) r[i] = load(from + i * from_stride);
+#pragma GCC unroll 8
         for (int i = 0; i < 8; i += 2) {
             s[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
             s[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
         }
+#pragma GCC unroll 8
         for (int i = 0; i < 8; i += 4) {
             r[i] = _mm256_shuffle_ps(s[i], s[i + 2], 0x44);
             r[i + 1] = _mm256_shuffle_ps(s[i], s[i + 2], 0xee);
             r[i + 2] = _mm256_shuffle_ps(s[i + 1], s[i + 3], 0x44);
             r[i + 3] = _mm256_shuffle_ps(s[i + 1], s[i + 3], 0xee);
         }
+#pragma GCC unroll 8
         for (int i = 0; i < 4; ++i) {
             store(to + i * to_stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
             store(to + (i + 4) * to_stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
         }
     }
+
+  private:
+    static V power_of_two(__m256i n) noexcept {
+        return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23));
+    }
 };
 
-#include <rwkv/kernels/arch/generic.inl>
+/// A step of a group, sixteen rows by four columns, and its product with a token in 16-bit whole numbers. The token's
+/// four numbers lie as 0 2 1 3: the bytes 0 and 2 of each row make one register of 16-bit numbers, 1 and 3 the other.
+struct Codes {
+    struct Bytes {
+        __m256i v[2];
+    };
+    struct Step {
+        __m256i even[2], odd[2];
+    };
+    struct Sum {
+        __m256i v[2];
+    };
+
+    static Sum none() noexcept { return {{_mm256_setzero_si256(), _mm256_setzero_si256()}}; }
+    static Bytes load(const std::uint8_t* codes) noexcept {
+        const auto* const at = reinterpret_cast<const __m256i*>(codes);
+        return {{_mm256_loadu_si256(at), _mm256_loadu_si256(at + 1)}};
+    }
+    static Bytes low(const Bytes& pairs) noexcept {
+        Bytes step;
+        for (int i = 0; i < 2; ++i) step.v[i] = look_up(pairs.v[i]);
+        return step;
+    }
+    static Bytes high(const Bytes& pairs) noexcept {
+        Bytes step;
+        for (int i = 0; i < 2; ++i) step.v[i] = look_up(_mm256_srli_epi16(pairs.v[i], 4));
+        return step;
+    }
+    static Step prepare(const Bytes& bytes) noexcept {
+        Step step;
+        for (int i = 0; i < 2; ++i) {
+            step.even[i] = _mm256_and_si256(bytes.v[i], _mm256_set1_epi16(255));
+            step.odd[i] = _mm256_srli_epi16(bytes.v[i], 8);
+        }
+        return step;
+    }
+    static void add(Sum& sum, const Step& step, const std::int16_t* token) noexcept {
+        const __m256i x02 = pair(token), x13 = pair(token + 2);
+        for (int i = 0; i < 2; ++i) {
+            sum.v[i] = _mm256_add_epi32(sum.v[i], _mm256_madd_epi16(step.even[i], x02));
+            sum.v[i] = _mm256_add_epi32(sum.v[i], _mm256_madd_epi16(step.odd[i], x13));
+        }
+    }
+    /// The sums of eight rows.
+    static __m256 total(const Sum& sum, int part, std::int32_t bias) noexcept {
+        return _mm256_cvtepi32_ps(_mm256_add_epi32(sum.v[part], _mm256_set1_epi32(bias)));
+    }
+    /// Writes 16 numbers · factor, rounded, as `add` wants them, and returns their sum.
+    static std::int32_t write(const float* x, float factor, std::int16_t* token) noexcept {
+        const __m256 scale = _mm256_set1_ps(factor);
+        const __m256i a = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x), scale)),
+                      b = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + 8), scale));
+        const __m256i order = _mm256_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15, 0, 1, 4, 5, 2, 3,
+                                               6, 7, 8, 9, 12, 13, 10, 11, 14, 15);
+        const __m256i halves = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(token), _mm256_shuffle_epi8(halves, order));
+        const __m256i eight = _mm256_add_epi32(a, b);
+        const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+        const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+        return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
+    }
+    /// The largest of the magnitudes of 16 · n numbers; NaN if there is one.
+    static float largest_magnitude(const float* x, Index count) noexcept {
+        // As whole numbers, of which a NaN's are the largest.
+        __m256i largest = _mm256_setzero_si256();
+        for (Index i = 0; i < count; i += 8)
+            largest = _mm256_max_epu32(
+                largest, _mm256_and_si256(_mm256_set1_epi32(0x7fffffff), _mm256_castps_si256(_mm256_loadu_ps(x + i))));
+        const __m128i four = _mm_max_epu32(_mm256_castsi256_si128(largest), _mm256_extracti128_si256(largest, 1));
+        const __m128i two = _mm_max_epu32(four, _mm_shuffle_epi32(four, 0x4e));
+        return _mm_cvtss_f32(_mm_castsi128_ps(_mm_max_epu32(two, _mm_shuffle_epi32(two, 0xb1))));
+    }
+    /// A step as floats: out[r][c] = scales[r] · (code − 128).
+    static void widen(const Bytes& step, const float* scales, float* out, Index stride, Index cols) noexcept {
+        alignas(32) std::uint8_t codes[64];
+        for (int i = 0; i < 2; ++i) _mm256_store_si256(reinterpret_cast<__m256i*>(codes) + i, step.v[i]);
+        for (Index r = 0; r < group_rows; ++r, out += stride) {
+            std::int32_t four;
+            std::memcpy(&four, codes + 4 * r, sizeof four);
+            const __m128i whole = _mm_sub_epi32(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(four)), _mm_set1_epi32(128));
+            const __m128 weights = _mm_mul_ps(_mm_cvtepi32_ps(whole), _mm_set1_ps(scales[r]));
+            if (cols == step_cols) {
+                _mm_storeu_ps(out, weights);
+            } else {
+                float some[4];
+                _mm_storeu_ps(some, weights);
+                std::copy_n(some, cols, out);
+            }
+        }
+    }
+
+  private:
+    static __m256i look_up(__m256i nibbles) noexcept {
+        const __m256i table =
+            _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(Q4::shifted_table.data())));
+        return _mm256_shuffle_epi8(table, _mm256_and_si256(nibbles, _mm256_set1_epi8(15)));
+    }
+    static __m256i pair(const std::int16_t* two) noexcept {
+        std::int32_t bits;
+        std::memcpy(&bits, two, sizeof bits);
+        return _mm256_set1_epi32(bits);
+    }
+};
+
+using V = Simd::V;
+
+#include <rwkv/kernels/arch/exponential.inl>
+
+#include <rwkv/kernels/arch/dense.inl>
+
+#include <rwkv/kernels/arch/quantized_widen.inl>
+
+#include <rwkv/kernels/arch/packed.inl>
+
+#include <rwkv/kernels/arch/fit.inl>
+
+#include <rwkv/kernels/arch/quantized.inl>
 
 }  // namespace rwkv::kernels::avx2
 
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+#include <rwkv/kernels/arch/end.inl>
 
 #endif

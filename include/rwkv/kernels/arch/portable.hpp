@@ -23,8 +23,7 @@ void multiply_rows(const WeightMatrix<Format>& weight, Index begin, Index end, C
         out.setZero();
         for (Index c = 0; c < weight.cols(); c += block_cols) {
             const Index cols = std::min(block_cols, weight.cols() - c);
-            for (Index i = 0; i < rows; ++i)
-                block.row(i).head(cols) = weight.template row_as<Scalar>(r + i).segment(c, cols).matrix().transpose();
+            for (Index i = 0; i < rows; ++i) weight.copy_row(r + i, c, c + cols, &block(i, 0));
             out += block.topLeftCorner(rows, cols).lazyProduct(x.matrix().middleRows(c, cols));
         }
     }

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <span>
+
+#include <rwkv/model/state.hpp>
+
+namespace rwkv {
+
+/// Whose tokens the columns of a chunk are: `each` tokens of every text, one text after the other. One text that is
+/// read many tokens at a time, or many texts that are continued by one token.
+template <class Scalar>
+struct Texts {
+    std::span<BasicState<Scalar>* const> states;
+    Index each = 1;
+
+    Index count() const noexcept { return static_cast<Index>(states.size()); }
+    Index tokens() const noexcept { return count() * each; }
+    BasicState<Scalar>& state(Index text) const noexcept { return *states[static_cast<std::size_t>(text)]; }
+};
+
+/// The inputs of the token shift of one layer: the columns of x, and before the first of each text what `previous`
+/// returns for it, the one before that the state has kept.
+template <class Scalar, class Previous>
+struct Shifted {
+    const Texts<Scalar>& texts;
+    ActivationsView<Scalar> x;
+    Previous previous;
+
+    const Scalar* before(Index column) const noexcept {
+        return column % texts.each == 0 ? previous(texts.state(column / texts.each)) : x.col(column - 1).data();
+    }
+    /// Keeps the last token of each text for the next chunk.
+    void keep() const noexcept {
+        for (Index text = 0; text < texts.count(); ++text)
+            std::copy_n(x.col((text + 1) * texts.each - 1).data(), x.rows(), previous(texts.state(text)));
+    }
+};
+
+template <class Scalar, class Previous>
+Shifted(const Texts<Scalar>&, ActivationsView<Scalar>, Previous) -> Shifted<Scalar, Previous>;
+
+}  // namespace rwkv
