@@ -1,5 +1,6 @@
 // How well a model predicts a text: nats per token, perplexity, bits per byte; every logit, if asked.
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <limits>
@@ -18,12 +19,49 @@ namespace {
 
 struct Score {
     std::vector<std::optional<double>> log_probabilities;  ///< of each id given those before it; none for the first
-    double nats = 0;
+    double nats = 0, divergence = 0;                       ///< sums over the ids predicted
     rwkv::Index predicted = 0;
 };
 
-Score score(const rwkv::Model& model, const std::vector<rwkv::TokenId>& ids, rwkv::WorkspaceOptions options,
-            const std::string& logits_path) {
+/// KL(reference ‖ logits) in nats: what it costs to take the one distribution for the other.
+double divergence(std::span<const float> reference, std::span<const float> logits) {
+    const rwkv::LogProbabilities p(reference), q(logits);
+    double sum = 0;
+    for (rwkv::TokenId i = 0; i < std::ssize(logits); ++i) sum += std::exp(p(i)) * (p(i) - q(i));
+    return sum;
+}
+
+/// Gives the logits of a second model, asked for position by position.
+class Reference {
+  public:
+    Reference(const rwkv::Model& model, std::span<const rwkv::TokenId> ids, rwkv::WorkspaceOptions options)
+        : model_(model), ids_(ids), state_(model.config()), workspace_(model.config(), options) {}
+
+    std::span<const float> at(rwkv::Index position) {
+        const auto V = static_cast<std::size_t>(model_.config().vocab_size);
+        const auto at = static_cast<std::size_t>(position);
+        if (at >= first_ + rows_.size() / V) {
+            first_ = at;
+            rows_.clear();
+            const auto count = std::min(ids_.size() - first_, static_cast<std::size_t>(workspace_.chunk()));
+            model_.forward_all(
+                ids_.subspan(first_, count), state_, workspace_,
+                [&](rwkv::Index, std::span<const float> row) { rows_.insert(rows_.end(), row.begin(), row.end()); });
+        }
+        return std::span(rows_).subspan((at - first_) * V, V);
+    }
+
+  private:
+    const rwkv::Model& model_;
+    std::span<const rwkv::TokenId> ids_;
+    rwkv::State state_;
+    rwkv::Workspace workspace_;
+    std::size_t first_ = 0;
+    std::vector<float> rows_;  ///< of the positions from `first_` on
+};
+
+Score score(const rwkv::Model& model, Reference* reference, const std::vector<rwkv::TokenId>& ids,
+            rwkv::WorkspaceOptions options, const std::string& logits_path) {
     std::optional<rwkv::io::SafetensorsWriter> writer;
     if (!logits_path.empty())
         writer.emplace(logits_path,
@@ -47,6 +85,7 @@ Score score(const rwkv::Model& model, const std::vector<rwkv::TokenId>& ids, rwk
                                        std::to_string(value));
             result.log_probabilities[next] = value;
             result.nats -= value;
+            if (reference) result.divergence += divergence(reference->at(position), logits);
             ++result.predicted;
         },
         terminal::progress_bar());
@@ -61,7 +100,7 @@ int main(int argc, char** argv) {
         "Scores a text: how many nats the model needs per token, its perplexity, and bits per byte.\n"
         "The first token is context only; each later one is predicted from all before it.");
     ModelOptions options;
-    std::string text_file, ids_file, logits_path;
+    std::string text_file, ids_file, logits_path, reference_format;
     bool as_json = false;
     options.add_to(app);
     app.add_flag("--no-rescale", options.no_rescale, "ignore rescale_every, as rwkv.cpp does");
@@ -70,6 +109,9 @@ int main(int argc, char** argv) {
     input->add_option("--ids-file", ids_file, "token ids to score, between white space or commas")->type_name("F");
     input->require_option(1);
     app.add_option("--logits", logits_path, "write all logits to this safetensors file")->type_name("OUT.safetensors");
+    app.add_option("--kl-from", reference_format, "also the mean KL divergence from the same model in this format")
+        ->check(CLI::IsMember(format_names()).description(""))
+        ->type_name("FORMAT");
     app.add_flag("--json", as_json, "print one JSON object, with every id and its log-probability");
     return terminal::run(app, argc, argv, [&] {
         constexpr std::uint64_t largest_text = std::uint64_t(4) << 30;
@@ -87,7 +129,15 @@ int main(int argc, char** argv) {
         if (ids.size() < 2) throw rwkv::ArgumentError(source, "", "at least two tokens", std::to_string(ids.size()));
 
         const rwkv::Model model = options.load();
-        const Score result = score(model, ids, options.workspace(ids.size()), logits_path);
+        std::optional<rwkv::Model> other;
+        std::optional<Reference> reference;
+        if (!reference_format.empty()) {
+            other = options.load_as(reference_format);
+            reference.emplace(*other, ids, options.workspace(ids.size()));
+        }
+        const Score result =
+            score(model, reference ? &*reference : nullptr, ids, options.workspace(ids.size()), logits_path);
+        const double divergence = result.divergence / static_cast<double>(result.predicted);
         const double nats = result.nats / static_cast<double>(result.predicted);
         std::optional<double> bits_per_byte;
         if (bytes && *bytes > 0) bits_per_byte = result.nats / std::numbers::ln2 / *bytes;
@@ -100,6 +150,7 @@ int main(int argc, char** argv) {
                                   {"ids", ids},
                                   {"log_probabilities", nlohmann::json::array()}};
             if (bits_per_byte) object["bits_per_byte"] = *bits_per_byte;
+            if (reference) object["kl_divergence"] = divergence;
             for (const auto& value : result.log_probabilities)
                 object["log_probabilities"].push_back(value ? nlohmann::json(*value) : nlohmann::json());
             std::printf("%s\n", object.dump().c_str());
@@ -108,6 +159,8 @@ int main(int argc, char** argv) {
             std::printf("nats per token  %.6f\n", nats);
             std::printf("perplexity      %.4f\n", std::exp(nats));
             if (bits_per_byte) std::printf("bits per byte   %.4f\n", *bits_per_byte);
+            if (reference)
+                std::printf("KL divergence   %.6f nats per token, from %s\n", divergence, reference_format.c_str());
         }
     });
 }

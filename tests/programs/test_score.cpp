@@ -67,3 +67,29 @@ TEST_CASE("score's options change what they say") {
     CHECK(std::abs(bf16 - plain) < 0.05);
     CHECK(score("odd", directory, "--format f32")["nats_per_token"].get<double>() == plain);
 }
+
+TEST_CASE("score measures how far a format strays from another") {
+    const TempDir directory;
+    CHECK(score("odd", directory, "--format f32 --kl-from f32")["kl_divergence"].get<double>() == 0);
+    CHECK_FALSE(score("odd", directory, "").contains("kl_divergence"));
+    // Against the definition, from the logits of both.
+    const auto logits = [&](const std::string& format) {
+        const auto file = directory.path() / (format + ".safetensors");
+        score("odd", directory, "--chunk 11 --format " + format + " --logits " + file.string());
+        return elements<float>(io::Checkpoint::open(file), "logits");
+    };
+    const auto p = logits("f32"), q = logits("q4");
+    const std::size_t V = 67, predicted = p.size() / V - 1;
+    double sum = 0;
+    for (std::size_t row = 0; row < predicted; ++row) {
+        double p_sum = 0, q_sum = 0;
+        for (std::size_t v = row * V; v < (row + 1) * V; ++v)
+            p_sum += std::exp(static_cast<double>(p[v])), q_sum += std::exp(static_cast<double>(q[v]));
+        for (std::size_t v = row * V; v < (row + 1) * V; ++v)
+            sum += std::exp(static_cast<double>(p[v])) / p_sum *
+                   (static_cast<double>(p[v]) - static_cast<double>(q[v]) - std::log(p_sum) + std::log(q_sum));
+    }
+    const double found = score("odd", directory, "--chunk 11 --format q4 --kl-from f32")["kl_divergence"].get<double>();
+    CHECK(found > 1e-4);
+    CHECK(std::abs(found / (sum / static_cast<double>(predicted)) - 1) < 1e-4);
+}
