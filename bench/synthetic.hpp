@@ -27,7 +27,9 @@ class Fill {
     }
     void matrix(const std::string&, rwkv::WeightMatrix<rwkv::Mixed>& member, Index rows, Index cols) {
         using Matrix = rwkv::WeightMatrix<Format>;
-        const auto memory = rwkv::kernels::allocate_weights(Matrix::bytes(rows, cols));
+        // On huge pages even where it is small, since a loaded model is one large piece of memory.
+        constexpr std::size_t huge_page = std::size_t(2) << 20;
+        const auto memory = rwkv::kernels::allocate_weights(std::max(Matrix::bytes(rows, cols), huge_page));
         const float size = 2 / std::sqrt(static_cast<float>(cols));
         if constexpr (rwkv::DenseFormat<Format>) {
             using T = typename Format::Storage;

@@ -1,6 +1,8 @@
 #include <atomic>
 #include <cstddef>
 #include <filesystem>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <thread>
@@ -9,6 +11,7 @@
 
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <csignal>
 
@@ -81,6 +84,87 @@ TEST_CASE("reading a file from several threads", "[file]") {
         });
     threads.clear();
     CHECK(wrong == 0);
+}
+
+TEST_CASE("mapping parts of a file", "[file]") {
+    const TempDir directory;
+    std::string text;
+    for (int i = 0; i < 5000; ++i) text += std::to_string(i);
+    const auto path = directory.write("f", text);
+    auto file = std::make_optional<InputFile>(path);
+    const auto mapped = [&](std::uint64_t offset, std::size_t size) {
+        const auto bytes = file->map(offset, size);
+        return std::string(reinterpret_cast<const char*>(bytes.get()), size);
+    };
+    for (const std::size_t offset : {0, 1, 4095, 4096, 4097, 8192, 12345})
+        for (const std::size_t size : {1, 2, 4096, 5001}) CHECK(mapped(offset, size) == text.substr(offset, size));
+    CHECK(mapped(0, text.size()) == text);
+    CHECK(mapped(text.size() - 1, 1) == text.substr(text.size() - 1));
+
+    for (const auto& range : std::vector<std::pair<std::uint64_t, std::size_t>>{{0, 0},
+                                                                                {5, 0},
+                                                                                {0, text.size() + 1},
+                                                                                {text.size(), 1},
+                                                                                {1, text.size()},
+                                                                                {~0ULL, 1},
+                                                                                {~0ULL, 2},
+                                                                                {1, ~0ULL}}) {
+        const std::string found = outcome([&] { file->map(range.first, range.second); });
+        INFO(found);
+        CHECK(found.starts_with("FileError " + path.string() + ": expected at least "));
+    }
+    CHECK(outcome([&] { InputFile(directory.write("empty", "")).map(0, 1); }).starts_with("FileError"));
+
+    // Neither the object, nor the descriptor, nor the name is needed any longer.
+    const auto part = file->map(4000, 9000);
+    const auto alias = std::shared_ptr<const std::byte[]>(part, part.get() + 500);
+    file.reset();
+    fs::remove(path);
+    CHECK(std::string(reinterpret_cast<const char*>(part.get()), 9000) == text.substr(4000, 9000));
+    CHECK(std::string(reinterpret_cast<const char*>(alias.get()), 8500) == text.substr(4500, 8500));
+}
+
+#if defined(__linux__)
+TEST_CASE("a mapping is given back, and one the system refuses is an error", "[file]") {
+    const TempDir directory;
+    const InputFile file(directory.write("mapped-and-let-go", repeat("0123456789", 1000)));
+    const auto is_mapped = [] { return read_all("/proc/self/maps").find("mapped-and-let-go") != std::string::npos; };
+    auto bytes = file.map(4097, 5);
+    CHECK(is_mapped());
+    auto alias = std::shared_ptr<const std::byte[]>(bytes, bytes.get() + 4);
+    bytes.reset();
+    CHECK(is_mapped());
+    alias.reset();
+    CHECK_FALSE(is_mapped());
+
+    const fs::path unmappable = "/sys/kernel/mm/transparent_hugepage/enabled";  // a regular file of one page, it says
+    if (!fs::exists(unmappable)) {
+        WARN("skipped: no file at hand that cannot be mapped");
+        return;
+    }
+    CHECK(as_expected(outcome([&] { InputFile(unmappable).map(0, 1); }),
+                      {"FileError " + unmappable.string(), "expected a file that can be mapped, found "}));
+}
+#endif
+
+TEST_CASE("a file that shrinks is an error to who reads it and the end of who has it mapped", "[file]") {
+    const TempDir directory;
+    const auto path = directory.write("f", repeat("x", 100'000));
+    const InputFile file(path);
+    const auto bytes = file.map(0, 100'000);
+    fs::resize_file(path, 10);
+    CHECK(as_expected(outcome([&] { read(file, 90'000, 1); }), {"FileError", "end of the file"}));
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        std::signal(SIGBUS, SIG_DFL);
+        const volatile std::byte gone = bytes[90'000];
+        ::_exit(std::to_integer<int>(gone) & 1);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK(WIFSIGNALED(status));
+    CHECK(WTERMSIG(status) == SIGBUS);
 }
 
 TEST_CASE("what is not a readable regular file is refused without waiting", "[file]") {

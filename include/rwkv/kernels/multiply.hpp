@@ -11,6 +11,7 @@
 #include <rwkv/kernels/arch/avx2.hpp>
 #include <rwkv/kernels/arch/avx512.hpp>
 #include <rwkv/kernels/arch/avx512_vnni.hpp>
+#include <rwkv/kernels/arch/neon.hpp>
 #include <rwkv/kernels/arch/portable.hpp>
 #include <rwkv/kernels/engine.hpp>
 #include <rwkv/kernels/weight_matrix.hpp>
@@ -37,9 +38,9 @@ struct Way {
 
 /// The way for that instruction set and that many tokens, or null for the portable one.
 template <class Format>
-const Way<Format>* way_of(Isa isa, Index tokens) noexcept {
+const Way<Format>* way_of([[maybe_unused]] Isa isa, Index tokens) noexcept {
+    [[maybe_unused]] const bool many = tokens >= fewest_packed_tokens;
 #if defined(RWKV_X86_KERNELS)
-    const bool many = tokens >= fewest_packed_tokens;
     static constexpr Way<Format> packed_avx2{avx2::pack_panel, avx2::packed_tokens<Format>};
     static constexpr Way<Format> packed_avx512{avx512::pack_panel, avx512::packed_tokens<Format>};
     if constexpr (DenseFormat<Format>) {
@@ -57,8 +58,16 @@ const Way<Format>* way_of(Isa isa, Index tokens) noexcept {
         if (isa == Isa::avx512) return many ? &packed_avx512 : &few_avx2;
         if (isa == Isa::avx2) return many ? &packed_avx2 : &few_avx2;
     }
+#elif defined(RWKV_NEON_KERNELS)
+    static constexpr Way<Format> packed{neon::pack_panel, neon::packed_tokens<Format>};
+    static constexpr Way<Format> few = [] {
+        if constexpr (DenseFormat<Format>)
+            return Way<Format>{nullptr, neon::few_tokens<Format>};
+        else
+            return Way<Format>{neon::code_panel<Format, std::int16_t>, neon::few_tokens<Format>};
+    }();
+    if (isa == Isa::neon) return many ? &packed : &few;
 #endif
-    static_cast<void>(isa), static_cast<void>(tokens);
     return nullptr;
 }
 

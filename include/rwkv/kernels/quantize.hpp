@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include <rwkv/kernels/arch/avx512.hpp>
+#include <rwkv/kernels/arch/neon.hpp>
 #include <rwkv/kernels/weight_matrix.hpp>
 
 namespace rwkv::kernels {
@@ -53,6 +54,8 @@ inline Fit fit_q4(const float* weights, float factor) noexcept {
 #if defined(RWKV_X86_KERNELS)
     if (best_isa() >= Isa::avx512) return avx512::fit_q4(weights, factor);
     if (best_isa() == Isa::avx2) return avx2::fit_q4(weights, factor);
+#elif defined(RWKV_NEON_KERNELS)
+    if (best_isa() == Isa::neon) return neon::fit_q4(weights, factor);
 #endif
     Fit fit{0, 0};
     for (Index i = 0; i < Q4::block_cols; ++i) {
@@ -61,6 +64,17 @@ inline Fit fit_q4(const float* weights, float factor) noexcept {
         fit.square += code * code;
     }
     return fit;
+}
+
+/// Likewise.
+inline void place_q4(const float* weights, float factor, std::uint8_t* codes) noexcept {
+#if defined(RWKV_X86_KERNELS)
+    if (best_isa() >= Isa::avx512) return avx512::place_q4(weights, factor, codes);
+    if (best_isa() == Isa::avx2) return avx2::place_q4(weights, factor, codes);
+#elif defined(RWKV_NEON_KERNELS)
+    if (best_isa() == Isa::neon) return neon::place_q4(weights, factor, codes);
+#endif
+    for (Index i = 0; i < Q4::block_cols; ++i) codes[i] = nearest_q4(weights[i] * factor);
 }
 
 /// Tries scales about the one that makes the largest weight ±127 and takes the one whose nearest codes, after the least
@@ -78,8 +92,7 @@ inline void quantize(Block<Q4>& block) noexcept {
         }
     }
     block.scale = static_cast<Eigen::bfloat16>(scale);
-    const float factor = block.reciprocal(static_cast<float>(block.scale));
-    for (std::size_t i = 0; i < block.size; ++i) block.codes[i] = nearest_q4(block.weights[i] * factor);
+    place_q4(block.weights.data(), block.reciprocal(static_cast<float>(block.scale)), block.codes.data());
 }
 
 /// Quantizes one group: `rows` rows of `cols` weights, row after row, at most group_rows of them. Writes all

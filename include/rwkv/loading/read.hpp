@@ -65,8 +65,11 @@ void check_finite(const TensorSource& source, const io::CheckpointTensor& tensor
                      std::to_string(value) + " (element " + std::to_string(first + bad) + ")");
 }
 
-/// Bytes read and converted at a time.
-inline constexpr std::size_t piece_bytes = std::size_t(1) << 20;
+/// Bytes read and converted at a time: few enough to stay in a processor's own cache until they are checked.
+inline constexpr std::size_t piece_bytes = std::size_t(1) << 18;
+
+/// Bytes of scratch of all threads together: where pieces are large, fewer threads read than were asked for.
+inline constexpr std::size_t scratch_limit = std::size_t(32) << 20;
 
 /// Calls use with a null pointer to the type of the tensor's elements in the file.
 template <class Use>
@@ -91,22 +94,36 @@ struct ReadOptions {
     const Progress& progress;
 };
 
+/// What `convert_rows` needs beside the elements' own place: nothing where they are held as they come.
+struct Scratch {
+    std::size_t bytes = 0, floats = 0;
+    std::size_t size() const noexcept { return bytes + floats * sizeof(float); }
+};
+
+template <class From, class Format>
+constexpr Scratch scratch_of(std::size_t elements) noexcept {
+    if constexpr (QuantizedFormat<Format>)
+        return {std::is_same_v<From, float> ? 0 : elements * sizeof(From), elements};
+    else
+        return {std::is_same_v<From, typename Format::Storage> ? 0 : elements * sizeof(From), 0};
+}
+
 /// Reads the rows [first, first + rows) of a tensor of From, checks that they are finite, and brings them to where the
 /// elements of a matrix of that format begin. For quantized formats `first` is a multiple of group_rows. `bytes` and
-/// `floats` are scratch for so many rows.
+/// `floats` are scratch for so many rows, empty where scratch_of says that none is needed.
 template <class From, class Format>
 void convert_rows(const TensorSource& source, const io::CheckpointTensor& tensor, Index first, Index rows, Index cols,
                   std::span<std::byte> bytes, std::span<float> floats, void* to) {
     const Index begin = first * cols, count = rows * cols;
     const std::uint64_t offset = static_cast<std::uint64_t>(begin) * sizeof(From);
-    bytes = bytes.first(static_cast<std::size_t>(count) * sizeof(From));
+    const std::size_t size = static_cast<std::size_t>(count) * sizeof(From);
     const auto read = [&](auto* held) {
         using Held = std::remove_pointer_t<decltype(held)>;
         if constexpr (std::is_same_v<From, Held>) {
-            source.checkpoint().read(tensor, offset, {reinterpret_cast<std::byte*>(held), bytes.size()});
+            source.checkpoint().read(tensor, offset, {reinterpret_cast<std::byte*>(held), size});
             check_finite(source, tensor, begin, held, held, count);
         } else {
-            source.checkpoint().read(tensor, offset, bytes);
+            source.checkpoint().read(tensor, offset, bytes.first(size));
             const auto* const from = reinterpret_cast<const From*>(bytes.data());
             Eigen::Map<Vector<Held>>(held, count) = Eigen::Map<const Vector<From>>(from, count).template cast<Held>();
             check_finite(source, tensor, begin, from, held, count);
@@ -179,18 +196,20 @@ class Read {
     /// whichever thread finds it.
     void finish() {
         std::vector<std::size_t> first_piece;
-        std::size_t pieces = 0, largest_bytes = 0, largest_floats = 0;
+        std::size_t pieces = 0;
+        Scratch scratch;  // of one thread
         for (const Job& job : jobs_) {
             first_piece.push_back(pieces);
             pieces += static_cast<std::size_t>((job.rows + job.rows_a_piece - 1) / job.rows_a_piece);
-            largest_floats = std::max(largest_floats, static_cast<std::size_t>(job.rows_a_piece * job.cols));
-            largest_bytes = std::max(largest_bytes, largest_floats * bits(job.tensor->info.dtype) / 8);
+            scratch.bytes = std::max(scratch.bytes, job.scratch.bytes);
+            scratch.floats = std::max(scratch.floats, job.scratch.floats);
         }
-        kernels::ThreadPool pool(static_cast<int>(std::min<std::size_t>(threads(), std::max<std::size_t>(pieces, 1))));
+        const std::size_t most = std::min(pieces, scratch_limit / std::max<std::size_t>(1, scratch.size()));
+        kernels::ThreadPool pool(static_cast<int>(std::min<std::size_t>(threads(), std::max<std::size_t>(1, most))));
         std::vector<std::vector<std::byte>> bytes(static_cast<std::size_t>(pool.size()),
-                                                  std::vector<std::byte>(largest_bytes));
+                                                  std::vector<std::byte>(scratch.bytes));
         std::vector<std::vector<float>> floats(static_cast<std::size_t>(pool.size()),
-                                               std::vector<float>(largest_floats));
+                                               std::vector<float>(scratch.floats));
 
         std::mutex mutex;
         std::exception_ptr error;
@@ -230,14 +249,16 @@ class Read {
     struct Job {
         const io::CheckpointTensor* tensor;
         Index rows, cols, rows_a_piece;
+        Scratch scratch;
         void* to;
         void (*convert)(const TensorSource&, const io::CheckpointTensor&, Index first, Index rows, Index cols,
                         std::span<std::byte> bytes, std::span<float> floats, void* to);
     };
 
     unsigned threads() const noexcept {
+        constexpr unsigned enough = 16;  // each has megabytes of scratch, and memory has no more to give them
         return options_.threads > 0 ? static_cast<unsigned>(options_.threads)
-                                    : std::max(1u, std::thread::hardware_concurrency());
+                                    : std::clamp(std::thread::hardware_concurrency(), 1u, enough);
     }
 
     template <class Format>
@@ -265,7 +286,10 @@ class Read {
             with_element_type(tensor, [&]<class From>(From*) {
                 const auto row_bytes = std::max<Index>(1, cols * static_cast<Index>(sizeof(From)));
                 const Index groups = std::max<Index>(1, static_cast<Index>(piece_bytes) / row_bytes / group_rows);
-                jobs_.push_back({&tensor, rows, cols, groups * group_rows, at, convert_rows<From, Format>});
+                const Index rows_a_piece = std::min(rows, groups * group_rows);
+                jobs_.push_back({&tensor, rows, cols, rows_a_piece,
+                                 scratch_of<From, Format>(static_cast<std::size_t>(rows_a_piece * cols)), at,
+                                 convert_rows<From, Format>});
             });
         }
     }

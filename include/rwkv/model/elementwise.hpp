@@ -7,6 +7,7 @@
 #include <Eigen/Core>
 
 #include <rwkv/kernels/arch/avx512.hpp>
+#include <rwkv/kernels/arch/neon.hpp>
 #include <rwkv/kernels/isa.hpp>
 #include <rwkv/tensor.hpp>
 
@@ -81,6 +82,14 @@ using kernels::avx512::Simd;
 
 #endif
 
+#ifdef RWKV_NEON_KERNELS
+namespace neon {
+using kernels::neon::exp;
+using kernels::neon::Simd;
+#include <rwkv/model/equations.inl>
+}  // namespace neon
+#endif
+
 }  // namespace equations
 
 /// The equations for that instruction set; in double there is but one way.
@@ -92,6 +101,8 @@ const Elementwise<Scalar>& elementwise([[maybe_unused]] kernels::Isa isa) noexce
 #ifdef RWKV_X86_KERNELS
         if (isa >= kernels::Isa::avx512) return equations::avx512::all;
         if (isa == kernels::Isa::avx2) return equations::avx2::all;
+#elif defined(RWKV_NEON_KERNELS)
+        if (isa == kernels::Isa::neon) return equations::neon::all;
 #endif
         return equations::portable::all;
     }

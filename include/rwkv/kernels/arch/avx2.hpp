@@ -45,7 +45,6 @@ struct Simd {
     /// Where b is NaN, so is the result; likewise min.
     static V max(V a, V b) noexcept { return _mm256_max_ps(a, b); }
     static V min(V a, V b) noexcept { return _mm256_min_ps(a, b); }
-    static V abs(V a) noexcept { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
     static V nearest(V a) noexcept { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
     /// value where x > limit, 0 elsewhere.
     static V above(V x, V limit, V value) noexcept { return _mm256_and_ps(_mm256_cmp_ps(x, limit, _CMP_GT_OQ), value); }
@@ -58,11 +57,6 @@ struct Simd {
         const __m128 four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
         const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
         return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
-    }
-    static float largest(V v) noexcept {
-        const __m128 four = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-        const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-        return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
     }
     static void prefetch(const void* at) noexcept { _mm_prefetch(static_cast<const char*>(at), _MM_HINT_T0); }
     /// To the second-level cache only.

@@ -35,7 +35,6 @@ struct Simd {
     /// Where b is NaN, so is the result; likewise min.
     static V max(V a, V b) noexcept { return _mm512_maskz_max_ps(all, a, b); }
     static V min(V a, V b) noexcept { return _mm512_maskz_min_ps(all, a, b); }
-    static V abs(V a) noexcept { return _mm512_maskz_andnot_ps(all, _mm512_set1_ps(-0.0f), a); }
     static V nearest(V a) noexcept { return _mm512_maskz_roundscale_ps(all, a, 0); }
     /// value where x > limit, 0 elsewhere.
     static V above(V x, V limit, V value) noexcept {
@@ -44,7 +43,6 @@ struct Simd {
     /// a · 2^n for whole n, with gradual underflow.
     static V scale(V a, V n) noexcept { return _mm512_maskz_scalef_ps(all, a, n); }
     static float sum(V v) noexcept { return avx2::Simd::sum(_mm256_add_ps(half(v, 0), half(v, 1))); }
-    static float largest(V v) noexcept { return avx2::Simd::largest(_mm256_max_ps(half(v, 0), half(v, 1))); }
     static void prefetch(const void* at) noexcept { avx2::Simd::prefetch(at); }
     static void prefetch_far(const void* at) noexcept { avx2::Simd::prefetch_far(at); }
     static void transpose_8x8(const float* from, Index from_stride, float* to, Index to_stride) noexcept {

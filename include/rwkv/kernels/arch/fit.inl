@@ -17,3 +17,20 @@ inline Fit fit_q4(const float* weights, float factor) noexcept {
     }
     return {Simd::sum(product), Simd::sum(square)};
 }
+
+// The codes of the block of weights · factor: their nearest places in Q4::table.
+inline void place_q4(const float* weights, float factor, std::uint8_t* codes) noexcept {
+    constexpr auto& table = Q4::table;
+    for (Index i = 0; i < Q4::block_cols; i += Simd::width) {
+        const V x = Simd::multiply(Simd::load(weights + i), Simd::broadcast(factor));
+        V place = Simd::zero();
+#pragma GCC unroll 16
+        for (std::size_t c = 1; c < table.size(); ++c)
+            place = Simd::add(place,
+                              Simd::above(x, Simd::broadcast(0.5f * static_cast<float>(table[c - 1] + table[c])),
+                                          Simd::broadcast(1.0f)));
+        float places[Simd::width];
+        Simd::store(places, place);
+        for (Index j = 0; j < Simd::width; ++j) codes[i + j] = static_cast<std::uint8_t>(places[j]);
+    }
+}

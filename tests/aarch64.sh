@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Cross-compiles the tests of kernels and model for AArch64 and runs them under qemu-user:
+#   bash tests/aarch64.sh [BUILD_DIR]
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+build=${1:-build/aarch64}
+
+. cmake/install-packages.sh
+install_packages cmake make g++-aarch64-linux-gnu qemu-user libeigen3-dev nlohmann-json3-dev catch2
+
+cmake -S . -B "$build" -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
+    -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE=-O1 \
+    -DCMAKE_CROSSCOMPILING_EMULATOR="qemu-aarch64;-L;/usr/aarch64-linux-gnu" \
+    -DRWKV_WERROR=ON -DRWKV_BUILD_EXAMPLES=OFF -DRWKV_BUILD_BENCHMARKS=OFF -DRWKV_CHECK_HEADERS=OFF
+cmake --build "$build" --parallel "$(nproc)" --target rwkv_test_kernels rwkv_test_model
+ctest --test-dir "$build" --output-on-failure -R '^(kernels|model)$'
