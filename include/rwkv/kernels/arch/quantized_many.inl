@@ -88,7 +88,8 @@ void byte_tokens(const WeightMatrix<Format>& weights, Index begin, Index end, co
             ready.codes = unpacked;
             ready.group_stride = steps * 64;
         }
-        for (Index t = 0; t < tokens;) {
+        Index t = 0;
+        while (t < tokens) {
             const Index p = t / panel;
             const CodedPanel<std::int8_t> coded(x.panels + static_cast<std::size_t>(p) * panel_bytes(weights.cols()),
                                                 weights.cols(), block_cols);
