@@ -96,8 +96,8 @@ TEST_CASE("mapping parts of a file", "[file]") {
         const auto bytes = file->map(offset, size);
         return std::string(reinterpret_cast<const char*>(bytes.get()), size);
     };
-    for (const std::size_t offset : {0, 1, 4095, 4096, 4097, 8192, 12345})
-        for (const std::size_t size : {1, 2, 4096, 5001}) CHECK(mapped(offset, size) == text.substr(offset, size));
+    for (const std::size_t offset : {0U, 1U, 4095U, 4096U, 4097U, 8192U, 12345U})
+        for (const std::size_t size : {1U, 2U, 4096U, 5001U}) CHECK(mapped(offset, size) == text.substr(offset, size));
     CHECK(mapped(0, text.size()) == text);
     CHECK(mapped(text.size() - 1, 1) == text.substr(text.size() - 1));
 

@@ -83,7 +83,7 @@ TEST_CASE("WKV follows the oracle over many tokens, whatever the keys") {
     const Elementwise<double>& oracle = elementwise<double>(kernels::Isa::portable);
     std::mt19937 random(10);
     for (const kernels::Isa isa : kernels::available_isas()) {
-        for (const Index n : sizes) {
+        for (const Index n : {1, 7, 16, 37, 129}) {
             for (const float key_size : {1.0f, 30.0f}) {
                 CAPTURE(kernels::name(isa), n, key_size);
                 constexpr Index tokens = 200;
@@ -95,7 +95,7 @@ TEST_CASE("WKV follows the oracle over many tokens, whatever the keys") {
                 std::vector<float> state(static_cast<std::size_t>(3 * n), 0.0f);
                 std::fill(state.begin() + 2 * n, state.end(), -1e38f);
                 std::vector<double> state_expected(state.begin(), state.end());
-                for (const Index cut : {0L, n / 2})  // the channels in two calls, as threads share them
+                for (const Index cut : {Index(0), n / 2})  // the channels in two calls, as threads share them
                     elementwise<float>(isa).wkv(decay.data(), first.data(), cut, cut ? n : n / 2, tokens, n,
                                                 keys.data(), values.data(), state.data(), state.data() + n,
                                                 state.data() + 2 * n);
@@ -123,7 +123,7 @@ TEST_CASE("the exponential function is within two units in the last place") {
             elementwise<float>(isa).wkv(&w, &u, 0, 1, 1, 1, &key, &value, &numerator, &denominator, &maximum);
             return numerator;
         };
-        for (float x = -104; x <= 0; x += 0.00173f) {
+        for (float x = -104; x <= 0; x += 0.00517f) {
             const double expected = std::exp(static_cast<double>(x));
             const auto unit = static_cast<double>(
                 std::max(std::numeric_limits<float>::denorm_min(),

@@ -126,7 +126,7 @@ TEST_CASE("texts continued together get the logits they get alone") {
                 const auto vocabulary = static_cast<std::size_t>(model.config().vocab_size);
                 Workspace alone(model.config(), {.threads = 1, .chunk = 1});
                 Workspace together(model.config(), {.threads = 2, .chunk = 40});
-                for (const std::size_t texts : {1, 2, 8, 33, 90}) {
+                for (const std::size_t texts : {1U, 2U, 8U, 33U, 90U}) {
                     // Bytes for activations are much for models as small and as wild as these: 0.15 was seen.
                     const bool bytes = isa == kernels::Isa::avx512_vnni && texts >= 12;
                     const double allowed = format == WeightFormat::stored ? tolerance : bytes ? 0.3 : 1e-3;
