@@ -30,7 +30,7 @@ void check_products() {
              {std::pair<Index, Index>{1, 1}, {3, 16}, {37, 35}, {49, 193}, {100, 401}, {5, 768}, {70, 1100}}) {
             const auto w = random_matrix<Format>(rows, cols, random);
             Eigen::ArrayXd row(cols);
-            for (const Index tokens : {1, 2, 3, 4, 5, 7, 8, 9, 11, 12, 15, 16, 17, 32, 33, 47, 48, 49, 64, 100}) {
+            for (const Index tokens : {1, 2, 3, 5, 7, 8, 11, 12, 16, 17, 33, 49, 100}) {
                 const Activations<float> x = Activations<float>::Random(cols, tokens);
                 Activations<double> expected(rows, tokens);
                 for (Index r = 0; r < rows; ++r) {
