@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <type_traits>
 
 #include <arm_neon.h>
@@ -134,13 +135,13 @@ struct Codes {
     }
     /// Writes 16 numbers · factor, rounded, as `add` wants them, and returns their sum.
     static std::int32_t write(const float* x, float factor, std::int16_t* token) noexcept {
-        std::int32_t sum = 0;
+        std::uint32_t sum = 0;
         for (int i = 0; i < 16; i += 4) {
             const int32x4_t whole = vcvtnq_s32_f32(vmulq_n_f32(vld1q_f32(x + i), factor));
             vst1_s16(token + i, vqmovn_s32(whole));
-            sum += vaddvq_s32(whole);
+            sum += static_cast<std::uint32_t>(vaddvq_s32(whole));
         }
-        return sum;
+        return static_cast<std::int32_t>(sum);
     }
     /// The largest of the magnitudes of 16 · n numbers; NaN if there is one.
     static float largest_magnitude(const float* x, Index count) noexcept {

@@ -19,10 +19,13 @@ void code_panel(const float* x, Index x_stride, Index tokens, Index cols, std::b
                 block = padded_block;
             }
             const float largest = Codes::largest_magnitude(block, Format::block_cols);
-            const float factor = largest > smallest ? largest_code / largest : 0;
-            std::int32_t sum = 0;
-            for (Index i = 0; i < Format::block_cols; i += 16) sum += Codes::write(block + i, factor, values + i);
-            coded.scales(t)[b] = {largest / largest_code, -128 * sum};
+            // With an infinity or NaN among them the scale is none either, and no whole number matters.
+            const bool usable = largest > smallest && largest <= std::numeric_limits<float>::max();
+            const float factor = usable ? largest_code / largest : 0;
+            std::uint32_t sum = 0;
+            for (Index i = 0; i < Format::block_cols; i += 16)
+                sum += static_cast<std::uint32_t>(Codes::write(block + i, factor, values + i));
+            coded.scales(t)[b] = {largest / largest_code, usable ? -128 * static_cast<std::int32_t>(sum) : 0};
         }
     }
 }
