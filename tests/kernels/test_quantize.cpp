@@ -79,12 +79,15 @@ TEST_CASE("the search for a scale is the same sum on every instruction set") {
             product += weight * factor * code;
             square += code * code;
         }
-        const Fit fit = fit_q4(weights.data(), factor);
-        CHECK(std::abs(fit.product - product) <= 1e-5f * std::abs(product));
-        CHECK(fit.square == square);
-        std::vector<std::uint8_t> codes(static_cast<std::size_t>(Q4::block_cols));
-        place_q4(weights.data(), factor, codes.data());
-        for (std::size_t i = 0; i < codes.size(); ++i) CHECK(codes[i] == nearest_q4(weights[i] * factor));
+        for (const Isa isa : available_isas()) {
+            CAPTURE(name(isa), factor);
+            const Fit fit = fit_q4(weights.data(), factor, isa);
+            CHECK(std::abs(fit.product - product) <= 1e-5f * std::abs(product));
+            CHECK(fit.square == square);
+            std::vector<std::uint8_t> codes(static_cast<std::size_t>(Q4::block_cols));
+            place_q4(weights.data(), factor, codes.data(), isa);
+            for (std::size_t i = 0; i < codes.size(); ++i) CHECK(codes[i] == nearest_q4(weights[i] * factor));
+        }
     }
 }
 

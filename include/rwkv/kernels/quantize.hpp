@@ -50,12 +50,12 @@ inline std::uint8_t nearest_q4(float x) noexcept {
 }
 
 /// See arch/fit.inl.
-inline Fit fit_q4(const float* weights, float factor) noexcept {
+inline Fit fit_q4(const float* weights, float factor, [[maybe_unused]] Isa isa = best_isa()) noexcept {
 #if defined(RWKV_X86_KERNELS)
-    if (best_isa() >= Isa::avx512) return avx512::fit_q4(weights, factor);
-    if (best_isa() == Isa::avx2) return avx2::fit_q4(weights, factor);
+    if (isa >= Isa::avx512) return avx512::fit_q4(weights, factor);
+    if (isa == Isa::avx2) return avx2::fit_q4(weights, factor);
 #elif defined(RWKV_NEON_KERNELS)
-    if (best_isa() == Isa::neon) return neon::fit_q4(weights, factor);
+    if (isa == Isa::neon) return neon::fit_q4(weights, factor);
 #endif
     Fit fit{0, 0};
     for (Index i = 0; i < Q4::block_cols; ++i) {
@@ -67,12 +67,13 @@ inline Fit fit_q4(const float* weights, float factor) noexcept {
 }
 
 /// Likewise.
-inline void place_q4(const float* weights, float factor, std::uint8_t* codes) noexcept {
+inline void place_q4(const float* weights, float factor, std::uint8_t* codes,
+                     [[maybe_unused]] Isa isa = best_isa()) noexcept {
 #if defined(RWKV_X86_KERNELS)
-    if (best_isa() >= Isa::avx512) return avx512::place_q4(weights, factor, codes);
-    if (best_isa() == Isa::avx2) return avx2::place_q4(weights, factor, codes);
+    if (isa >= Isa::avx512) return avx512::place_q4(weights, factor, codes);
+    if (isa == Isa::avx2) return avx2::place_q4(weights, factor, codes);
 #elif defined(RWKV_NEON_KERNELS)
-    if (best_isa() == Isa::neon) return neon::place_q4(weights, factor, codes);
+    if (isa == Isa::neon) return neon::place_q4(weights, factor, codes);
 #endif
     for (Index i = 0; i < Q4::block_cols; ++i) codes[i] = nearest_q4(weights[i] * factor);
 }
