@@ -65,7 +65,7 @@ void wkv(benchmark::State& bench) {
     Activations<float> value = Activations<float>::Random(channels, tokens);
     Activations<float> memory = Activations<float>::Zero(channels, 3);
     for (auto _ : bench) {
-        equations().wkv(decay.data(), first.data(), 0, channels, tokens, channels, key.data(), value.data(),
+        equations().wkv(decay.data(), first.data(), 0, channels, tokens, key.data(), channels, value.data(), channels,
                         memory.col(0).data(), memory.col(1).data(), memory.col(2).data());
         benchmark::DoNotOptimize(value.data());
     }

@@ -25,17 +25,19 @@ class Fill {
         const bool decay = name.ends_with("time_decay"), mix = name.find("time_mix") != std::string::npos;
         for (float& value : member) value = decay ? -std::exp(-6 * uniform()) : mix ? uniform() : 0.5f + uniform();
     }
-    void matrix(const std::string&, rwkv::WeightMatrix<rwkv::Mixed>& member, Index rows, Index cols) {
+    void matrix(const std::string&, rwkv::WeightMatrix<rwkv::Mixed>& member, Index rows, Index cols,
+                rwkv::Layout layout = rwkv::Layout::by_group) {
         using Matrix = rwkv::WeightMatrix<Format>;
         // On huge pages even where it is small, since a loaded model is one large piece of memory.
         constexpr std::size_t huge_page = std::size_t(2) << 20;
-        const auto memory = rwkv::kernels::allocate_weights(std::max(Matrix::bytes(rows, cols), huge_page));
+        const std::size_t bytes = Matrix::bytes(rows, cols, layout);
+        const auto memory = rwkv::kernels::allocate_weights(std::max(bytes, huge_page));
         const float size = 2 / std::sqrt(static_cast<float>(cols));
         if constexpr (rwkv::DenseFormat<Format>) {
             using T = typename Format::Storage;
             std::shared_ptr<T[]> elements(memory, reinterpret_cast<T*>(memory.get()));
-            for (Index i = 0; i < rows * cols; ++i) elements[i] = T((uniform() - 0.5f) * size);
-            member = Matrix(rows, cols, std::move(elements));
+            for (std::size_t i = 0; i < bytes / sizeof(T); ++i) elements[i] = T((uniform() - 0.5f) * size);
+            member = Matrix(rows, cols, std::move(elements), layout);
         } else {
             // Quantizing takes long, and time does not depend on the numbers: all groups are copies of one.
             std::vector<float> group(static_cast<std::size_t>(rwkv::group_rows * cols));
@@ -47,7 +49,7 @@ class Fill {
         }
     }
     void embeddings(const std::string& name, rwkv::WeightMatrix<rwkv::Mixed>& member, Index rows, Index cols) {
-        Fill<rwkv::F16>().matrix(name, member, rows, cols);
+        Fill<rwkv::F16>().matrix(name, member, rows, cols, rwkv::Layout::by_row);
     }
 
   private:

@@ -9,16 +9,23 @@
 
 namespace rwkv::test {
 
-/// A matrix of those elements, row after row, in any format.
+/// A matrix of those elements, given row after row, in any format; quantized formats have one layout only.
 template <class Format>
-WeightMatrix<Format> matrix_of(const std::vector<float>& elements, Index rows, Index cols) {
+WeightMatrix<Format> matrix_of(const std::vector<float>& elements, Index rows, Index cols,
+                               Layout layout = Layout::by_group) {
     using Matrix = WeightMatrix<Format>;
-    const auto memory = kernels::allocate_weights(Matrix::bytes(rows, cols));
+    const std::size_t bytes = Matrix::bytes(rows, cols, layout);
+    const auto memory = kernels::allocate_weights(bytes);
+    std::fill_n(memory.get(), bytes, std::byte(0));
     if constexpr (DenseFormat<Format>) {
         using T = typename Format::Storage;
         auto* const to = reinterpret_cast<T*>(memory.get());
-        for (std::size_t i = 0; i < elements.size(); ++i) to[i] = T(elements[i]);
-        return {rows, cols, std::shared_ptr<const T[]>(memory, to)};
+        for (Index r = 0; r < rows; ++r)
+            for (Index c = 0; c < cols; ++c)
+                to[layout == Layout::by_row ? r * cols + c
+                                            : (r / group_rows * cols + c) * group_rows + r % group_rows] =
+                    T(elements[static_cast<std::size_t>(r * cols + c)]);
+        return {rows, cols, std::shared_ptr<const T[]>(memory, to), layout};
     } else {
         for (Index g = 0; g < Matrix::groups(rows); ++g)
             kernels::quantize_group<Format>(elements.data() + g * group_rows * cols,
@@ -36,8 +43,8 @@ inline std::vector<float> normal_numbers(Index count, std::mt19937& random) {
 }
 
 template <class Format>
-WeightMatrix<Format> random_matrix(Index rows, Index cols, std::mt19937& random) {
-    return matrix_of<Format>(normal_numbers(rows * cols, random), rows, cols);
+WeightMatrix<Format> random_matrix(Index rows, Index cols, std::mt19937& random, Layout layout = Layout::by_group) {
+    return matrix_of<Format>(normal_numbers(rows * cols, random), rows, cols, layout);
 }
 
 }  // namespace rwkv::test

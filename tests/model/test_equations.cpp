@@ -96,13 +96,13 @@ TEST_CASE("WKV follows the oracle over many tokens, whatever the keys") {
                 std::fill(state.begin() + 2 * n, state.end(), -1e38f);
                 std::vector<double> state_expected(state.begin(), state.end());
                 for (const Index cut : {Index(0), n / 2})  // the channels in two calls, as threads share them
-                    elementwise<float>(isa).wkv(decay.data(), first.data(), cut, cut ? n : n / 2, tokens, n,
-                                                keys.data(), values.data(), state.data(), state.data() + n,
+                    elementwise<float>(isa).wkv(decay.data(), first.data(), cut, cut ? n : n / 2, tokens, keys.data(),
+                                                n, values.data(), n, state.data(), state.data() + n,
                                                 state.data() + 2 * n);
                 if (n / 2 == 0)
-                    elementwise<float>(isa).wkv(decay.data(), first.data(), 0, n, tokens, n, keys.data(), values.data(),
-                                                state.data(), state.data() + n, state.data() + 2 * n);
-                oracle.wkv(decay.data(), first.data(), 0, n, tokens, n, wide(keys).data(), expected.data(),
+                    elementwise<float>(isa).wkv(decay.data(), first.data(), 0, n, tokens, keys.data(), n, values.data(),
+                                                n, state.data(), state.data() + n, state.data() + 2 * n);
+                oracle.wkv(decay.data(), first.data(), 0, n, tokens, wide(keys).data(), n, expected.data(), n,
                            state_expected.data(), state_expected.data() + n, state_expected.data() + 2 * n);
                 // p runs on in float: 200 sums of numbers about 30 or 60, each rounded by 4e-6 at most.
                 const double allowed = key_size > 1 ? 5e-4 : 5e-5;
@@ -120,7 +120,7 @@ TEST_CASE("the exponential function is within two units in the last place") {
             // A step of WKV that shows e^x itself: p + w = x ≤ k = 0, so the new numerator is e^x · 1 + e^0 · 0.
             const float w = x, u = 0, key = 0;
             float value = 0, numerator = 1, denominator = 1, maximum = 0;
-            elementwise<float>(isa).wkv(&w, &u, 0, 1, 1, 1, &key, &value, &numerator, &denominator, &maximum);
+            elementwise<float>(isa).wkv(&w, &u, 0, 1, 1, &key, 1, &value, 1, &numerator, &denominator, &maximum);
             return numerator;
         };
         for (float x = -104; x <= 0; x += 0.00517f) {

@@ -25,8 +25,8 @@ class Engine {
         if (isa == Isa::portable) return;
         const auto panels = static_cast<std::size_t>(padded(max_tokens) / panel);
         panels_.resize(panels * (panel_bytes(max_features) + (most_products - 1) * panel_bytes(0)) / sizeof(float));
-        if (max_tokens < fewest_packed_tokens) return;
-        tile_floats_ = block_rows * (block_depth + padded(max_tokens));
+        if (max_tokens < fewest_many_tokens) return;
+        tile_floats_ = block_floats(max_tokens);
         tiles_.resize(static_cast<std::size_t>(tile_floats_ * threads));
     }
 

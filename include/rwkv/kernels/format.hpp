@@ -61,9 +61,11 @@ struct BF16 {
     static constexpr WeightFormat format = WeightFormat::bf16;
 };
 
+/// Rows of a group: the floats of one AVX-512 register, two of AVX2, four of NEON.
+inline constexpr Index group_rows = 16;
+
 // The quantized formats. A weight is scale · (code − 128), the scale shared by `block_cols` weights of a row and held
-// as a BF16. Sixteen rows make a group and lie interleaved, so that one register holds the same columns of all of
-// them, and a product needs neither a sum across a register nor a transposition:
+// as a BF16. The rows of a group lie interleaved:
 //
 //   group  = scales, then codes; each part from a cache line on
 //   scales = [block][16 rows]
@@ -71,9 +73,6 @@ struct BF16 {
 //            bytes hold two steps, the first in the low halves of the bytes
 //
 // Rows past the last and columns past the last are there, as zeros.
-
-/// Rows of a group.
-inline constexpr Index group_rows = 16;
 
 /// Columns of a step.
 inline constexpr Index step_cols = 4;
@@ -104,7 +103,7 @@ struct Q4 {
 /// Each matrix in a format of its own, chosen at run time: what a file of mixed types becomes.
 struct Mixed {};
 
-/// Formats of one number an element, row after row.
+/// Formats of one number an element.
 template <class Format>
 concept DenseFormat = requires {
     typename Format::Storage;

@@ -5,6 +5,7 @@
 #include <cassert>
 #include <cstddef>
 #include <initializer_list>
+#include <limits>
 #include <type_traits>
 
 #include <rwkv/kernels/activations.hpp>
@@ -26,12 +27,17 @@ struct Product {
     ActivationsView<Scalar> y;
 };
 
+/// Brings up to `panel` tokens to a panel of whole numbers.
+using Prepare = void(const float* x, Index x_stride, Index tokens, Index cols, std::byte* room) noexcept;
+
 /// How an instruction set multiplies weights of one format with so many tokens; see arch/.
 template <class Format>
 struct Way {
-    /// Brings up to `panel` tokens to a panel. Null: they are read where they are.
-    void (*prepare)(const float* x, Index x_stride, Index tokens, Index cols, std::byte* room) noexcept;
-    /// Rows [begin, end) of y = W x.
+    /// Null: tokens are read where they are.
+    Prepare* prepare;
+    /// Whether it takes a slab of the features at a time.
+    bool in_slabs;
+    /// Rows [begin, end) of y = W x, from a whole group on.
     void (*rows)(const WeightMatrix<Format>& weight, Index begin, Index end, const Input& x, Index tokens, float* y,
                  Index y_stride, float* scratch) noexcept;
 };
@@ -39,34 +45,34 @@ struct Way {
 /// The way for that instruction set and that many tokens, or null for the portable one.
 template <class Format>
 const Way<Format>* way_of([[maybe_unused]] Isa isa, Index tokens) noexcept {
-    [[maybe_unused]] const bool many = tokens >= fewest_packed_tokens;
+    [[maybe_unused]] const bool many = tokens >= fewest_many_tokens;
 #if defined(RWKV_X86_KERNELS)
-    static constexpr Way<Format> packed_avx2{avx2::pack_panel, avx2::packed_tokens<Format>};
-    static constexpr Way<Format> packed_avx512{avx512::pack_panel, avx512::packed_tokens<Format>};
+    static constexpr Way<Format> many_avx2{nullptr, true, avx2::many_tokens<Format>};
+    static constexpr Way<Format> many_avx512{nullptr, true, avx512::many_tokens<Format>};
     if constexpr (DenseFormat<Format>) {
-        static constexpr Way<Format> few_avx2{nullptr, avx2::few_tokens<Format>};
-        static constexpr Way<Format> few_avx512{nullptr, avx512::few_tokens<Format>};
-        if (isa >= Isa::avx512) return many ? &packed_avx512 : &few_avx512;
-        if (isa == Isa::avx2) return many ? &packed_avx2 : &few_avx2;
+        static constexpr Way<Format> few_avx2{nullptr, false, avx2::few_tokens<Format>};
+        static constexpr Way<Format> few_avx512{nullptr, false, avx512::few_tokens<Format>};
+        if (isa >= Isa::avx512) return many ? &many_avx512 : &few_avx512;
+        if (isa == Isa::avx2) return many ? &many_avx2 : &few_avx2;
     } else {
-        static constexpr Way<Format> few_avx2{avx2::code_panel<Format, std::int16_t>, avx2::few_tokens<Format>};
-        static constexpr Way<Format> few_vnni{avx512_vnni::code_panel<Format, std::int16_t>,
+        static constexpr Way<Format> few_avx2{avx2::code_panel<Format, std::int16_t>, false, avx2::few_tokens<Format>};
+        static constexpr Way<Format> few_vnni{avx512_vnni::code_panel<Format, std::int16_t>, false,
                                               avx512_vnni::few_tokens<Format>};
-        static constexpr Way<Format> many_vnni{avx512_vnni::code_panel<Format, std::int8_t>,
+        static constexpr Way<Format> many_vnni{avx512_vnni::code_panel<Format, std::int8_t>, false,
                                                avx512_vnni::byte_tokens<Format>};
         if (isa == Isa::avx512_vnni) return many ? &many_vnni : &few_vnni;
-        if (isa == Isa::avx512) return many ? &packed_avx512 : &few_avx2;
-        if (isa == Isa::avx2) return many ? &packed_avx2 : &few_avx2;
+        if (isa == Isa::avx512) return many ? &many_avx512 : &few_avx2;
+        if (isa == Isa::avx2) return many ? &many_avx2 : &few_avx2;
     }
 #elif defined(RWKV_NEON_KERNELS)
-    static constexpr Way<Format> packed{neon::pack_panel, neon::packed_tokens<Format>};
+    static constexpr Way<Format> most{nullptr, true, neon::many_tokens<Format>};
     static constexpr Way<Format> few = [] {
         if constexpr (DenseFormat<Format>)
-            return Way<Format>{nullptr, neon::few_tokens<Format>};
+            return Way<Format>{nullptr, false, neon::few_tokens<Format>};
         else
-            return Way<Format>{neon::code_panel<Format, std::int16_t>, neon::few_tokens<Format>};
+            return Way<Format>{neon::code_panel<Format, std::int16_t>, false, neon::few_tokens<Format>};
     }();
-    if (isa == Isa::neon) return many ? &packed : &few;
+    if (isa == Isa::neon) return many ? &most : &few;
 #endif
     return nullptr;
 }
@@ -80,46 +86,38 @@ auto with_format(const WeightMatrix<Format>& weight, Use&& use) noexcept {
         return use(weight);
 }
 
-/// Panel p of a product's tokens, where its way wants them in panels.
-template <class Format, class Scalar>
-void prepare(Engine& engine, const Product<Format, Scalar>& product, Index p, std::byte* room) noexcept {
-    if constexpr (std::is_same_v<Scalar, float>) {
-        with_format(product.weight, [&]<class Own>(const WeightMatrix<Own>&) {
-            const auto& x = product.x;
-            const Way<Own>* const way = way_of<Own>(engine.isa(), x.cols());
-            if (!way || !way->prepare) return;
-            const Index first = p * panel;
-            way->prepare(x.data() + first * x.outerStride(), x.outerStride(), std::min(panel, x.cols() - first),
-                         x.rows(), room + static_cast<std::size_t>(p) * panel_bytes(x.rows()));
-        });
-    }
+/// Calls use(const Way<Own>*, const WeightMatrix<Own>&) with the product's way, null for the portable one.
+template <class Format, class Scalar, class Use>
+auto with_way(const Engine& engine, const Product<Format, Scalar>& product, Use&& use) noexcept {
+    return with_format(product.weight, [&]<class Own>(const WeightMatrix<Own>& weight) {
+        const Way<Own>* way = nullptr;
+        if constexpr (std::is_same_v<Scalar, float>) way = way_of<Own>(engine.isa(), product.x.cols());
+        return use(way, weight);
+    });
 }
 
-/// Rows [begin, end) of one product.
+/// Rows [begin, end) of one product, of its features [first, last).
 template <class Format, class Scalar>
-void multiply_rows(Engine& engine, const Product<Format, Scalar>& product, Index begin, Index end, std::byte* panels,
-                   int worker) noexcept {
-    with_format(product.weight, [&]<class Own>(const WeightMatrix<Own>& weight) {
+void multiply_rows(Engine& engine, const Product<Format, Scalar>& product, Index begin, Index end, Index first,
+                   Index last, std::byte* panels, int worker) noexcept {
+    with_way(engine, product, [&]<class Own>(const Way<Own>* way, const WeightMatrix<Own>& weight) {
         ActivationsView<Scalar> y = product.y;
-        if constexpr (std::is_same_v<Scalar, float>) {
-            if (const Way<Own>* const way = way_of<Own>(engine.isa(), y.cols()))
-                return way->rows(weight, begin, end, {product.x.data(), product.x.outerStride(), panels}, y.cols(),
-                                 y.data(), y.outerStride(), engine.tile(worker));
-        }
+        if constexpr (std::is_same_v<Scalar, float>)
+            if (way)
+                return way->rows(weight, begin, end, {product.x.data(), product.x.outerStride(), panels, first, last},
+                                 y.cols(), y.data(), y.outerStride(), engine.tile(worker));
         portable::multiply_rows<Own, Scalar>(weight, begin, end, product.x, y);
     });
 }
 
-/// Rows that a thread takes at a time: whole groups, where there are groups.
+/// Rows that a thread takes at a time: whole groups.
 template <class Format>
 Index rows_a_turn(const WeightMatrix<Format>& weight, Index tokens) noexcept {
-    constexpr Index bytes_of_a_turn = 32 * 1024;  // about a microsecond of reading
-    if (tokens >= fewest_packed_tokens) return block_rows;
-    return with_format(weight, [&]<class Own>(const WeightMatrix<Own>& own) {
-        constexpr Index least = QuantizedFormat<Own> ? group_rows : 1;
-        const Index rows = bytes_of_a_turn * group_rows / static_cast<Index>(own.bytes(group_rows, own.cols()));
-        return std::max(least, rows / least * least);
-    });
+    constexpr std::size_t bytes_of_a_turn = 32 * 1024;  // about a microsecond of reading
+    if (tokens >= fewest_many_tokens) return block_rows;
+    const std::size_t groups = static_cast<std::size_t>((weight.rows() + group_rows - 1) / group_rows);
+    const std::size_t group = std::max<std::size_t>(1, weight.bytes() / std::max<std::size_t>(1, groups));
+    return group_rows * std::max<Index>(1, static_cast<Index>(bytes_of_a_turn / group));
 }
 
 /// Computes up to `most_products` products of the same number of tokens at once, shared out over the engine's threads
@@ -133,17 +131,24 @@ void multiply(Engine& engine, std::initializer_list<Product<Format, Scalar>> pro
     for ([[maybe_unused]] const auto& [weight, x, y] : products)
         assert(x.rows() == weight.cols() && y.rows() == weight.rows() && x.cols() == tokens && y.cols() == tokens);
 
+    Index features = 0, at_a_time = slab;
     std::array<std::byte*, most_products> rooms{engine.panels()};
-    for (std::size_t i = 1; i < count; ++i)
-        rooms[i] = rooms[i - 1] + static_cast<std::size_t>(panels) * panel_bytes(all[i - 1].x.rows());
-    const auto prepare_one = [&](Index i, int) {
-        const auto product = static_cast<std::size_t>(i / panels);
-        prepare(engine, all[product], i % panels, rooms[product]);
-    };
-    if (tokens < fewest_packed_tokens)
-        for (std::size_t i = 0; i < count; ++i) prepare_one(static_cast<Index>(i), 0);
-    else
-        engine.pool().parallel_for(static_cast<Index>(count) * panels, prepare_one);
+    for (std::size_t i = 0; i < count; ++i) {
+        const auto& x = all[i].x;
+        const std::size_t bytes = panel_bytes(x.rows());
+        if (i + 1 < count) rooms[i + 1] = rooms[i] + static_cast<std::size_t>(panels) * bytes;
+        features = std::max(features, x.rows());
+        with_way(engine, all[i], [&]<class Own>(const Way<Own>* way, const WeightMatrix<Own>&) {
+            if (!way || !way->in_slabs) at_a_time = std::numeric_limits<Index>::max();
+            if constexpr (std::is_same_v<Scalar, float>)
+                if (way && way->prepare)
+                    engine.pool().parallel_for(panels, [&](Index p, int) {
+                        way->prepare(x.data() + p * panel * x.outerStride(), x.outerStride(),
+                                     std::min(panel, tokens - p * panel), x.rows(),
+                                     rooms[i] + static_cast<std::size_t>(p) * bytes);
+                    });
+        });
+    }
 
     constexpr std::size_t little = 128 * 1024;  // what one thread does in the time it takes to wake another
     std::array<Index, most_products> rows{}, turns{};
@@ -155,16 +160,19 @@ void multiply(Engine& engine, std::initializer_list<Product<Format, Scalar>> pro
         turns[i] = (all[i].weight.rows() + rows[i] - 1) / rows[i];
         total += turns[i];
     }
-    const auto one_turn = [&](Index turn, int worker) {
-        std::size_t i = 0;
-        for (; turn >= turns[i]; ++i) turn -= turns[i];
-        const Index begin = turn * rows[i];
-        multiply_rows(engine, all[i], begin, std::min(begin + rows[i], all[i].weight.rows()), rooms[i], worker);
-    };
-    if (work < little)
-        for (Index turn = 0; turn < total; ++turn) one_turn(turn, 0);
-    else
-        engine.pool().parallel_for(total, one_turn);
+    for (Index first = 0; first < features; first += std::min(at_a_time, features)) {
+        const auto one_turn = [&](Index turn, int worker) {
+            std::size_t i = 0;
+            for (; turn >= turns[i]; ++i) turn -= turns[i];
+            const Index begin = turn * rows[i], end = std::min(begin + rows[i], all[i].weight.rows());
+            const Index last = first + std::min(at_a_time, all[i].x.rows() - first);
+            if (first < last) multiply_rows(engine, all[i], begin, end, first, last, rooms[i], worker);
+        };
+        if (work < little)
+            for (Index turn = 0; turn < total; ++turn) one_turn(turn, 0);
+        else
+            engine.pool().parallel_for(total, one_turn);
+    }
 }
 
 }  // namespace rwkv::kernels

@@ -2,36 +2,45 @@
 
 #include <cstddef>
 
+#include <rwkv/kernels/format.hpp>
 #include <rwkv/tensor.hpp>
 
 namespace rwkv::kernels {
 
-// How a product with many tokens is cut up. Tokens go in panels: of floats packed feature by feature, so that the inner
-// loop loads neighbouring tokens and broadcasts weights, which stay row-major as the file has them; or of whole numbers
-// token by token, which are broadcast to the sixteen rows of a group of quantized weights.
+// How a product is cut up.
 
-/// Tokens side by side in a panel: one AVX-512 register, two of AVX2, four of NEON.
+/// Tokens brought to whole numbers together.
 inline constexpr Index panel = 16;
 
-/// Rows of weights a thread takes at a time: a multiple of the rows of every inner tile, and whole groups.
+/// Rows of weights a thread takes at a time where there are many tokens: whole groups.
 inline constexpr Index block_rows = 48;
 
-/// Weights of a row taken at a time, so that a slice of the packed activations stays in the first-level cache: whole
-/// blocks of every quantized format.
+/// Weights of a row taken at a time, so that those of all these rows stay in the first-level cache while the tokens
+/// pass by: whole blocks of every quantized format.
 inline constexpr Index block_depth = 128;
 
-/// With fewer tokens than this, dot products straight from the activations are faster than packing them.
-inline constexpr Index fewest_packed_tokens = 12;
+/// Features that a product with many tokens takes at a time, all its rows, so that those of a chunk of tokens stay in
+/// the second-level cache: whole depths.
+inline constexpr Index slab = 768;
+
+/// With fewer tokens than this, weights are used as they are read; with more they are widened first, for all tokens.
+inline constexpr Index fewest_many_tokens = 12;
 
 /// Tokens rounded up to whole panels.
 constexpr Index padded(Index tokens) noexcept {
     return (tokens + panel - 1) / panel * panel;
 }
 
-/// Bytes that a panel of so many features takes at most, however it is held: floats, or 16-bit numbers and a scale and
-/// a bias for each block, the last block padded.
+/// Bytes that a panel of so many features takes at most: 16-bit numbers, and a scale and a bias for each block of at
+/// least 32, the last block padded.
 constexpr std::size_t panel_bytes(Index features) noexcept {
-    return static_cast<std::size_t>(features + 64) * panel * sizeof(float);
+    return static_cast<std::size_t>(features + 64) * panel * 9 / 4;
+}
+
+/// Floats that a thread needs for so many tokens: a block of weights (or what the kernels of bytes hold in its place),
+/// and results of a last group that is not whole.
+constexpr Index block_floats(Index tokens) noexcept {
+    return block_rows * (block_depth + panel) + group_rows * tokens;
 }
 
 }  // namespace rwkv::kernels

@@ -13,8 +13,17 @@
 
 namespace rwkv {
 
-/// The weight of a linear map y = W x as Hugging Face stores it: rows() outputs × cols() inputs, row-major, no gaps.
-/// Immutable; copies share the elements, so a tied head costs nothing.
+/// How the elements of a matrix lie in memory.
+enum class Layout {
+    /// Row after row without gaps, as in a file.
+    by_row,
+    /// Sixteen rows side by side, [group][column][16 rows], rows past the last as zeros: one register holds the same
+    /// column of all of them, and a product needs neither a sum across a register nor a transposition.
+    by_group,
+};
+
+/// The weight of a linear map y = W x: rows() outputs × cols() inputs. Immutable; copies share the elements, so a tied
+/// head costs nothing.
 template <class F>
 class WeightMatrix {
   public:
@@ -22,19 +31,25 @@ class WeightMatrix {
     using Storage = typename Format::Storage;
 
     WeightMatrix() = default;
-    /// Shares `data`, which holds rows × cols elements and is not written to any more.
-    WeightMatrix(Index rows, Index cols, std::shared_ptr<const Storage[]> data)
-        : rows_(rows), cols_(cols), data_(std::move(data)) {}
+    /// Shares `data`: bytes(rows, cols, layout) of them, not written to any more.
+    WeightMatrix(Index rows, Index cols, std::shared_ptr<const Storage[]> data, Layout layout = Layout::by_row)
+        : rows_(rows), cols_(cols), layout_(layout), data_(std::move(data)) {}
 
     Index rows() const noexcept { return rows_; }
     Index cols() const noexcept { return cols_; }
-    /// The first element of row i.
+    Layout layout() const noexcept { return layout_; }
+    /// The first element of row i, where they lie by row.
     const Storage* row(Index i) const noexcept { return data_.get() + i * cols_; }
+    /// The first element of group g, where they lie by group.
+    const Storage* group(Index g) const noexcept { return data_.get() + g * group_rows * cols_; }
+
+    static constexpr Index groups(Index rows) noexcept { return (rows + group_rows - 1) / group_rows; }
     /// Bytes of a matrix of that size.
-    static constexpr std::size_t bytes(Index rows, Index cols) noexcept {
-        return static_cast<std::size_t>(rows * cols) * sizeof(Storage);
+    static constexpr std::size_t bytes(Index rows, Index cols, Layout layout) noexcept {
+        const Index held = layout == Layout::by_group ? groups(rows) * group_rows : rows;
+        return static_cast<std::size_t>(held * cols) * sizeof(Storage);
     }
-    std::size_t bytes() const noexcept { return bytes(rows_, cols_); }
+    std::size_t bytes() const noexcept { return bytes(rows_, cols_, layout_); }
     WeightFormat format() const noexcept { return Format::format; }
 
     /// Where the elements begin.
@@ -44,12 +59,19 @@ class WeightMatrix {
     template <class Scalar>
     void copy_row(Index i, Index begin, Index end, Scalar* out) const noexcept {
         using Elements = Eigen::Array<Storage, Eigen::Dynamic, 1>;
-        Eigen::Map<Eigen::Array<Scalar, Eigen::Dynamic, 1>>(out, end - begin) =
-            Eigen::Map<const Elements>(row(i) + begin, end - begin).template cast<Scalar>();
+        using Stride = Eigen::InnerStride<>;
+        const Storage* const first =
+            layout_ == Layout::by_row ? row(i) + begin : group(i / group_rows) + begin * group_rows + i % group_rows;
+        Eigen::Map<Eigen::Array<Scalar, Eigen::Dynamic, 1>> to(out, end - begin);
+        if (layout_ == Layout::by_row)
+            to = Eigen::Map<const Elements>(first, end - begin).template cast<Scalar>();
+        else
+            to = Eigen::Map<const Elements, 0, Stride>(first, end - begin, Stride(group_rows)).template cast<Scalar>();
     }
 
   private:
     Index rows_ = 0, cols_ = 0;
+    Layout layout_ = Layout::by_row;
     std::shared_ptr<const Storage[]> data_;
 };
 
@@ -84,11 +106,12 @@ class WeightMatrix<F> {
         return blocks(cols) * Format::block_cols * group_rows * Format::bits / 8;
     }
     static constexpr Index group_bytes(Index cols) noexcept { return scale_bytes(cols) + code_bytes(cols); }
-    /// Bytes of a matrix of that size.
-    static constexpr std::size_t bytes(Index rows, Index cols) noexcept {
+    /// Bytes of a matrix of that size; there is one layout only.
+    static constexpr std::size_t bytes(Index rows, Index cols, Layout = Layout::by_group) noexcept {
         return static_cast<std::size_t>(groups(rows) * group_bytes(cols));
     }
     std::size_t bytes() const noexcept { return bytes(rows_, cols_); }
+    Layout layout() const noexcept { return Layout::by_group; }
     WeightFormat format() const noexcept { return Format::format; }
     const void* data() const noexcept { return data_.get(); }
 

@@ -107,6 +107,11 @@ inline bool head_is_shared(WeightFormat format) noexcept {
     return format == WeightFormat::stored || embeddings_format(format, true) == format;
 }
 
+/// Single rows are what is read of embeddings, unless they are the head's, too.
+inline Layout embeddings_layout(WeightFormat format, bool tied) noexcept {
+    return tied && head_is_shared(format) ? Layout::by_group : Layout::by_row;
+}
+
 /// The visitor that goes first: holds the files against the config, tensor by tensor, and adds up what will
 /// be read and held, so that nothing is allocated for a model that is not there.
 class Plan {
@@ -116,10 +121,10 @@ class Plan {
     void vector(const std::string& name, const Vector<float>&, const Shape& shape) { check(name, shape); }
     template <class Format>
     void matrix(const std::string& name, const WeightMatrix<Format>&, Index rows, Index cols) {
-        hold(check(name, shape(rows, cols)), format_);
+        hold(check(name, shape(rows, cols)), format_, Layout::by_group);
     }
     void embeddings(const std::string& name, const WeightMatrix<Mixed>&, Index rows, Index cols) {
-        hold(check(name, shape(rows, cols)), embeddings_format(format_, tied_));
+        hold(check(name, shape(rows, cols)), embeddings_format(format_, tied_), embeddings_layout(format_, tied_));
     }
 
     /// Throws for whatever claims to belong to the model and was not asked for.
@@ -136,9 +141,10 @@ class Plan {
     std::uint64_t bytes_read() const noexcept { return read_; }
 
     /// Bytes of a matrix in memory, rounded up to whole cache lines.
-    static std::size_t room(WeightFormat format, Index rows, Index cols) noexcept {
-        return with_format(
-            format, [&]<class Format>(Format) { return (WeightMatrix<Format>::bytes(rows, cols) + 63) / 64 * 64; });
+    static std::size_t room(WeightFormat format, Index rows, Index cols, Layout layout) noexcept {
+        return with_format(format, [&]<class Format>(Format) {
+            return (WeightMatrix<Format>::bytes(rows, cols, layout) + 63) / 64 * 64;
+        });
     }
 
   private:
@@ -162,9 +168,9 @@ class Plan {
         return *tensor;
     }
 
-    void hold(const io::CheckpointTensor& tensor, WeightFormat format) {
+    void hold(const io::CheckpointTensor& tensor, WeightFormat format, Layout layout) {
         held_ += room(held_as(tensor.info.dtype, format), static_cast<Index>(tensor.info.shape[0]),
-                      static_cast<Index>(tensor.info.shape[1]));
+                      static_cast<Index>(tensor.info.shape[1]), layout);
     }
 
     const TensorSource& source_;

@@ -94,48 +94,79 @@ struct ReadOptions {
     const Progress& progress;
 };
 
-/// What `convert_rows` needs beside the elements' own place: nothing where they are held as they come.
+/// What the elements are checked and held as: numbers of that type, which are then quantized, or brought to their
+/// groups.
+template <class Format>
+struct HeldType {
+    using type = float;
+};
+template <DenseFormat Format>
+struct HeldType<Format> {
+    using type = typename Format::Storage;
+};
+template <class Format>
+using Held = typename HeldType<Format>::type;
+
+/// Bytes of scratch that `convert_rows` needs: for the elements as they come, and as numbers of the type they are held
+/// as; nothing where these are the same, or have their place already.
 struct Scratch {
-    std::size_t bytes = 0, floats = 0;
-    std::size_t size() const noexcept { return bytes + floats * sizeof(float); }
+    std::size_t stored = 0, held = 0;
+    std::size_t size() const noexcept { return stored + held; }
 };
 
 template <class From, class Format>
-constexpr Scratch scratch_of(std::size_t elements) noexcept {
-    if constexpr (QuantizedFormat<Format>)
-        return {std::is_same_v<From, float> ? 0 : elements * sizeof(From), elements};
-    else
-        return {std::is_same_v<From, typename Format::Storage> ? 0 : elements * sizeof(From), 0};
+constexpr Scratch scratch_of(std::size_t elements, Layout layout) noexcept {
+    return {std::is_same_v<From, Held<Format>> ? 0 : elements * sizeof(From),
+            layout == Layout::by_row ? 0 : elements * sizeof(Held<Format>)};
 }
 
-/// Reads the rows [first, first + rows) of a tensor of From, checks that they are finite, and brings them to where the
-/// elements of a matrix of that format begin. For quantized formats `first` is a multiple of group_rows. `bytes` and
-/// `floats` are scratch for so many rows, empty where scratch_of says that none is needed.
+/// One piece of a matrix: its rows [first, first + rows); where they lie by group, whole groups or the last.
+struct Piece {
+    Index first, rows, cols;
+    Layout layout;
+};
+
+/// Sixteen rows side by side, zeros for those past the last: group[c][r] = from[r][c].
+template <class T>
+void interleave(const T* from, Index rows, Index cols, T* group) noexcept {
+    constexpr Index few = 64;  // columns, that what is written stays in the first-level cache
+    for (Index begin = 0; begin < cols; begin += few) {
+        const Index end = std::min(cols, begin + few);
+        for (Index r = 0; r < group_rows; ++r)
+            for (Index c = begin; c < end; ++c) group[c * group_rows + r] = r < rows ? from[r * cols + c] : T(0);
+    }
+}
+
+/// Reads a piece of a tensor of From, checks that its elements are finite, and brings them to where the elements of a
+/// matrix of that format begin.
 template <class From, class Format>
-void convert_rows(const TensorSource& source, const io::CheckpointTensor& tensor, Index first, Index rows, Index cols,
-                  std::span<std::byte> bytes, std::span<float> floats, void* to) {
+void convert_rows(const TensorSource& source, const io::CheckpointTensor& tensor, const Piece& piece,
+                  std::byte* stored_room, std::byte* held_room, void* to) {
+    const auto [first, rows, cols, layout] = piece;
     const Index begin = first * cols, count = rows * cols;
     const std::uint64_t offset = static_cast<std::uint64_t>(begin) * sizeof(From);
     const std::size_t size = static_cast<std::size_t>(count) * sizeof(From);
-    const auto read = [&](auto* held) {
-        using Held = std::remove_pointer_t<decltype(held)>;
-        if constexpr (std::is_same_v<From, Held>) {
-            source.checkpoint().read(tensor, offset, {reinterpret_cast<std::byte*>(held), size});
-            check_finite(source, tensor, begin, held, held, count);
-        } else {
-            source.checkpoint().read(tensor, offset, bytes.first(size));
-            const auto* const from = reinterpret_cast<const From*>(bytes.data());
-            Eigen::Map<Vector<Held>>(held, count) = Eigen::Map<const Vector<From>>(from, count).template cast<Held>();
-            check_finite(source, tensor, begin, from, held, count);
-        }
-    };
-    if constexpr (DenseFormat<Format>) {
-        read(static_cast<typename Format::Storage*>(to) + begin);
+    auto* const held =
+        layout == Layout::by_row ? static_cast<Held<Format>*>(to) + begin : reinterpret_cast<Held<Format>*>(held_room);
+    if constexpr (std::is_same_v<From, Held<Format>>) {
+        source.checkpoint().read(tensor, offset, {reinterpret_cast<std::byte*>(held), size});
+        check_finite(source, tensor, begin, held, held, count);
     } else {
-        read(floats.data());
-        auto* group = static_cast<std::byte*>(to) + first / group_rows * WeightMatrix<Format>::group_bytes(cols);
-        for (Index r = 0; r < rows; r += group_rows, group += WeightMatrix<Format>::group_bytes(cols))
-            kernels::quantize_group<Format>(floats.data() + r * cols, std::min(group_rows, rows - r), cols, group);
+        source.checkpoint().read(tensor, offset, {stored_room, size});
+        const auto* const from = reinterpret_cast<const From*>(stored_room);
+        Eigen::Map<Vector<Held<Format>>>(held, count) =
+            Eigen::Map<const Vector<From>>(from, count).template cast<Held<Format>>();
+        check_finite(source, tensor, begin, from, held, count);
+    }
+    if (layout == Layout::by_row) return;
+    const std::size_t group_bytes = WeightMatrix<Format>::bytes(group_rows, cols, layout);
+    auto* group = static_cast<std::byte*>(to) + static_cast<std::size_t>(first / group_rows) * group_bytes;
+    for (Index r = 0; r < rows; r += group_rows, group += group_bytes) {
+        const Index some = std::min(group_rows, rows - r);
+        if constexpr (QuantizedFormat<Format>)
+            kernels::quantize_group<Format>(held + r * cols, some, cols, group);
+        else
+            interleave(held + r * cols, some, cols, reinterpret_cast<Held<Format>*>(group));
     }
 }
 
@@ -177,7 +208,8 @@ class Read {
         member.resize(size);
         std::vector<std::byte> bytes(tensor.info.bytes);
         with_element_type(tensor, [&]<class From>(From*) {
-            convert_rows<From, F32>(source_, tensor, 0, 1, size, bytes, {}, member.data());
+            convert_rows<From, F32>(source_, tensor, {0, 1, size, Layout::by_row}, bytes.data(), nullptr,
+                                    member.data());
         });
         if (name.ends_with(".time_decay")) member = -member.exp();
         done_ += tensor.info.bytes;
@@ -185,11 +217,12 @@ class Read {
 
     template <class Format>
     void matrix(const std::string& name, WeightMatrix<Format>& member, Index rows, Index cols) {
-        matrix_as(name, member, rows, cols, options_.format);
+        matrix_as(name, member, rows, cols, options_.format, Layout::by_group);
     }
 
     void embeddings(const std::string& name, WeightMatrix<Mixed>& member, Index rows, Index cols) {
-        matrix_as(name, member, rows, cols, embeddings_format(options_.format, tied_));
+        matrix_as(name, member, rows, cols, embeddings_format(options_.format, tied_),
+                  embeddings_layout(options_.format, tied_));
     }
 
     /// Reads what was laid out. Of several faults the one that comes first in the order of the visit is thrown,
@@ -201,15 +234,16 @@ class Read {
         for (const Job& job : jobs_) {
             first_piece.push_back(pieces);
             pieces += static_cast<std::size_t>((job.rows + job.rows_a_piece - 1) / job.rows_a_piece);
-            scratch.bytes = std::max(scratch.bytes, job.scratch.bytes);
-            scratch.floats = std::max(scratch.floats, job.scratch.floats);
+            scratch.stored = std::max(scratch.stored, job.scratch.stored);
+            scratch.held = std::max(scratch.held, job.scratch.held);
         }
         const std::size_t most = std::min(pieces, scratch_limit / std::max<std::size_t>(1, scratch.size()));
         kernels::ThreadPool pool(static_cast<int>(std::min<std::size_t>(threads(), std::max<std::size_t>(1, most))));
-        std::vector<std::vector<std::byte>> bytes(static_cast<std::size_t>(pool.size()),
-                                                  std::vector<std::byte>(scratch.bytes));
-        std::vector<std::vector<float>> floats(static_cast<std::size_t>(pool.size()),
-                                               std::vector<float>(scratch.floats));
+        const auto rooms = [&](std::size_t bytes) {
+            return std::vector<std::vector<std::byte>>(static_cast<std::size_t>(pool.size()),
+                                                       std::vector<std::byte>(bytes));
+        };
+        std::vector<std::vector<std::byte>> stored = rooms(scratch.stored), held = rooms(scratch.held);
 
         std::mutex mutex;
         std::exception_ptr error;
@@ -229,7 +263,8 @@ class Read {
                 const Job& job = jobs_[number];
                 const Index first = static_cast<Index>(piece - first_piece[number]) * job.rows_a_piece;
                 const Index count = std::min(job.rows_a_piece, job.rows - first);
-                job.convert(source_, *job.tensor, first, count, job.cols, bytes[thread], floats[thread], job.to);
+                job.convert(source_, *job.tensor, {first, count, job.cols, job.layout}, stored[thread].data(),
+                            held[thread].data(), job.to);
                 done += static_cast<std::uint64_t>(count * job.cols) * bits(job.tensor->info.dtype) / 8;
             } catch (...) {
                 fail(piece);
@@ -249,10 +284,11 @@ class Read {
     struct Job {
         const io::CheckpointTensor* tensor;
         Index rows, cols, rows_a_piece;
+        Layout layout;
         Scratch scratch;
         void* to;
-        void (*convert)(const TensorSource&, const io::CheckpointTensor&, Index first, Index rows, Index cols,
-                        std::span<std::byte> bytes, std::span<float> floats, void* to);
+        void (*convert)(const TensorSource&, const io::CheckpointTensor&, const Piece&, std::byte* stored_room,
+                        std::byte* held_room, void* to);
     };
 
     unsigned threads() const noexcept {
@@ -262,11 +298,12 @@ class Read {
     }
 
     template <class Format>
-    void matrix_as(const std::string& name, WeightMatrix<Format>& member, Index rows, Index cols, WeightFormat format) {
+    void matrix_as(const std::string& name, WeightMatrix<Format>& member, Index rows, Index cols, WeightFormat format,
+                   Layout layout) {
         if constexpr (std::is_same_v<Format, Mixed>) {
             with_format(held_as(source_.at(name).info.dtype, format), [&]<class Own>(Own) {
                 WeightMatrix<Own> own;
-                matrix_as(name, own, rows, cols, format);
+                matrix_as(name, own, rows, cols, format, layout);
                 member = std::move(own);
             });
         } else {
@@ -277,27 +314,24 @@ class Read {
                     done_ += tensor.info.bytes;
                     return;
                 }
-            using Element = typename decltype(elements_of(member))::element_type;
-            const std::size_t room = Plan::room(Format::format, rows, cols);
+            const std::size_t room = Plan::room(Format::format, rows, cols, layout);
             const auto own = options_.mapped ? kernels::allocate_weights(room) : memory_;
             std::byte* const at = own.get() + (options_.mapped ? 0 : used_);
             used_ += room;
-            member = WeightMatrix<Format>(rows, cols, {own, reinterpret_cast<Element*>(at)});
+            if constexpr (QuantizedFormat<Format>)
+                member = WeightMatrix<Format>(rows, cols, {own, at});
+            else
+                member = WeightMatrix<Format>(rows, cols, {own, reinterpret_cast<Held<Format>*>(at)}, layout);
             with_element_type(tensor, [&]<class From>(From*) {
                 const auto row_bytes = std::max<Index>(1, cols * static_cast<Index>(sizeof(From)));
                 const Index groups = std::max<Index>(1, static_cast<Index>(piece_bytes) / row_bytes / group_rows);
                 const Index rows_a_piece = std::min(rows, groups * group_rows);
-                jobs_.push_back({&tensor, rows, cols, rows_a_piece,
-                                 scratch_of<From, Format>(static_cast<std::size_t>(rows_a_piece * cols)), at,
+                jobs_.push_back({&tensor, rows, cols, rows_a_piece, layout,
+                                 scratch_of<From, Format>(static_cast<std::size_t>(rows_a_piece * cols), layout), at,
                                  convert_rows<From, Format>});
             });
         }
     }
-
-    template <class Format>
-    static std::shared_ptr<const typename Format::Storage[]> elements_of(const WeightMatrix<Format>&);
-    template <QuantizedFormat Format>
-    static std::shared_ptr<const std::byte[]> elements_of(const WeightMatrix<Format>&);
 
     /// A matrix in the file's own bytes, where they are of that format and lie as its elements must.
     template <class Format>

@@ -19,8 +19,9 @@ struct Elementwise {
     void (*layer_norm)(const float* weight, const float* bias, Scalar epsilon, Index n, const Scalar* x,
                        Scalar* out) noexcept;
     void (*token_shift)(const float* mix, Index n, const Scalar* x, const Scalar* previous, Scalar* out) noexcept;
-    void (*wkv)(const float* decay, const float* time_first, Index begin, Index end, Index tokens, Index stride,
-                const Scalar* key, Scalar* value, Scalar* numerator, Scalar* denominator, Scalar* maximum) noexcept;
+    void (*wkv)(const float* decay, const float* time_first, Index begin, Index end, Index tokens, const Scalar* key,
+                Index key_stride, Scalar* value, Index value_stride, Scalar* numerator, Scalar* denominator,
+                Scalar* maximum) noexcept;
     void (*gate)(Index begin, Index end, const Scalar* receptance, Scalar* x) noexcept;
     void (*squared_relu)(Index n, Scalar* x) noexcept;
     void (*add)(Index n, const Scalar* y, Scalar* x) noexcept;

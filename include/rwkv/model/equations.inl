@@ -65,18 +65,19 @@ inline void token_shift(const float* mix, Index n, const Scalar* x, const Scalar
 //
 // The sums run on as numerator and denominator, both held as multiples of e^p, p the largest exponent met, so that no
 // exponent is ever above 0 (the paper's numerically stable form). Scans over time, a register full of channels at once.
-// Each column of keys and values is `stride` after the one before; wkv takes the place of the values.
-inline void wkv(const float* decay, const float* time_first, Index begin, Index end, Index tokens, Index stride,
-                const Scalar* key, Scalar* value, Scalar* numerators, Scalar* denominators, Scalar* maxima) noexcept {
+// Each column of keys, or values, is a stride after the one before; wkv takes the place of the values.
+inline void wkv(const float* decay, const float* time_first, Index begin, Index end, Index tokens, const Scalar* key,
+                Index key_stride, Scalar* value, Index value_stride, Scalar* numerators, Scalar* denominators,
+                Scalar* maxima) noexcept {
     for (Index i = begin; i < end; i += Simd::width) {
         const V w = get(decay, i, end), u = get(time_first, i, end);
         V numerator = get(numerators, i, end), denominator = get(denominators, i, end), p = get(maxima, i, end);
         for (Index t = 0; t < tokens; ++t) {
-            const V k = get(key + t * stride, i, end), v = get(value + t * stride, i, end);
+            const V k = get(key + t * key_stride, i, end), v = get(value + t * value_stride, i, end);
 
             V q = Simd::max(p, u + k);
             V past = exp(p - q), now = exp(u + k - q);
-            put(value + t * stride, i, end, (past * numerator + now * v) / (past * denominator + now));
+            put(value + t * value_stride, i, end, (past * numerator + now * v) / (past * denominator + now));
 
             q = Simd::max(p + w, k);
             past = exp(p + w - q);

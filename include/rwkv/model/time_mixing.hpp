@@ -44,8 +44,8 @@ void time_mixing(const AttentionWeights<Format>& weights, Index layer, const Tex
         for (Index text = 0; text < texts.count(); ++text) {
             const Index first = text * texts.each;
             BasicState<Scalar>& state = texts.state(text);
-            of.wkv(weights.decay.data(), weights.time_first.data(), begin, end, texts.each, attention,
-                   k.col(first).data(), v.col(first).data(), state.numerator().col(layer).data(),
+            of.wkv(weights.decay.data(), weights.time_first.data(), begin, end, texts.each, k.col(first).data(),
+                   k.outerStride(), v.col(first).data(), v.outerStride(), state.numerator().col(layer).data(),
                    state.denominator().col(layer).data(), state.maximum().col(layer).data());
         }
         for (Index t = 0; t < tokens; ++t) of.gate(begin, end, r.col(t).data(), v.col(t).data());

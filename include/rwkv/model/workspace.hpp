@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <memory>
 #include <string>
 
 #include <rwkv/config.hpp>
 #include <rwkv/error.hpp>
 #include <rwkv/kernels/activations.hpp>
 #include <rwkv/kernels/engine.hpp>
+#include <rwkv/kernels/weight_memory.hpp>
 
 namespace rwkv {
 
@@ -21,6 +23,37 @@ struct WorkspaceOptions {
     Index chunk = 128;
 };
 
+namespace detail {
+
+/// Memory for the activations of some tokens. Columns begin on cache lines, an odd number of them apart: were it a
+/// large power of two, as the sizes of models often are, neighbouring tokens would push each other out of the cache.
+template <class Scalar>
+class Room {
+  public:
+    Room() = default;
+    Room(Index rows, Index cols)
+        : rows_(rows),
+          cols_(cols),
+          stride_(((rows + line - 1) / line | 1) * line),
+          memory_(kernels::allocate_weights(bytes())) {}
+
+    Index rows() const noexcept { return rows_; }
+    Index cols() const noexcept { return cols_; }
+    std::size_t bytes() const noexcept { return static_cast<std::size_t>(stride_ * cols_) * sizeof(Scalar); }
+    /// The first `rows` rows of the first `tokens` columns.
+    ActivationsView<Scalar> view(Index rows, Index tokens) noexcept {
+        return Eigen::Map<Activations<Scalar>, 0, Eigen::OuterStride<>>(reinterpret_cast<Scalar*>(memory_.get()), rows,
+                                                                        tokens, Eigen::OuterStride<>(stride_));
+    }
+
+  private:
+    static constexpr Index line = 64 / static_cast<Index>(sizeof(Scalar));
+    Index rows_ = 0, cols_ = 0, stride_ = 0;
+    std::shared_ptr<std::byte[]> memory_;
+};
+
+}  // namespace detail
+
 /// The scratch of a conversation's forward passes, with the threads that compute them. It is sized for a model's
 /// shape when constructed and remembers nothing of the text. One call at a time; move only.
 template <class Scalar>
@@ -33,14 +66,11 @@ class BasicWorkspace {
           engine_(static_cast<int>(within("threads", options.threads, 1024)), chunk_,
                   std::max({3 * config.hidden_size, config.attention_hidden_size, config.intermediate_size})) {
         const Index hidden = config.hidden_size, attention = config.attention_hidden_size;
-        x_.resize(hidden, chunk_);
-        normed_.resize(hidden, chunk_);
-        out_.resize(hidden, chunk_);
-        for (Activations<Scalar>& mixed : mixed_) mixed.resize(hidden, chunk_);
-        key_.resize(std::max(attention, config.intermediate_size), chunk_);
-        value_.resize(attention, chunk_);
-        receptance_.resize(std::max(hidden, attention), chunk_);
-        logits_.resize(config.vocab_size, 1);
+        for (Room* room : {&x_, &normed_, &out_, &mixed_[0], &mixed_[1], &mixed_[2]}) *room = Room(hidden, chunk_);
+        key_ = Room(std::max(attention, config.intermediate_size), chunk_);
+        value_ = Room(attention, chunk_);
+        receptance_ = Room(std::max(hidden, attention), chunk_);
+        logits_ = Room(config.vocab_size, 1);
     }
 
     /// Most tokens computed together.
@@ -56,31 +86,33 @@ class BasicWorkspace {
     }
     /// Bytes held.
     std::size_t bytes() const noexcept {
-        Index scalars = x_.size() + normed_.size() + out_.size() + 3 * mixed_[0].size() + key_.size() + value_.size() +
-                        receptance_.size() + logits_.size();
-        return static_cast<std::size_t>(scalars) * sizeof(Scalar) + engine_.bytes();
+        std::size_t bytes = engine_.bytes();
+        for (const Room* room :
+             {&x_, &normed_, &out_, &mixed_[0], &mixed_[1], &mixed_[2], &key_, &value_, &receptance_, &logits_})
+            bytes += room->bytes();
+        return bytes;
     }
 
     // The rooms of a forward pass over T ≤ chunk() tokens; each view is rows × T.
 
     /// [H × T] the residual stream.
-    ActivationsView<Scalar> x(Index tokens) noexcept { return view(x_, x_.rows(), tokens); }
+    ActivationsView<Scalar> x(Index tokens) noexcept { return x_.view(x_.rows(), tokens); }
     /// [H × T] its layer norm.
-    ActivationsView<Scalar> normed(Index tokens) noexcept { return view(normed_, normed_.rows(), tokens); }
+    ActivationsView<Scalar> normed(Index tokens) noexcept { return normed_.view(normed_.rows(), tokens); }
     /// [H × T] three token-shifted mixes of it.
-    ActivationsView<Scalar> mixed(Index i, Index tokens) noexcept { return view(mixed_[i], x_.rows(), tokens); }
+    ActivationsView<Scalar> mixed(Index i, Index tokens) noexcept { return mixed_[i].view(x_.rows(), tokens); }
     /// [rows × T] keys of either kind of mixing.
-    ActivationsView<Scalar> key(Index rows, Index tokens) noexcept { return view(key_, rows, tokens); }
+    ActivationsView<Scalar> key(Index rows, Index tokens) noexcept { return key_.view(rows, tokens); }
     /// [A × T] values, then what the WKV makes of them.
-    ActivationsView<Scalar> value(Index tokens) noexcept { return view(value_, value_.rows(), tokens); }
+    ActivationsView<Scalar> value(Index tokens) noexcept { return value_.view(value_.rows(), tokens); }
     /// [rows × T] receptances of either kind.
-    ActivationsView<Scalar> receptance(Index rows, Index tokens) noexcept { return view(receptance_, rows, tokens); }
+    ActivationsView<Scalar> receptance(Index rows, Index tokens) noexcept { return receptance_.view(rows, tokens); }
     /// [H × T] what a mixing adds to the residual stream.
-    ActivationsView<Scalar> out(Index tokens) noexcept { return view(out_, out_.rows(), tokens); }
+    ActivationsView<Scalar> out(Index tokens) noexcept { return out_.view(out_.rows(), tokens); }
     /// [V × T] logits; grows the first time more are asked for.
     ActivationsView<Scalar> logits(Index tokens) {
-        if (tokens > logits_.cols()) logits_.resize(logits_.rows(), tokens);
-        return view(logits_, logits_.rows(), tokens);
+        if (tokens > logits_.cols()) logits_ = Room(logits_.rows(), tokens);
+        return logits_.view(logits_.rows(), tokens);
     }
 
   private:
@@ -89,14 +121,12 @@ class BasicWorkspace {
             throw ArgumentError("Workspace", option, "1 to " + std::to_string(most), std::to_string(value));
         return value;
     }
-    static ActivationsView<Scalar> view(Activations<Scalar>& room, Index rows, Index tokens) noexcept {
-        return Eigen::Map<Activations<Scalar>>(room.data(), rows, tokens);
-    }
+    using Room = detail::Room<Scalar>;
 
     Config config_;
     Index chunk_;
     kernels::Engine engine_;
-    Activations<Scalar> x_, normed_, mixed_[3], key_, value_, receptance_, out_, logits_;
+    Room x_, normed_, mixed_[3], key_, value_, receptance_, out_, logits_;
 };
 
 using Workspace = BasicWorkspace<float>;

@@ -26,7 +26,8 @@ struct Simd {
     using V = __m256;
     using Scalar = float;
     static constexpr int width = 8;
-    static constexpr int tile_rows = 6, tile_panels = 1;  // 12 sums, 2 loads, 1 broadcast: 15 of 16 registers
+    static constexpr int tile_groups = 1, tile_tokens = 6;  // 12 sums, 2 of weights, 1 broadcast: 15 of 16 registers
+    static constexpr int few = 4;                           // 8 sums
 
     static V zero() noexcept { return _mm256_setzero_ps(); }
     static V load(const float* from) noexcept { return _mm256_loadu_ps(from); }
@@ -163,21 +164,14 @@ struct Codes {
         const __m128i two = _mm_max_epu32(four, _mm_shuffle_epi32(four, 0x4e));
         return _mm_cvtss_f32(_mm_castsi128_ps(_mm_max_epu32(two, _mm_shuffle_epi32(two, 0xb1))));
     }
-    /// A step as floats: out[r][c] = scales[r] · (code − 128).
-    static void widen(const Bytes& step, const float* scales, float* out, Index stride, Index cols) noexcept {
-        alignas(32) std::uint8_t codes[64];
-        for (int i = 0; i < 2; ++i) _mm256_store_si256(reinterpret_cast<__m256i*>(codes) + i, step.v[i]);
-        for (Index r = 0; r < group_rows; ++r, out += stride) {
-            std::int32_t four;
-            std::memcpy(&four, codes + 4 * r, sizeof four);
-            const __m128i whole = _mm_sub_epi32(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(four)), _mm_set1_epi32(128));
-            const __m128 weights = _mm_mul_ps(_mm_cvtepi32_ps(whole), _mm_set1_ps(scales[r]));
-            if (cols == step_cols) {
-                _mm_storeu_ps(out, weights);
-            } else {
-                float some[4];
-                _mm_storeu_ps(some, weights);
-                std::copy_n(some, cols, out);
+    /// A step as floats: out[c][r] = scales[r] · (code − 128).
+    static void widen(const Bytes& step, const float* scales, float* out) noexcept {
+        for (int i = 0; i < 2; ++i) {
+            const __m256 scale = _mm256_loadu_ps(scales + 8 * i);
+            for (int c = 0; c < 4; ++c) {
+                const __m256i codes = _mm256_and_si256(_mm256_srli_epi32(step.v[i], 8 * c), _mm256_set1_epi32(255));
+                const __m256i whole = _mm256_sub_epi32(codes, _mm256_set1_epi32(128));
+                _mm256_storeu_ps(out + c * group_rows + 8 * i, _mm256_mul_ps(_mm256_cvtepi32_ps(whole), scale));
             }
         }
     }
@@ -199,11 +193,13 @@ using V = Simd::V;
 
 #include <rwkv/kernels/arch/exponential.inl>
 
+#include <rwkv/kernels/arch/blocks.inl>
+
 #include <rwkv/kernels/arch/dense.inl>
 
 #include <rwkv/kernels/arch/quantized_widen.inl>
 
-#include <rwkv/kernels/arch/packed.inl>
+#include <rwkv/kernels/arch/many.inl>
 
 #include <rwkv/kernels/arch/fit.inl>
 

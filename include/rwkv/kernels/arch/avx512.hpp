@@ -13,7 +13,8 @@ struct Simd {
     using V = __m512;
     using Scalar = float;
     static constexpr int width = 16;
-    static constexpr int tile_rows = 8, tile_panels = 3;  // 24 sums, 3 loads, 1 broadcast: 28 of 32 registers
+    static constexpr int tile_groups = 3, tile_tokens = 8;  // 24 sums, 3 of weights, 1 broadcast: 28 of 32 registers
+    static constexpr int few = 8;                           // 8 sums
     // Masks that mask nothing: gcc 12 warns of the undefined operand in the forms without one.
     static constexpr __mmask16 all = 0xffff;
 
@@ -61,11 +62,13 @@ using V = Simd::V;
 
 #include <rwkv/kernels/arch/exponential.inl>
 
+#include <rwkv/kernels/arch/blocks.inl>
+
 #include <rwkv/kernels/arch/dense.inl>
 
 #include <rwkv/kernels/arch/quantized_widen.inl>
 
-#include <rwkv/kernels/arch/packed.inl>
+#include <rwkv/kernels/arch/many.inl>
 
 #include <rwkv/kernels/arch/fit.inl>
 

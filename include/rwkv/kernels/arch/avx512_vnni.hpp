@@ -8,6 +8,8 @@
 
 namespace rwkv::kernels::avx512_vnni {
 
+using avx512::over_some;
+using avx512::parts;
 using avx512::read_ahead;
 using avx512::Simd;
 using V = Simd::V;

@@ -1,31 +1,61 @@
-// Products with float activations, written once over a `Simd` of the including namespace and compiled for its
-// instruction set: each arch/*.hpp includes this file inside its own namespace and target region. Not a header of its
-// own.
+// Products with float activations and weights of one number each, written once over a `Simd` of the including namespace
+// and compiled for its instruction set: each arch/*.hpp includes this file inside its own namespace and target region.
+// Not a header of its own.
 
-// Asks for weights before they are needed, a few cache lines at a time between the multiplications, so that memory and
-// arithmetic do not wait for each other: the lines of `rows` rows, `bytes` of each.
-class Ahead {
-  public:
-    Ahead(const void* first, Index stride, Index rows, Index bytes) noexcept
-        : row_(static_cast<const char*>(first)), stride_(stride), rows_(rows), bytes_(bytes) {}
-
-    void four_lines() noexcept {
-        if (rows_ <= 0) return;
-#pragma GCC unroll 4
-        for (Index i = 0; i < 4; ++i) Simd::prefetch_far(row_ + at_ + i * 64);
-        at_ += 4 * 64;
-        if (at_ >= bytes_) at_ = 0, row_ += stride_, --rows_;
-    }
-
-  private:
-    const char* row_;
-    Index stride_, rows_, bytes_, at_ = 0;
-};
+// Registers for the rows of a group.
+inline constexpr int parts = static_cast<int>(group_rows) / Simd::width;
 
 // Asks for what will be read soon after `now` in a long run: for the second-level cache early, for the first in time.
 inline void read_ahead(const char* now) noexcept {
     Simd::prefetch_far(now + 5120);
     Simd::prefetch(now + 1024);
+}
+
+// y = W x of one group for `Tokens` tokens. The group is read once, in order, which is what the memory likes best;
+// several sums for each row and token hide the latency of the additions.
+template <int Tokens, class T>
+inline void dot_group(const T* w, Index cols, const float* x, Index x_stride, float* y, Index y_stride,
+                      Index rows) noexcept {
+    constexpr int step = 8, chains = std::max(1, 8 / (Tokens * parts));
+    constexpr Index cache_line = 64, bytes = step * group_rows * static_cast<Index>(sizeof(T));
+    V sums[Tokens][chains][parts];
+#pragma GCC unroll 8
+    for (int t = 0; t < Tokens; ++t)
+#pragma GCC unroll 8
+        for (int c = 0; c < chains; ++c)
+#pragma GCC unroll 4
+            for (int p = 0; p < parts; ++p) sums[t][c][p] = Simd::zero();
+    const auto column = [&](Index k, int chain) {
+        V weights[parts];
+#pragma GCC unroll 4
+        for (int p = 0; p < parts; ++p) weights[p] = Simd::load(w + k * group_rows + p * Simd::width);
+#pragma GCC unroll 8
+        for (int t = 0; t < Tokens; ++t) {
+            const V token = Simd::broadcast(x + t * x_stride + k);
+#pragma GCC unroll 4
+            for (int p = 0; p < parts; ++p)
+                sums[t][chain][p] = Simd::multiply_add(weights[p], token, sums[t][chain][p]);
+        }
+    };
+    Index k = 0;
+    for (; k + step <= cols; k += step) {
+        const auto* const now = reinterpret_cast<const char*>(w + k * group_rows);
+#pragma GCC unroll 8
+        for (Index i = 0; i < bytes; i += cache_line) read_ahead(now + i);
+#pragma GCC unroll 8
+        for (int i = 0; i < step; ++i) column(k + i, i % chains);
+    }
+    for (; k < cols; ++k) column(k, 0);
+    for (int t = 0; t < Tokens; ++t, y += y_stride) {
+        float all_rows[group_rows];
+#pragma GCC unroll 4
+        for (int p = 0; p < parts; ++p) {
+#pragma GCC unroll 8
+            for (int c = 1; c < chains; ++c) sums[t][0][p] = Simd::add(sums[t][0][p], sums[t][c][p]);
+            Simd::store(all_rows + p * Simd::width, sums[t][0][p]);
+        }
+        std::copy_n(all_rows, rows, y);
+    }
 }
 
 // The last, partial register of a row: a copy padded with zeros.
@@ -37,13 +67,11 @@ inline V load_first(const T* source, Index count) noexcept {
     return Simd::load(padded_copy);
 }
 
-// y[t] = w · x[t] for `Tokens` tokens. A row is read once, in order, which is what the memory likes best; the
-// accumulators in parallel hide the latency of the additions.
+// y[t] = w · x[t] for `Tokens` tokens and one row that lies by itself.
 template <int Tokens, class T>
 inline void dot_row(const T* w, Index cols, const float* x, Index x_stride, float* y, Index y_stride) noexcept {
-    constexpr int unroll = Tokens == 1 ? 4 : Tokens == 2 ? 2 : 1;
-    constexpr Index step = Simd::width * unroll;
-    constexpr Index cache_line = 64;
+    constexpr int unroll = std::max(1, 4 / Tokens);
+    constexpr Index step = Simd::width * unroll, cache_line = 64;
     V sums[Tokens][unroll];
 #pragma GCC unroll 8
     for (int t = 0; t < Tokens; ++t)
@@ -78,65 +106,62 @@ inline void dot_row(const T* w, Index cols, const float* x, Index x_stride, floa
     }
 }
 
-// Rows [begin, end) of y = W x for a few tokens, straight from the activations.
+// Rows [begin, end), whole groups, of y = W x for a few tokens.
 template <DenseFormat Format>
 void few_tokens(const WeightMatrix<Format>& weights, Index begin, Index end, const Input& x, Index tokens, float* y,
                 Index y_stride, float*) noexcept {
-    for (Index r = begin; r < end; ++r) {
-        const auto* const w = weights.row(r);
-        Index t = 0;
-        const auto pass = [&]<int Tokens>(std::integral_constant<int, Tokens>) {
-            dot_row<Tokens>(w, weights.cols(), x.values + t * x.stride, x.stride, y + t * y_stride + r, y_stride);
-            t += Tokens;
-        };
-        while (tokens - t >= 8) pass(std::integral_constant<int, 8>{});
-        if (tokens - t >= 4) pass(std::integral_constant<int, 4>{});
-        if (tokens - t >= 2) pass(std::integral_constant<int, 2>{});
-        if (tokens - t >= 1) pass(std::integral_constant<int, 1>{});
+    for (Index r = begin; r < end; r += group_rows) {
+        const Index rows = std::min(group_rows, end - r), cols = weights.cols();
+        over_some<Simd::few>(tokens, [&]<int Tokens>(Index t, std::integral_constant<int, Tokens>) {
+            const float* const from = x.values + t * x.stride;
+            float* const to = y + t * y_stride + r;
+            if (weights.layout() == Layout::by_group)
+                dot_group<Tokens>(weights.group(r / group_rows), cols, from, x.stride, to, y_stride, rows);
+            else
+                for (Index i = 0; i < rows; ++i)
+                    dot_row<Tokens>(weights.row(r + i), cols, from, x.stride, to + i, y_stride);
+        });
     }
 }
 
-// to[c][r] = from[r][c]
-inline void transpose(const float* from, Index from_stride, Index rows, Index cols, float* to,
-                      Index to_stride) noexcept {
+// to[c][r] = from[r][c] for as many columns as there are and `rows` rows, then zeros.
+inline void transpose_group(const float* from, Index from_stride, Index rows, Index cols, float* to) noexcept {
     const Index whole_rows = rows / 8 * 8, whole_cols = cols / 8 * 8;
     for (Index c = 0; c < whole_cols; c += 8)
         for (Index r = 0; r < whole_rows; r += 8)
-            Simd::transpose_8x8(from + r * from_stride + c, from_stride, to + c * to_stride + r, to_stride);
-    for (Index r = 0; r < rows; ++r)
+            Simd::transpose_8x8(from + r * from_stride + c, from_stride, to + c * group_rows + r, group_rows);
+    for (Index r = 0; r < group_rows; ++r)
         for (Index c = r < whole_rows ? whole_cols : 0; c < cols; ++c)
-            to[c * to_stride + r] = from[r * from_stride + c];
+            to[c * group_rows + r] = r < rows ? from[r * from_stride + c] : 0;
 }
 
-// One panel of tokens, feature by feature: packed[k][t] = x[t][k], zeros past the last token.
-inline void pack_panel(const float* x, Index x_stride, Index tokens, Index cols, std::byte* room) noexcept {
-    auto* const packed = reinterpret_cast<float*>(room);
-    if (tokens < panel) std::fill_n(packed, panel * cols, 0.0f);
-    transpose(x, x_stride, tokens, cols, packed, panel);
-}
-
-// The weights [begin, end) × [k, k + depth) as floats, row after row without gaps, so that rows a power of two apart in
-// the file do not fight over one cache set.
+// The weights [begin, end) × [k, k + depth) as floats, group after group without gaps; depth is at most block_depth.
 template <DenseFormat Format>
 inline void widen(const WeightMatrix<Format>& weights, Index begin, Index end, Index k, Index depth,
                   float* block) noexcept {
-    for (Index r = begin; r < end; ++r, block += depth) {
-        const auto* const row = weights.row(r) + k;
-        Index i = 0;
-        for (; i + Simd::width <= depth; i += Simd::width) Simd::store(block + i, Simd::load(row + i));
-        for (; i < depth; ++i) block[i] = static_cast<float>(row[i]);
+    for (Index r = begin; r < end; r += group_rows, block += group_rows * depth) {
+        if (weights.layout() == Layout::by_group) {
+            const auto* const group = weights.group(r / group_rows) + k * group_rows;
+            for (Index i = 0; i < depth * group_rows; i += Simd::width) Simd::store(block + i, Simd::load(group + i));
+        } else {
+            const Index rows = std::min(group_rows, end - r);
+            float widened[group_rows * block_depth];
+            for (Index i = 0; i < rows; ++i) weights.copy_row(r + i, k, k + depth, widened + i * depth);
+            transpose_group(widened, depth, rows, depth, block);
+        }
     }
 }
 
-// What is needed after [begin, end) × [k, k + depth), for the rows from `r` on within it.
+// What is read after [begin, end) × [k, k + depth) of x's features.
 template <DenseFormat Format>
-inline Ahead after(const WeightMatrix<Format>& weights, Index begin, Index end, Index k, Index depth, Index r,
-                   Index rows) noexcept {
-    const Index next = k + depth < weights.cols() ? k + depth : 0;
-    const Index row = (next ? begin : end) + r;
-    rows = std::min(rows, weights.rows() - row);
-    if (rows <= 0) return Ahead(nullptr, 0, 0, 0);
+inline Ahead after(const WeightMatrix<Format>& weights, Index begin, Index end, const Input& x, Index k,
+                   Index depth) noexcept {
+    Index next = k + depth;
+    if (next == x.end) next = x.begin, begin = end, end = std::min(end + block_rows, weights.rows());
+    if (begin >= end) return {};
     constexpr auto size = static_cast<Index>(sizeof(typename Format::Storage));
-    return Ahead(weights.row(row) + next, weights.cols() * size, rows,
-                 std::min(block_depth, weights.cols() - next) * size);
+    const Index bytes = std::min(block_depth, x.end - next) * size, stride = weights.cols() * size;
+    if (weights.layout() == Layout::by_row) return {weights.row(begin) + next, stride, end - begin, bytes};
+    return {weights.group(begin / group_rows) + next * group_rows, stride * group_rows, weights.groups(end - begin),
+            bytes * group_rows};
 }

@@ -26,9 +26,8 @@ inline void place_q4(const float* weights, float factor, std::uint8_t* codes) no
         V place = Simd::zero();
 #pragma GCC unroll 16
         for (std::size_t c = 1; c < table.size(); ++c)
-            place = Simd::add(place,
-                              Simd::above(x, Simd::broadcast(0.5f * static_cast<float>(table[c - 1] + table[c])),
-                                          Simd::broadcast(1.0f)));
+            place = Simd::add(place, Simd::above(x, Simd::broadcast(0.5f * static_cast<float>(table[c - 1] + table[c])),
+                                                 Simd::broadcast(1.0f)));
         float places[Simd::width];
         Simd::store(places, place);
         for (Index j = 0; j < Simd::width; ++j) codes[i + j] = static_cast<std::uint8_t>(places[j]);

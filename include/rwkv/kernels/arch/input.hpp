@@ -13,6 +13,8 @@ struct Input {
     const float* values;
     Index stride;
     std::byte* panels;
+    /// The features to multiply, for kernels that take a slab at a time; from the second slab on y is added to.
+    Index begin, end;
 };
 
 /// What the whole numbers of one block of a token stand for: x = scale · value. The bias is −128 times their sum, which

@@ -26,7 +26,8 @@ struct Simd {
     using V = float32x4_t;
     using Scalar = float;
     static constexpr int width = 4;
-    static constexpr int tile_rows = 6, tile_panels = 1;  // 24 sums, 4 loads, 1 broadcast: 29 of 32 registers
+    static constexpr int tile_groups = 1, tile_tokens = 6;  // 24 sums, 4 of weights, 1 broadcast: 29 of 32 registers
+    static constexpr int few = 4;                           // 16 sums
 
     static V zero() noexcept { return vdupq_n_f32(0); }
     static V load(const float* from) noexcept { return vld1q_f32(from); }
@@ -81,8 +82,8 @@ struct Simd {
     }
 };
 
-/// A step of a group, sixteen rows by four columns, and its product with a token's four 16-bit whole numbers: a register
-/// of four sums for each row, one a column.
+/// A step of a group, sixteen rows by four columns, and its product with a token's four 16-bit whole numbers: a
+/// register of four sums for each row, one a column.
 struct Codes {
     struct Bytes {
         uint8x16_t v[4];
@@ -150,19 +151,15 @@ struct Codes {
             largest = vmaxq_u32(largest, vreinterpretq_u32_f32(vabsq_f32(vld1q_f32(x + i))));
         return vgetq_lane_f32(vreinterpretq_f32_u32(vdupq_n_u32(vmaxvq_u32(largest))), 0);
     }
-    /// A step as floats: out[r][c] = scales[r] · (code − 128).
-    static void widen(const Bytes& step, const float* scales, float* out, Index stride, Index cols) noexcept {
-        const Step codes = prepare(step);
-        for (Index r = 0; r < group_rows; ++r, out += stride) {
-            const int16x8_t two = codes.v[r / 2];
-            const int32x4_t whole = r % 2 == 0 ? vmovl_s16(vget_low_s16(two)) : vmovl_high_s16(two);
-            const float32x4_t weights = vmulq_n_f32(vcvtq_f32_s32(whole), scales[r]);
-            if (cols == step_cols) {
-                vst1q_f32(out, weights);
-            } else {
-                float some[4];
-                vst1q_f32(some, weights);
-                std::copy_n(some, cols, out);
+    /// A step as floats: out[c][r] = scales[r] · (code − 128).
+    static void widen(const Bytes& step, const float* scales, float* out) noexcept {
+        for (int i = 0; i < 4; ++i) {
+            const float32x4_t scale = vld1q_f32(scales + 4 * i);
+            uint32x4_t codes = vreinterpretq_u32_u8(step.v[i]);  // of four rows, four columns in a lane
+            for (int c = 0; c < 4; ++c, codes = vshrq_n_u32(codes, 8)) {
+                const int32x4_t whole =
+                    vsubq_s32(vreinterpretq_s32_u32(vandq_u32(codes, vdupq_n_u32(255))), vdupq_n_s32(128));
+                vst1q_f32(out + c * group_rows + 4 * i, vmulq_f32(vcvtq_f32_s32(whole), scale));
             }
         }
     }
@@ -177,11 +174,13 @@ using V = Simd::V;
 
 #include <rwkv/kernels/arch/exponential.inl>
 
+#include <rwkv/kernels/arch/blocks.inl>
+
 #include <rwkv/kernels/arch/dense.inl>
 
 #include <rwkv/kernels/arch/quantized_widen.inl>
 
-#include <rwkv/kernels/arch/packed.inl>
+#include <rwkv/kernels/arch/many.inl>
 
 #include <rwkv/kernels/arch/fit.inl>
 

@@ -34,7 +34,6 @@ void code_panel(const float* x, Index x_stride, Index tokens, Index cols, std::b
 template <class Format, int Tokens>
 inline void dot_group(const WeightMatrix<Format>& weights, Index group, const CodedPanel<std::int16_t>& x, Index first,
                       float* y, Index y_stride) noexcept {
-    constexpr int parts = static_cast<int>(group_rows) / Simd::width;
     const std::uint8_t* codes = weights.codes(group);
     const Eigen::bfloat16* scales = weights.scales(group);
     const std::int16_t* values[Tokens];
@@ -95,13 +94,8 @@ void few_tokens(const WeightMatrix<Format>& weights, Index begin, Index end, con
                 Index y_stride, float*) noexcept {
     const CodedPanel<std::int16_t> coded(x.panels, weights.cols(), Format::block_cols);
     for (Index g = begin / group_rows; g * group_rows < end; ++g) {
-        Index t = 0;
-        const auto pass = [&]<int Tokens>(std::integral_constant<int, Tokens>) {
+        over_some<4>(tokens, [&]<int Tokens>(Index t, std::integral_constant<int, Tokens>) {
             dot_group<Format, Tokens>(weights, g, coded, t, y + t * y_stride, y_stride);
-            t += Tokens;
-        };
-        while (tokens - t >= 4) pass(std::integral_constant<int, 4>{});
-        if (tokens - t >= 2) pass(std::integral_constant<int, 2>{});
-        if (tokens - t >= 1) pass(std::integral_constant<int, 1>{});
+        });
     }
 }

@@ -59,13 +59,12 @@ inline void byte_tile(const TileWeights& weights, Index blocks, const std::int8_
 }
 
 // Rows [begin, end), whole groups and at most block_rows of them, of y = W x for tokens coded as bytes. `scratch` holds
-// block_rows × (block_depth + panel) floats.
+// block_floats(tokens) floats.
 template <QuantizedFormat Format>
 void byte_tokens(const WeightMatrix<Format>& weights, Index begin, Index end, const Input& x, Index tokens, float* y,
                  Index y_stride, float* scratch) noexcept {
     constexpr Index block_cols = Format::block_cols, depth = 512, slice = depth / block_cols;
-    static_assert(slice * block_rows * sizeof(float) + block_rows * depth <=
-                  block_rows * (block_depth + panel) * sizeof(float));
+    static_assert(slice * block_rows * sizeof(float) + block_rows * depth <= block_floats(0) * sizeof(float));
     const Index groups = weights.groups(end - begin), first_group = begin / group_rows;
     const auto last = static_cast<__mmask16>(0xffff >> (groups * group_rows - (end - begin)));
     auto* const unpacked = reinterpret_cast<std::uint8_t*>(scratch + slice * block_rows);
