@@ -101,7 +101,7 @@ TEST_CASE("a tensor that claims to belong to the model and does not is refused, 
     CHECK(holds(after(add("blocks.2.att.r_k")), "RWKV-7"));
     CHECK(holds(after(add("blocks.1.ffn.tiny_q.weight")), "4a or 4b"));
     CHECK(holds(after(add("rwkv.blocks.0.attention.key.bias")), "expected only tensors of an RWKV-4 model"));
-    CHECK(holds(after(add("rwkv.blocks.3.ln1.weight")), "expected only the tensors config.json calls for"));
+    CHECK(holds(after(add("rwkv.blocks.3.ln1.weight")), "expected only the tensors the config calls for"));
     CHECK(holds(after(add("emb.weight")), "each tensor once"));
 }
 
