@@ -33,24 +33,31 @@ inline bool is_pytorch_file(const std::filesystem::path& path) {
 /// single other `*.safetensors`; without any of these `pytorch_model.bin.index.json`, `pytorch_model.bin`, or a single
 /// other `*.bin`, `*.pth` or `*.pt`. FileError where there is none, or no telling which.
 inline std::filesystem::path find_weights(const std::filesystem::path& directory) {
-    std::set<std::filesystem::path> safetensors, pytorch;
+    using Paths = std::set<std::filesystem::path>;
+    const auto usual = [&](const std::string& name) {
+        const auto index = directory / (name + ".index.json"), single = directory / name;
+        return is_present(index) ? index : is_present(single) ? single : std::filesystem::path();
+    };
+    const auto only = [&](const Paths& files, const std::string& wanted) {
+        if (files.size() < 2) return files.empty() ? std::filesystem::path() : *files.begin();
+        throw FileError(directory.string(), "", wanted,
+                        std::to_string(files.size()) + ": " + in_quotes(files.begin()->filename().string()) + ", " +
+                            in_quotes(std::next(files.begin())->filename().string()) + (files.size() > 2 ? ", …" : ""));
+    };
+    if (auto found = usual("model.safetensors"); !found.empty()) return found;
+    Paths safetensors, pytorch;
     std::error_code error;
     std::filesystem::directory_iterator entry(directory, error);
     for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
         if (entry->path().extension() == ".safetensors") safetensors.insert(entry->path());
         if (is_pytorch_file(entry->path()) && !is_index_file(entry->path())) pytorch.insert(entry->path());
     }
-    const auto choose = [&](const std::set<std::filesystem::path>& files, const std::string& usual, const char* kind) {
-        for (const auto& path : {directory / (usual + ".index.json"), directory / usual})
-            if (is_present(path)) return path;
-        if (error) throw FileError(directory.string(), "", "a readable directory", error.message());
-        if (files.size() < 2) return files.empty() ? std::filesystem::path() : *files.begin();
-        throw FileError(directory.string(), "", usual + ".index.json or a single " + kind + " file",
-                        std::to_string(files.size()) + ": " + in_quotes(files.begin()->filename().string()) + ", " +
-                            in_quotes(std::next(files.begin())->filename().string()) + (files.size() > 2 ? ", …" : ""));
-    };
-    if (auto found = choose(safetensors, "model.safetensors", ".safetensors"); !found.empty()) return found;
-    if (auto found = choose(pytorch, "pytorch_model.bin", "PyTorch"); !found.empty()) return found;
+    if (error) throw FileError(directory.string(), "", "a readable directory", error.message());
+    if (auto found = only(safetensors, "model.safetensors.index.json or a single .safetensors file"); !found.empty())
+        return found;
+    if (auto found = usual("pytorch_model.bin"); !found.empty()) return found;
+    if (auto found = only(pytorch, "pytorch_model.bin.index.json or a single PyTorch file"); !found.empty())
+        return found;
     throw FileError(directory.string(), "", "a model.safetensors file", "none");
 }
 

@@ -40,6 +40,23 @@ struct Pickle {
     const PickleValue* root = nullptr;
 };
 
+/// "a list", "an integer"… for a message; a symbol by its name.
+inline std::string describe(const PickleValue& value) {
+    constexpr std::array<std::string_view, 11> kinds{"None",
+                                                     "a boolean",
+                                                     "an integer",
+                                                     "a number",
+                                                     "a text",
+                                                     "a tuple",
+                                                     "a list",
+                                                     "a dict",
+                                                     "",
+                                                     "a reference to a storage",
+                                                     "a tensor or parameter"};
+    if (value.kind == PickleKind::symbol) return in_quotes(value.text);
+    return std::string(kinds[static_cast<std::size_t>(value.kind)]);
+}
+
 /// Values made, values on the stack and values remembered: a pickle that asks for more is refused.
 inline constexpr std::size_t max_pickle_values = 1'000'000;
 
@@ -283,29 +300,12 @@ class PickleMachine {
     }
 
     std::string allowed_symbol() {
-        std::string name = line();
-        name += '.';
-        name += line();
-        if (std::ranges::find(pickle_symbols, name) == pickle_symbols.end())
+        const std::string module = line(), name = line(), both = module + '.' + name;
+        // Without a dot in the name there is one way only to spell each.
+        if (name.find('.') != name.npos || std::ranges::find(pickle_symbols, both) == pickle_symbols.end())
             fail("a name that a plain state dict needs",
-                 in_quotes(name) + ", which is not on the list of those allowed");
-        return name;
-    }
-
-    static std::string describe(const PickleValue& value) {
-        constexpr std::array<std::string_view, 11> kinds{"None",
-                                                         "a boolean",
-                                                         "an integer",
-                                                         "a number",
-                                                         "a text",
-                                                         "a tuple",
-                                                         "a list",
-                                                         "a dict",
-                                                         "",
-                                                         "a persistent reference",
-                                                         "a tensor or parameter"};
-        if (value.kind == symbol) return in_quotes(value.text);
-        return std::string(kinds[static_cast<std::size_t>(value.kind)]);
+                 in_quotes(both) + ", which is not on the list of those allowed");
+        return both;
     }
 
     [[noreturn]] void fail(std::string expected, std::string found) const {

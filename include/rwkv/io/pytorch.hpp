@@ -90,7 +90,7 @@ class StateDictReader {
     explicit StateDictReader(const PytorchArchive<Source>& archive) : archive_(archive) {}
 
     std::vector<TensorInfo> read(const PickleValue& root) {
-        if (root.kind != PickleKind::dict) fail("a dict of tensors", "something else");
+        if (root.kind != PickleKind::dict) fail("a dict of tensors", describe(root));
         std::map<std::string_view, TensorInfo> by_name;
         for (std::size_t i = 0; i < root.items.size(); i += 2) {
             subject_ = tensor_subject(root.items[i]->text);
@@ -115,12 +115,10 @@ class StateDictReader {
     /// `_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks)`, perhaps within
     /// `_rebuild_parameter(tensor, requires_grad, hooks)`.
     TensorInfo tensor(const PickleValue& value) {
-        if (value.kind == PickleKind::dict)
-            fail("a tensor", "a dict: a checkpoint with the state dict in it; save the state dict alone");
         const PickleValue* call = &value;
         if (const auto parameter = arguments(*call, "torch._utils._rebuild_parameter", 3)) call = (*parameter)[0];
         const auto given = arguments(*call, "torch._utils._rebuild_tensor_v2", 6);
-        if (!given) fail("a tensor", "something else");
+        if (!given) fail("a tensor", describe(*call) + ": no plain state dict (save that alone)");
         const Items items = *given;
 
         const Storage storage = this->storage(*items[0]);
@@ -154,7 +152,7 @@ class StateDictReader {
                                                                             {"torch.ByteStorage", DType::u8},
                                                                             {"torch.BoolStorage", DType::boolean}}};
         constexpr const char* form = "a storage: ('storage', type, key, location, elements)";
-        if (value.kind != PickleKind::reference) fail(form, "something else");
+        if (value.kind != PickleKind::reference) fail(form, describe(value));
         const PickleValue& tuple = *value.items[0];
         if (tuple.kind != PickleKind::tuple || tuple.items.size() != 5) fail(form, "another reference");
         const Items items = tuple.items;

@@ -144,7 +144,7 @@ class ZipDirectoryReader {
         if (entry.flags & encrypted) fail(entry.name, "an entry that is not encrypted", "an encrypted one");
         if (method != 0)
             fail(entry.name, "an entry stored without compression, as PyTorch writes it",
-                 method == 8 ? "a deflated one (an archive packed again by another program)"
+                 method == 8 ? "a deflated one (a TorchScript program, or an archive packed again)"
                              : "one compressed by method " + std::to_string(method));
         if (entry.flags & patch) fail(entry.name, "an entry that is stored whole", "a patch");
     }
