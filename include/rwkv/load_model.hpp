@@ -21,7 +21,7 @@ namespace rwkv {
 /// the file, the tensor, what was expected and what was found, before anything large is allocated;
 /// std::bad_alloc if the memory is not to be had.
 inline Model load_model(const std::filesystem::path& path, const LoadOptions& options = {}) {
-    return loading::load_model(path, options, io::read_pytorch_tensors<io::InputFile>);
+    return loading::load_model(path, options, io::read_pytorch_tensors);
 }
 
 /// The weights of a model, for code that is itself a template over the format: with F32, F16,
@@ -29,7 +29,7 @@ inline Model load_model(const std::filesystem::path& path, const LoadOptions& op
 /// `load_model`.
 template <class Format>
 Weights<Format> load_weights(const std::filesystem::path& path, const LoadOptions& options = {}) {
-    return loading::load_weights<Format>(path, options, io::read_pytorch_tensors<io::InputFile>);
+    return loading::load_weights<Format>(path, options, io::read_pytorch_tensors);
 }
 
 }  // namespace rwkv

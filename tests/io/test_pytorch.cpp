@@ -24,14 +24,13 @@ using rwkv::Shape;
 using rwkv::TensorInfo;
 using rwkv::io::Checkpoint;
 using rwkv::io::CheckpointTensor;
-using rwkv::io::InputFile;
 
 namespace fs = std::filesystem;
 
 namespace {
 
 const fs::path fixtures = fs::path(RWKV_FIXTURES_DIR) / "pytorch";
-const auto reader = rwkv::io::read_pytorch_tensors<InputFile>;
+const rwkv::io::PytorchReader reader = rwkv::io::read_pytorch_tensors;
 
 std::vector<std::byte> bytes_of(const Checkpoint& checkpoint, const CheckpointTensor& tensor) {
     std::vector<std::byte> bytes(tensor.info.bytes);
