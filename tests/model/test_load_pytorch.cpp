@@ -54,8 +54,11 @@ TEST_CASE("models from PyTorch files equal their safetensors twins", "[pytorch]"
     }
     const Weights<F32> weights = load_weights<F32>(pytorch / "views");
     const Weights<F32> same = load_safetensors<F32>(fixture("mixed"));
-    const WeightMatrix<F32>&key = weights.blocks[1].feed_forward.key, &same_key = same.blocks[1].feed_forward.key;
-    CHECK(std::equal(key.data(), key.data() + key.rows() * key.cols(), same_key.data()));
+    const auto elements_of = [](const WeightMatrix<F32>& matrix) {
+        const auto* first = static_cast<const float*>(matrix.data());
+        return std::vector<float>(first, first + matrix.rows() * matrix.cols());
+    };
+    CHECK(elements_of(weights.blocks[1].feed_forward.key) == elements_of(same.blocks[1].feed_forward.key));
 }
 
 TEST_CASE("a config.json beside the weights holds for them, however they are named", "[pytorch]") {

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,9 +33,13 @@ struct PickleValue {
     std::vector<const PickleValue*> items = {};
 };
 
-/// A pickle's value and all that is in it.
+/// A pickle's value and all that is in it. Moved, the values stay where they are.
 struct Pickle {
-    std::deque<PickleValue> values;  ///< never moved
+    Pickle() = default;
+    Pickle(Pickle&&) = default;
+    Pickle& operator=(Pickle&&) = default;
+
+    std::deque<PickleValue> values;
     const PickleValue* root = nullptr;
 };
 
@@ -50,7 +53,7 @@ inline std::string describe(const PickleValue& value) {
                                                      "a tuple",
                                                      "a list",
                                                      "a dict",
-                                                     "",
+                                                     "a symbol",
                                                      "a reference to a storage",
                                                      "a tensor or parameter"};
     if (value.kind == PickleKind::symbol) return in_quotes(value.text);
