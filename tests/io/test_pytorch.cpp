@@ -162,16 +162,17 @@ TEST_CASE("views of any strides are gathered as if element by element", "[pytorc
         for (std::size_t i = 0; i < rank; ++i) {
             const std::uint64_t size = 1 + below(7), step = 1 + below(3);
             dimensions.push_back({size, below(10) == 0 ? below(20) : stride * step});
-            stride *= size * step + below(3) * (below(8) == 0 ? 3000 : 1);
+            stride = stride * size * step + below(3) + (below(8) == 0 ? 2000 : 0);
             last += (size - 1) * dimensions.back().second;
             count *= size;
         }
+        if (last > 100'000) continue;
         std::ranges::shuffle(dimensions, random);
         for (const auto& [size, step] : dimensions) info.shape.push_back(size), info.strides.push_back(step);
         info.offset = below(100);
         info.bytes = count * element;
         std::string bytes(info.offset + (last + 1) * element, '\0');
-        for (char& byte : bytes) byte = static_cast<char>(below(256));
+        for (char& byte : bytes) byte = static_cast<char>(random() & 0xFFU);
 
         std::string expected;
         for (std::uint64_t i = 0; i < count; ++i) {
