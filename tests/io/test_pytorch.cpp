@@ -1,4 +1,3 @@
-#include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -199,21 +198,16 @@ TEST_CASE("a large transposed matrix is gathered in few reads", "[pytorch]") {
     const TensorInfo info{
         .name = "t", .dtype = DType::f32, .shape = {rows, cols}, .bytes = bytes.size(), .strides = {1, rows}};
     const MemoryFile file(std::move(bytes));
-    const auto start = std::chrono::steady_clock::now();
     std::vector<std::uint32_t> found(rows * cols);
     constexpr std::size_t piece = 256 * 1024;  // as a model is loaded
     const auto out = std::as_writable_bytes(std::span(found));
     for (std::size_t at = 0; at < out.size(); at += piece)
         rwkv::io::read_strided(file, info, at, out.subspan(at, std::min(piece, out.size() - at)));
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     std::size_t wrong = 0;
     for (std::size_t i = 0; i < rows; ++i)
         for (std::size_t j = 0; j < cols; ++j) wrong += found[i * cols + j] != i + rows * j;
     CHECK(wrong == 0);
     CHECK(file.reads <= 36 * 3 * 37);  // of each piece, its whole rows and the ends of two: 37 windows each at most
-    CHECK(seconds.count() < 1);
-    INFO("reads " << file.reads << ", " << seconds.count() << " s");
-    CHECK(file.reads > 36);
 }
 
 TEST_CASE("which of a directory's files are read, PyTorch's included", "[pytorch]") {
