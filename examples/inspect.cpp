@@ -1,4 +1,4 @@
-// What a model directory or a safetensors file holds, and whether it is sound.
+// What a model directory or a file of tensors holds, and whether it is sound.
 
 #include <cstdio>
 #include <filesystem>
@@ -52,7 +52,7 @@ void print_config(const rwkv::Config& config) {
 }
 
 void inspect_model(const std::filesystem::path& directory) {
-    const rwkv::loading::Preparation model(directory);
+    const rwkv::loading::Preparation model(directory, rwkv::WeightFormat::stored, rwkv::io::read_pytorch_tensors);
     print_config(model.config);
     print_tensors(model.checkpoint);
     const rwkv::State state(model.config);
@@ -74,7 +74,7 @@ void inspect_model(const std::filesystem::path& directory) {
 }
 
 void inspect_file(const std::filesystem::path& path) {
-    const auto checkpoint = rwkv::io::Checkpoint::open(path);
+    const auto checkpoint = rwkv::io::Checkpoint::open(path, rwkv::io::read_pytorch_tensors);
     print_tensors(checkpoint);
     for (const std::string& warning : checkpoint.warnings()) std::printf("note: %s\n", warning.c_str());
 }
@@ -83,10 +83,12 @@ void inspect_file(const std::filesystem::path& path) {
 
 int main(int argc, char** argv) {
     CLI::App app(
-        "Shows what a model directory or a safetensors file holds, and runs every check on it.\n"
+        "Shows what a model directory, a safetensors or a PyTorch file holds, and runs every check on it.\n"
         "Exit code 0 if it is sound, 1 with the reason if it is not.");
     std::string path;
-    app.add_option("path", path, "a model directory, a .safetensors file or an index")->required()->type_name("PATH");
+    app.add_option("path", path, "a model directory, a .safetensors, .bin or .pth file, or an index")
+        ->required()
+        ->type_name("PATH");
     return terminal::run(app, argc, argv, [&] {
         std::filesystem::is_directory(path) ? inspect_model(path) : inspect_file(path);
         std::printf("sound\n");

@@ -1,110 +1,35 @@
 #pragma once
 
 #include <filesystem>
-#include <type_traits>
 
-#include <rwkv/loading/plan.hpp>
-#include <rwkv/loading/read.hpp>
-#include <rwkv/model/model.hpp>
-#include <rwkv/progress.hpp>
+#include <rwkv/io/pytorch.hpp>
+#include <rwkv/load_safetensors.hpp>
 
 namespace rwkv {
 
-/// How a model is loaded.
-struct LoadOptions {
-    WeightFormat format = WeightFormat::stored;
-    /// Compute as Hugging Face does with the `rescale_every` of config.json. Off: as rwkv.cpp and BlinkDL's
-    /// float32 path do, which ignore it; the logits of a large model then differ in the third decimal.
-    bool rescale = true;
-    /// Threads that read and convert; 0: one for each processor, up to 16.
-    int threads = 0;
-    /// Leave the matrices in the files, which are mapped into memory: a start of milliseconds, and pages that
-    /// processes share. Only matrices stored in the format asked for; others are read as ever. No one looks whether
-    /// mapped weights are finite, small pages make decoding slower, and a file that is truncated or written to while
-    /// the model lives changes its weights or kills the program (SIGBUS): for files that are yours.
-    bool mapped = false;
-    /// Told of bytes read ("loading").
-    Progress progress = {};
-};
-
-namespace loading {
-
-/// The format that a template over `Format` brings the matrices to: its own, or the one asked for.
-template <class Format>
-WeightFormat weight_format(WeightFormat asked) noexcept {
-    if constexpr (std::is_same_v<Format, Mixed>)
-        return asked;
-    else
-        return Format::format;
-}
-
-/// Gives the layer norms the epsilons they are computed with. The last is torch's default, whatever the
-/// config says.
-template <class Format>
-void set_epsilons(Weights<Format>& weights, bool rescale) {
-    const Config& config = weights.config;
-    const Index every = rescale ? config.rescale_every : 0;
-    weights.pre_ln.epsilon = config.layer_norm_epsilon;
-    for (std::size_t b = 0; b < weights.blocks.size(); ++b)
-        weights.blocks[b].ln1.epsilon = weights.blocks[b].ln2.epsilon =
-            rescaled_epsilon(config.layer_norm_epsilon, static_cast<Index>(b), every);
-    weights.ln_out.epsilon = rescaled_epsilon(1e-5, config.num_hidden_layers, every);
-}
-
-/// A head that shares the elements of the embeddings, which have been brought to its format.
-template <class Format>
-WeightMatrix<Format> shared_head(const WeightMatrix<Mixed>& embeddings) {
-    if constexpr (std::is_same_v<Format, Mixed>) {
-        return embeddings;
-    } else {
-        return embeddings.visit([]<class Own>(const WeightMatrix<Own>& own) {
-            if constexpr (std::is_same_v<Own, Format>) return own;
-            return WeightMatrix<Format>();
-        });
-    }
-}
-
-template <class Format>
-Weights<Format> read_weights(const Preparation& model, const LoadOptions& options) {
-    Weights<Format> weights;
-    weights.config = model.config;
-    weights.blocks.resize(static_cast<std::size_t>(model.config.num_hidden_layers));
-    const bool tied = model.head == Head::tied;
-    const WeightFormat format = weight_format<Format>(options.format);
-    const ReadOptions how{format, options.threads, options.mapped, options.progress};
-    const Index vocabulary = model.config.vocab_size, hidden = model.config.hidden_size;
-    Read read(model.source, model.plan, how, tied);
-    for_each_tensor(weights, read);
-    if (model.head == Head::own) read.matrix("head.weight", weights.head.emplace(), vocabulary, hidden);
-    if (tied && !head_is_shared(format)) read.matrix("embeddings.weight", weights.head.emplace(), vocabulary, hidden);
-    read.finish();
-    if (tied && !weights.head) weights.head = shared_head<Format>(weights.embeddings);
-    set_epsilons(weights, options.rescale);
-    return weights;
-}
-
-}  // namespace loading
-
-/// The weights of a model directory, for code that is itself a template over the format: with F32, F16,
-/// BF16, Q8 or Q4 every matrix is brought to that format, and no other format's kernels need be compiled. Otherwise as
-/// `load_model`.
-template <class Format>
-Weights<Format> load_weights(const std::filesystem::path& directory, const LoadOptions& options = {}) {
-    const loading::Preparation model(directory, loading::weight_format<Format>(options.format));
-    return loading::read_weights<Format>(model, options);
-}
-
-/// Loads a model from a directory as downloaded from Hugging Face: config.json beside model.safetensors, or
-/// beside shards and model.safetensors.index.json. Tensors may be F32, F16, BF16 and F64 in any mixture,
-/// under Hugging Face's names (with or without `rwkv.`) or BlinkDL's.
+/// Loads a model from a directory as downloaded from Hugging Face: config.json beside model.safetensors or
+/// pytorch_model.bin, or beside shards and their index; or from the file with the weights, or the index, alone. Tensors
+/// may be F32, F16, BF16 and F64 in any mixture, under Hugging Face's names (with or without `rwkv.`) or BlinkDL's. Of
+/// several files in a directory, safetensors are preferred (io/model_files.hpp); nothing in a PyTorch file is executed.
+///
+/// A config.json beside the weights holds for them. A file given alone needs none, nor does a directory with BlinkDL's
+/// weights (`.pth`) in it: the sizes are then those of the tensors, `layer_norm_epsilon` is 1e-5, `rescale_every` 0 and
+/// every special token 0; the head is tied to the embeddings where Hugging Face's names are used and it is missing.
 ///
 /// The weights are read into memory the model owns, once, by several threads, quantized as they come if asked for, and
 /// never held twice. Throws FileError, FormatError or ModelError, naming
 /// the file, the tensor, what was expected and what was found, before anything large is allocated;
 /// std::bad_alloc if the memory is not to be had.
-inline Model load_model(const std::filesystem::path& directory, const LoadOptions& options = {}) {
-    const loading::Preparation model(directory, options.format);
-    return Model(loading::read_weights<Mixed>(model, options), model.source.warnings());
+inline Model load_model(const std::filesystem::path& path, const LoadOptions& options = {}) {
+    return loading::load_model(path, options, io::read_pytorch_tensors);
+}
+
+/// The weights of a model, for code that is itself a template over the format: with F32, F16,
+/// BF16, Q8 or Q4 every matrix is brought to that format, and no other format's kernels need be compiled. Otherwise as
+/// `load_model`.
+template <class Format>
+Weights<Format> load_weights(const std::filesystem::path& path, const LoadOptions& options = {}) {
+    return loading::load_weights<Format>(path, options, io::read_pytorch_tensors);
 }
 
 }  // namespace rwkv

@@ -20,6 +20,9 @@ using TokenId = std::int32_t;
 /// The sizes of a tensor, outermost first (C order).
 using Shape = std::vector<std::uint64_t>;
 
+/// A tensor of a file may have this many dimensions. The formats set no limit; no model of ours comes near.
+inline constexpr std::size_t max_tensor_rank = 8;
+
 /// What a file says of one tensor: its name, element type, shape, and where its bytes lie.
 struct TensorInfo {
     std::string name;
@@ -27,6 +30,9 @@ struct TensorInfo {
     Shape shape;
     std::uint64_t offset = 0;  ///< first byte, counted from the start of the file
     std::uint64_t bytes = 0;   ///< length in bytes, equal to shape × dtype
+    /// How many elements lie between neighbours in each dimension, outermost first; empty where the tensor lies in one
+    /// piece in C order, as it always does in a safetensors file.
+    Shape strides = {};
 };
 
 /// "[768, 768]"

@@ -148,11 +148,11 @@ TEST_CASE("which files a directory is understood to mean", "[checkpoint]") {
         {"nothing of use", {{"config.json", "{}"}, {"x.safetensors.part", one}}, {"FileError", "found none"}},
         {"PyTorch only",
          {{"pytorch_model.bin", "PK\3\4"}, {"config.json", "{}"}},
-         {"ModelError", "pytorch_model.bin: expected a safetensors file", "not supported yet"}},
+         {"ModelError", "pytorch_model.bin: expected a safetensors file", "not read here"}},
         {"PyTorch shards only",
          {{"pytorch_model-00001-of-00002.bin", "PK\3\4"}, {"pytorch_model.bin.index.json", "{}"}},
-         {"ModelError", "not supported yet"}},
-        {"a .pth only", {{"RWKV-4-World-0.1B.pth", "PK\3\4"}}, {"ModelError", "World-0.1B.pth", "not supported yet"}},
+         {"ModelError", "pytorch_model.bin.index.json: expected a safetensors file", "not read here"}},
+        {"a .pth only", {{"RWKV-4-World-0.1B.pth", "PK\3\4"}}, {"ModelError", "World-0.1B.pth", "not read here"}},
         {"PyTorch under the wrong name", {{"model.safetensors", "PK\3\4\0\0\x08\x08"}}, {"FormatError", "ZIP"}},
     };
     for (const Row& row : rows) {

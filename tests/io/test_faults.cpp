@@ -20,11 +20,12 @@
 #endif
 
 #include "../catch.hpp"
-#include "safetensors_bytes.hpp"
 #include "../support.hpp"
+#include "safetensors_bytes.hpp"
 
 #include <rwkv/io/checkpoint.hpp>
 #include <rwkv/io/config_json.hpp>
+#include <rwkv/io/pytorch.hpp>
 #include <rwkv/io/safetensors_writer.hpp>
 
 namespace {
@@ -199,6 +200,13 @@ TEST_CASE("memory that runs out at any point is reported, and nothing is lost", 
 
     const std::map<std::string, std::function<void()>> actions{
         {"open", [&] { load(directory.path()); }},
+        {"pytorch",
+         [&] {
+             const auto file = std::filesystem::path(RWKV_FIXTURES_DIR) / "pytorch" / "new.pth";
+             const Checkpoint checkpoint = Checkpoint::open(file, rwkv::io::read_pytorch_tensors);
+             std::vector<std::byte> bytes(96);
+             checkpoint.read(*checkpoint.find("turned"), 0, bytes);
+         }},
         {"config", [&] { rwkv::io::read_config(config); }},
         {"refusal", [&] { rwkv::io::parse_config(R"({"hidden_size":"eight, written out"})", "config.json"); }},
         {"write",

@@ -92,6 +92,26 @@ std::vector<Scalar> logits_at(const Model& model, std::span<const TokenId> token
     return rows;
 }
 
+/// Every element of every matrix, as floats.
+inline std::vector<float> all_elements(const Model& model) {
+    std::vector<float> elements;
+    const auto add = [&](const WeightMatrix<Mixed>& matrix) {
+        std::vector<float> row(static_cast<std::size_t>(matrix.cols()));
+        for (Index i = 0; i < matrix.rows(); ++i) {
+            matrix.copy_row(i, 0, matrix.cols(), row.data());
+            elements.insert(elements.end(), row.begin(), row.end());
+        }
+    };
+    add(model.weights().embeddings);
+    if (model.has_head()) add(*model.weights().head);
+    for (const auto& block : model.weights().blocks)
+        for (const auto* matrix :
+             {&block.attention.key, &block.attention.value, &block.attention.receptance, &block.attention.output,
+              &block.feed_forward.key, &block.feed_forward.receptance, &block.feed_forward.value})
+            add(*matrix);
+    return elements;
+}
+
 inline std::span<const float> span_of(State::ConstView part) {
     return {part.data(), static_cast<std::size_t>(part.size())};
 }

@@ -101,7 +101,7 @@ TEST_CASE("a tensor that claims to belong to the model and does not is refused, 
     CHECK(holds(after(add("blocks.2.att.r_k")), "RWKV-7"));
     CHECK(holds(after(add("blocks.1.ffn.tiny_q.weight")), "4a or 4b"));
     CHECK(holds(after(add("rwkv.blocks.0.attention.key.bias")), "expected only tensors of an RWKV-4 model"));
-    CHECK(holds(after(add("rwkv.blocks.3.ln1.weight")), "expected only the tensors config.json calls for"));
+    CHECK(holds(after(add("rwkv.blocks.3.ln1.weight")), "expected only the tensors the config calls for"));
     CHECK(holds(after(add("emb.weight")), "each tensor once"));
 }
 
@@ -227,26 +227,6 @@ TEST_CASE("a model cut short anywhere is an error") {
 }
 
 namespace {
-
-/// Every element of every matrix, as floats.
-std::vector<float> all_elements(const Model& model) {
-    std::vector<float> elements;
-    const auto add = [&](const WeightMatrix<Mixed>& matrix) {
-        std::vector<float> row(static_cast<std::size_t>(matrix.cols()));
-        for (Index i = 0; i < matrix.rows(); ++i) {
-            matrix.copy_row(i, 0, matrix.cols(), row.data());
-            elements.insert(elements.end(), row.begin(), row.end());
-        }
-    };
-    add(model.weights().embeddings);
-    if (model.has_head()) add(*model.weights().head);
-    for (const auto& block : model.weights().blocks)
-        for (const auto* matrix :
-             {&block.attention.key, &block.attention.value, &block.attention.receptance, &block.attention.output,
-              &block.feed_forward.key, &block.feed_forward.receptance, &block.feed_forward.value})
-            add(*matrix);
-    return elements;
-}
 
 /// A model whose matrices are read in many pieces: fixture `plain` with a feed-forward of 6,000 rows.
 void write_wide(

@@ -98,6 +98,11 @@ check "no rescale" 0 "nats per token" "$score" --model "$fixtures/odd" --ids-fil
 for config in "$fixtures"/*/config.json; do check "inspect $config" 0 "sound" "$inspect" "${config%/*}"; done
 check "inspect a file" 0 "blocks.0.attention.key.weight" "$inspect" "$model/model.safetensors"
 check "inspect an index" 0 "in 3 files" "$inspect" "$fixtures/sharded/model.safetensors.index.json"
+for kind in blinkdl mixed sharded views; do
+    check "inspect PyTorch's $kind" 0 "sound" "$inspect" "$fixtures/pytorch/$kind"
+done
+check "inspect a PyTorch file" 0 '"turned"' "$inspect" "$fixtures/pytorch/new.pth"
+check "inspect a PyTorch program" 1 "TorchScript" "$inspect" "$fixtures/pytorch/refused/torchscript.pt"
 check "inspect nothing" 1 "expected" "$inspect" "$work/none"
 mkdir "$work/world" && cp "$fixtures"/text/{config.json,model.safetensors} "$work/world" && echo "1 'a" >"$work/world/rwkv_vocab_v20230424.txt"
 check "inspect a broken World vocabulary" 1 "rwkv_vocab_v20230424.txt" "$inspect" "$work/world"

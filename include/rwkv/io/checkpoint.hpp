@@ -19,8 +19,10 @@
 #include <rwkv/error.hpp>
 #include <rwkv/io/file_pool.hpp>
 #include <rwkv/io/index_json.hpp>
+#include <rwkv/io/model_files.hpp>
 #include <rwkv/io/quote.hpp>
 #include <rwkv/io/safetensors.hpp>
+#include <rwkv/io/strided.hpp>
 #include <rwkv/tensor.hpp>
 
 namespace rwkv::io {
@@ -31,26 +33,26 @@ struct CheckpointTensor {
     std::size_t file = 0;  ///< number of the file within the checkpoint
 };
 
-/// A model's tensors on disk, in one safetensors file or in several with an index, with every header read and
-/// checked. Knows nothing of what the tensors mean. Const members may be called by several threads.
+/// Reads what a PyTorch file says of its tensors: `read_pytorch_tensors` of pytorch.hpp. A program that does not name
+/// that function does not contain it.
+using PytorchReader = std::vector<TensorInfo> (*)(const InputFile&);
+
+/// A model's tensors on disk, in one file or in several with an index, with every header read and checked. Knows
+/// nothing of what the tensors mean. Const members may be called by several threads.
 class Checkpoint {
   public:
-    /// Opens a .safetensors file, an index (`*.safetensors.index.json`), or a directory. A directory is
-    /// looked through for `model.safetensors.index.json`, then `model.safetensors`, then a single other
-    /// `*.safetensors`.
+    /// Opens a .safetensors file, an index (`*.safetensors.index.json`), or a directory, whose weights are looked for
+    /// as `find_weights` says. With a reader of PyTorch files also a .bin, .pth or .pt file and a `*.bin.index.json`.
     ///
-    /// FileError when a file is missing or unreadable; FormatError when one breaks its format, or index and
-    /// shards do not agree; ModelError when there are only files of a kind that is not supported.
-    static Checkpoint open(const std::filesystem::path& file_or_directory) {
-        const std::filesystem::path& path = file_or_directory;
+    /// FileError when a file is missing or unreadable; FormatError when one breaks its format, or index and shards do
+    /// not agree; ModelError for a PyTorch file without a reader.
+    static Checkpoint open(const std::filesystem::path& file_or_directory, PytorchReader pytorch = nullptr) {
         std::error_code error;
-        const auto status = std::filesystem::status(path, error);
-        if (!std::filesystem::is_directory(status)) return open_file(path);
-        const auto index = path / index_name;
-        const auto single = path / single_name;
-        if (!is_present(index)) return open_file(is_present(single) ? single : only_safetensors_of(path));
-        Checkpoint result = open_sharded(index);
-        if (is_present(single) && !result.has_file(single))
+        if (!std::filesystem::is_directory(file_or_directory, error)) return open_file(file_or_directory, pytorch);
+        const auto path = find_weights(file_or_directory);
+        Checkpoint result = open_file(path, pytorch);
+        if (const auto single = path.parent_path() / path.stem().stem();
+            is_index_file(path) && is_present(single) && !result.has_file(single))
             result.warnings_.push_back(single.string() + ": ignored, because there is an index");
         return result;
     }
@@ -65,7 +67,7 @@ class Checkpoint {
         return found != by_name_.end() && name_of(*found) == name ? &tensors_[*found] : nullptr;
     }
 
-    /// Fills `out` with the tensor's bytes from `offset` (counted within the tensor) on. ArgumentError when
+    /// Fills `out` with the tensor's bytes in C order, from `offset` (counted in that order) on. ArgumentError when
     /// that is not within the tensor; FileError when the file cannot be read or has changed since `open`.
     void read(const CheckpointTensor& tensor, std::uint64_t offset, std::span<std::byte> out) const {
         const auto end = checked_add(offset, out.size());
@@ -73,11 +75,20 @@ class Checkpoint {
             throw ArgumentError(path_of(tensor).string(), detail::tensor_subject(tensor.info.name),
                                 "bytes within its " + std::to_string(tensor.info.bytes),
                                 std::to_string(out.size()) + " from " + std::to_string(offset));
-        if (!out.empty()) files_->open(tensor.file)->read(tensor.info.offset + offset, out);
+        if (out.empty()) return;
+        const auto file = files_->open(tensor.file);
+        if (tensor.info.strides.empty())
+            file->read(tensor.info.offset + offset, out);
+        else
+            read_strided(*file, tensor.info, offset, out);
     }
 
-    /// The tensor's bytes, at least one, mapped from its file: see InputFile::map. FileError as `read`.
+    /// The tensor's bytes, at least one, mapped from its file: see InputFile::map. ArgumentError where they do not lie
+    /// there in one piece (`info.strides`); FileError as `read`.
     std::shared_ptr<const std::byte[]> map(const CheckpointTensor& tensor) const {
+        if (!tensor.info.strides.empty())
+            throw ArgumentError(path_of(tensor).string(), detail::tensor_subject(tensor.info.name),
+                                "a tensor in one piece, to map", "strides " + to_string(tensor.info.strides));
         return files_->open(tensor.file)->map(tensor.info.offset, static_cast<std::size_t>(tensor.info.bytes));
     }
 
@@ -94,28 +105,21 @@ class Checkpoint {
     const std::vector<std::string>& warnings() const noexcept { return warnings_; }
 
   private:
-    static constexpr const char* index_name = "model.safetensors.index.json";
-    static constexpr const char* single_name = "model.safetensors";
-
     explicit Checkpoint(std::vector<std::filesystem::path> paths)
         : files_(std::make_unique<FilePool>(std::move(paths))) {}
 
-    static bool is_present(const std::filesystem::path& path) {
-        // Of the link itself: one that leads nowhere is to be reported, not passed over.
-        std::error_code error;
-        return std::filesystem::exists(std::filesystem::symlink_status(path, error));
-    }
-
-    static Checkpoint open_file(const std::filesystem::path& path) {
-        if (path.string().ends_with(".safetensors.index.json")) return open_sharded(path);
-        if (is_pytorch(path) && is_present(path)) refuse_pytorch(path.parent_path(), path.filename());
+    static Checkpoint open_file(const std::filesystem::path& path, PytorchReader pytorch) {
+        if (!pytorch && is_pytorch_file(path) && is_present(path))
+            throw ModelError(path.string(), "", "a safetensors file",
+                             "a PyTorch file, which is not read here: convert it to safetensors");
+        if (is_index_file(path)) return open_sharded(path, pytorch);
         Checkpoint result({path});
-        result.add_file(0);
+        result.add_file(0, pytorch);
         result.index_names();
         return result;
     }
 
-    static Checkpoint open_sharded(const std::filesystem::path& index_path) {
+    static Checkpoint open_sharded(const std::filesystem::path& index_path, PytorchReader pytorch) {
         const ShardIndex index = read_index(index_path);
         std::set<std::string> names;
         for (const auto& [tensor, shard] : index.weight_map) names.insert(shard);
@@ -123,39 +127,10 @@ class Checkpoint {
         for (const std::string& name : names) paths.push_back(index_path.parent_path() / name);
         Checkpoint result(std::move(paths));
         result.warnings_ = index.warnings;
-        for (std::size_t i = 0; i < result.files_->size(); ++i) result.add_file(i);
+        for (std::size_t i = 0; i < result.files_->size(); ++i) result.add_file(i, pytorch);
         result.index_names();
         result.check_against(index, index_path.string());
         return result;
-    }
-
-    static bool is_pytorch(const std::filesystem::path& path) {
-        const auto extension = path.extension();
-        return extension == ".bin" || extension == ".pth" || extension == ".pt";
-    }
-
-    [[noreturn]] static void refuse_pytorch(const std::filesystem::path& directory, const std::filesystem::path& name) {
-        throw ModelError((directory / name).string(), "", "a safetensors file (model.safetensors)",
-                         "a PyTorch file, a kind that is not supported yet: convert it to safetensors");
-    }
-
-    static std::filesystem::path only_safetensors_of(const std::filesystem::path& directory) {
-        std::set<std::filesystem::path> found, pytorch;
-        std::error_code error;
-        std::filesystem::directory_iterator entry(directory, error);
-        for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
-            if (entry->path().extension() == ".safetensors") found.insert(entry->path());
-            if (is_pytorch(entry->path())) pytorch.insert(entry->path().filename());
-        }
-        if (error) throw FileError(directory.string(), "", "a readable directory", error.message());
-        if (found.size() == 1) return *found.begin();
-        if (found.size() > 1)
-            throw FileError(directory.string(), "", std::string(index_name) + " or a single .safetensors file",
-                            std::to_string(found.size()) + ": " + in_quotes(found.begin()->filename().string()) + ", " +
-                                in_quotes(std::next(found.begin())->filename().string()) +
-                                (found.size() > 2 ? ", …" : ""));
-        if (!pytorch.empty()) refuse_pytorch(directory, *pytorch.begin());
-        throw FileError(directory.string(), "", "a model.safetensors file", "none");
     }
 
     std::string_view name_of(std::size_t i) const noexcept { return tensors_[i].info.name; }
@@ -166,9 +141,14 @@ class Checkpoint {
         return false;
     }
 
-    void add_file(std::size_t file) {
-        SafetensorsHeader header = read_safetensors_header(*files_->open(file));
-        for (TensorInfo& info : header.tensors) tensors_.push_back({std::move(info), file});
+    void add_file(std::size_t number, PytorchReader pytorch) {
+        const auto file = files_->open(number);
+        const auto add = [&](std::vector<TensorInfo> tensors) {
+            for (TensorInfo& info : tensors) tensors_.push_back({std::move(info), number});
+        };
+        if (pytorch && is_pytorch_file(file->path())) return add(pytorch(*file));
+        SafetensorsHeader header = read_safetensors_header(*file);
+        add(std::move(header.tensors));
         metadata_.merge(header.metadata);
     }
 
@@ -185,8 +165,11 @@ class Checkpoint {
     void check_against(const ShardIndex& index, const std::string& where) {
         std::uint64_t total = 0;
         std::size_t unlisted = 0;
+        const auto same_bytes = [](const CheckpointTensor& a, const CheckpointTensor& b) {
+            return a.file == b.file && a.info.offset == b.info.offset && a.info.bytes == b.info.bytes;
+        };
         for (const CheckpointTensor& tensor : tensors_) {
-            total += tensor.info.bytes;
+            if (&tensor == tensors_.data() || !same_bytes(tensor, *(&tensor - 1))) total += tensor.info.bytes;
             const auto mapped = index.weight_map.find(tensor.info.name);
             if (mapped == index.weight_map.end()) {
                 if (++unlisted <= max_listed)

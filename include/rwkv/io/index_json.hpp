@@ -15,6 +15,7 @@
 #include <rwkv/error.hpp>
 #include <rwkv/io/file.hpp>
 #include <rwkv/io/json.hpp>
+#include <rwkv/io/model_files.hpp>
 #include <rwkv/io/quote.hpp>
 
 namespace rwkv::io {
@@ -22,7 +23,8 @@ namespace rwkv::io {
 /// The largest index file that is read, in bytes.
 inline constexpr std::uint64_t max_index_bytes = 100'000'000;
 
-/// What a `model.safetensors.index.json` says: which file of its directory holds which tensor.
+/// What a `model.safetensors.index.json` (or a `pytorch_model.bin.index.json`) says: which file of its directory holds
+/// which tensor.
 struct ShardIndex {
     std::map<std::string, std::string> weight_map;  ///< tensor → plain file name
     std::optional<std::uint64_t> total_size;        ///< bytes of all tensors; informative, often wrong
@@ -30,9 +32,8 @@ struct ShardIndex {
 };
 
 /// Whether `name` is fit to be joined to a directory: one component on POSIX and on Windows, nothing hidden
-/// in it, at most 255 bytes, ending in `.safetensors`. These names are the words of whoever made the file.
-constexpr bool is_shard_name(std::string_view name) noexcept {
-    constexpr std::string_view extension = ".safetensors";
+/// in it, at most 255 bytes, ending in `extension`. These names are the words of whoever made the file.
+constexpr bool is_shard_name(std::string_view name, std::string_view extension = ".safetensors") noexcept {
     const auto forbidden = [](char c) {
         const auto byte = static_cast<unsigned char>(c);
         return byte < 0x20 || byte == 0x7F || c == '/' || c == '\\' || c == ':';
@@ -41,8 +42,9 @@ constexpr bool is_shard_name(std::string_view name) noexcept {
            std::ranges::none_of(name, forbidden);
 }
 
-/// Parses the text of an index; `where` names it in messages. Throws FormatError.
-inline ShardIndex parse_index(std::string_view text, const std::string& where) {
+/// Parses the text of an index of files with that extension; `where` names it in messages. Throws FormatError.
+inline ShardIndex parse_index(std::string_view text, const std::string& where,
+                              std::string_view extension = ".safetensors") {
     using nlohmann::json;
     JsonDocument document = parse_json(text, where);
     auto* members = document.root.get_ptr<json::object_t*>();
@@ -59,8 +61,8 @@ inline ShardIndex parse_index(std::string_view text, const std::string& where) {
         const std::string subject = "weight_map: " + in_quotes(tensor);
         auto* shard = value.get_ptr<json::string_t*>();
         if (!shard) throw FormatError(where, subject, "a file name", describe(value));
-        if (!is_shard_name(*shard))
-            throw FormatError(where, subject, "a plain file name of this directory ending in .safetensors",
+        if (!is_shard_name(*shard, extension))
+            throw FormatError(where, subject, "a plain file name of this directory ending in " + std::string(extension),
                               in_quotes(*shard));
         std::string folded = *shard;
         for (char& c : folded)
@@ -85,9 +87,10 @@ inline ShardIndex parse_index(std::string_view text, const std::string& where) {
     return index;
 }
 
-/// Reads and parses an index file. Throws FormatError, FileError.
+/// Reads and parses an index file, whose own name says what its shards' names end in. Throws FormatError, FileError.
 inline ShardIndex read_index(const std::filesystem::path& path) {
-    return parse_index(read_text(path, max_index_bytes), path.string());
+    return parse_index(read_text(path, max_index_bytes), path.string(),
+                       is_pytorch_file(path) ? ".bin" : ".safetensors");
 }
 
 }  // namespace rwkv::io

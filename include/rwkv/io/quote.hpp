@@ -32,4 +32,13 @@ inline std::string in_quotes(std::string_view text) {
     return result.append("\"");
 }
 
+namespace detail {
+
+/// `tensor "a.weight"`, the subject of a message.
+inline std::string tensor_subject(std::string_view name) {
+    return "tensor " + in_quotes(name);
+}
+
+}  // namespace detail
+
 }  // namespace rwkv::io

@@ -15,6 +15,7 @@
 
 #include <rwkv/checked.hpp>
 #include <rwkv/error.hpp>
+#include <rwkv/io/byte_reader.hpp>
 #include <rwkv/io/file.hpp>
 #include <rwkv/io/file_kind.hpp>
 #include <rwkv/io/json.hpp>
@@ -26,9 +27,6 @@ namespace rwkv::io {
 /// The longest header a safetensors file may have, in bytes.
 inline constexpr std::uint64_t max_safetensors_header = 100'000'000;
 
-/// A tensor may have this many dimensions. The format sets no limit; no model of ours comes near.
-inline constexpr std::size_t max_tensor_rank = 8;
-
 /// What a safetensors file says of itself, found consistent: the tensors lie end to end and fill the file.
 struct SafetensorsHeader {
     std::vector<TensorInfo> tensors;  ///< by offset, which counts from the start of the file
@@ -37,11 +35,6 @@ struct SafetensorsHeader {
 };
 
 namespace detail {
-
-/// `tensor "a.weight"`, the subject of a message.
-inline std::string tensor_subject(std::string_view name) {
-    return "tensor " + in_quotes(name);
-}
 
 /// Reads one header entry, with offsets still counted from the start of the data.
 class SafetensorsEntryReader {
@@ -163,8 +156,7 @@ inline std::uint64_t safetensors_header_length(std::string_view first_bytes, std
     };
     if (first_bytes.size() < 8 || file_size < 8)
         fail("a safetensors file: at least 8 bytes", std::to_string(file_size));
-    std::uint64_t length = 0;
-    for (std::size_t i = 8; i-- > 0;) length = length << 8U | static_cast<unsigned char>(first_bytes[i]);
+    const std::uint64_t length = ByteReader(std::as_bytes(std::span(first_bytes)), where, "").u64();
     if (length > max_safetensors_header)
         fail("a header of at most " + std::to_string(max_safetensors_header) + " bytes", std::to_string(length));
     if (length > file_size - 8)

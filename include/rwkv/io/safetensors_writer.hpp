@@ -90,6 +90,7 @@ class SafetensorsWriter {
                 fail(detail::tensor_subject(info.name), "a name of its own", "one already taken");
             info.offset = end;
             info.bytes = byte_count(info);
+            info.strides.clear();
             const auto next = checked_add(end, info.bytes);
             if (!next) fail(detail::tensor_subject(info.name), "a file of less than 2^64 bytes", "more");
             header += json_text(info.name) + ":{\"dtype\":\"" + std::string(name(info.dtype)) + "\",\"shape\":[";

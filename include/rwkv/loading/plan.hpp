@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include <rwkv/io/config_json.hpp>
 #include <rwkv/io/quote.hpp>
 #include <rwkv/io/tensor_names.hpp>
+#include <rwkv/loading/infer_config.hpp>
 #include <rwkv/model/tensors.hpp>
 
 namespace rwkv {
@@ -23,7 +25,7 @@ namespace loading {
 /// Where each tensor of a model lies, under its canonical name.
 class TensorSource {
   public:
-    TensorSource(const io::Checkpoint& checkpoint, std::string where, const Config& config)
+    TensorSource(const io::Checkpoint& checkpoint, std::string where)
         : checkpoint_(checkpoint), where_(std::move(where)), warnings_(checkpoint.warnings()) {
         for (const io::CheckpointTensor& tensor : checkpoint.tensors()) {
             const io::TensorName name = io::understand_tensor_name(tensor.info.name);
@@ -37,12 +39,14 @@ class TensorSource {
                 throw ModelError(path(tensor), tensor.info.name, "each tensor once", "a second " + name.canonical);
             }
         }
-        if (config.tie_word_embeddings) {
-            if (const auto head = tensors_.find("head.weight"); head != tensors_.end()) {
-                ignore(*head->second, "the head is tied to the embeddings");
-                tensors_.erase(head);
-            }
-        }
+    }
+
+    /// Leaves a head alone: the embeddings are used in its place.
+    void tie_head() {
+        const auto head = tensors_.find("head.weight");
+        if (head == tensors_.end()) return;
+        ignore(*head->second, "the head is tied to the embeddings");
+        tensors_.erase(head);
     }
 
     const io::CheckpointTensor* find(const std::string& name) const {
@@ -59,6 +63,8 @@ class TensorSource {
     const std::vector<std::string>& warnings() const noexcept { return warnings_; }
     /// Whether the names are those of a model saved without its `rwkv.` prefix, as a base model is.
     bool is_base_model() const noexcept { return checkpoint_.find("embeddings.weight") != nullptr; }
+    /// Whether the names are BlinkDL's.
+    bool is_blinkdl_model() const noexcept { return checkpoint_.find("emb.weight") != nullptr; }
 
   private:
     void ignore(const io::CheckpointTensor& tensor, const std::string& why) {
@@ -131,7 +137,7 @@ class Plan {
     void finish() const {
         for (const auto& [name, tensor] : source_.all())
             if (!seen_.contains(name))
-                throw ModelError(source_.path(*tensor), tensor->info.name, "only the tensors config.json calls for",
+                throw ModelError(source_.path(*tensor), tensor->info.name, "only the tensors the config calls for",
                                  "one more");
     }
 
@@ -157,8 +163,8 @@ class Plan {
         if (!tensor)
             throw ModelError(source_.where(), name, "a tensor of shape " + to_string(shape), "none of that name");
         if (tensor->info.shape != shape)
-            throw ModelError(source_.path(*tensor), tensor->info.name,
-                             "shape " + to_string(shape) + " (by config.json)", to_string(tensor->info.shape));
+            throw ModelError(source_.path(*tensor), tensor->info.name, "shape " + to_string(shape) + " (by the config)",
+                             to_string(tensor->info.shape));
         const DType dtype = tensor->info.dtype;
         if (dtype != DType::f32 && dtype != DType::f16 && dtype != DType::bf16 && dtype != DType::f64)
             throw ModelError(source_.path(*tensor), tensor->info.name, "dtype F32, F16, BF16 or F64",
@@ -181,20 +187,35 @@ class Plan {
     std::uint64_t read_ = 0;
 };
 
+/// The config of a model: the config.json beside its weights. Where there is none, a file that was named itself, and
+/// BlinkDL's weights, which never have one, are asked for their shapes.
+inline Config config_of(const std::filesystem::path& path, const TensorSource& source) {
+    std::error_code ignored;
+    const bool directory = std::filesystem::is_directory(path, ignored);
+    const auto beside = (directory ? path : path.parent_path()) / "config.json";
+    if (io::is_present(beside) || (directory && !source.is_blinkdl_model())) return io::read_config(beside);
+    Config config = infer_config(source.all(), source.where());
+    config.tie_word_embeddings = !source.find("head.weight") && !source.is_base_model() && !source.is_blinkdl_model();
+    return config;
+}
+
 /// Whether the head is a tensor of its own. A base model saved alone has none (and no `rwkv.` prefix): that
 /// is no mistake, only a model without logits.
 enum class Head { own, tied, none };
 
-/// All that can be known of a model directory without reading its weights: made whole, it is sound.
+/// All that can be known of a model (a directory, or the file with its weights) without reading these: made whole, it
+/// is sound.
 struct Preparation {
-    explicit Preparation(const std::filesystem::path& directory, WeightFormat format = WeightFormat::stored)
-        : config(io::read_config(directory / "config.json")),
-          checkpoint(io::Checkpoint::open(directory)),
-          source(checkpoint, directory.string(), config),
+    explicit Preparation(const std::filesystem::path& path, WeightFormat format = WeightFormat::stored,
+                         io::PytorchReader pytorch = nullptr)
+        : checkpoint(io::Checkpoint::open(path, pytorch)),
+          source(checkpoint, path.string()),
+          config(config_of(path, source)),
           head(config.tie_word_embeddings                              ? Head::tied
                : !source.find("head.weight") && source.is_base_model() ? Head::none
                                                                        : Head::own),
           plan(source, format, config.tie_word_embeddings) {
+        if (head == Head::tied) source.tie_head();
         Weights<F32> outline;
         outline.config = config;
         outline.blocks.resize(static_cast<std::size_t>(config.num_hidden_layers));
@@ -208,9 +229,9 @@ struct Preparation {
     Preparation(const Preparation&) = delete;
     Preparation& operator=(const Preparation&) = delete;
 
-    Config config;
     io::Checkpoint checkpoint;
     TensorSource source;
+    Config config;
     Head head;
     Plan plan;
 };

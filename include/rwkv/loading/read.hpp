@@ -338,7 +338,8 @@ class Read {
     std::optional<WeightMatrix<Format>> map(const io::CheckpointTensor& tensor, Index rows, Index cols) const {
         if constexpr (DenseFormat<Format>) {
             using T = const typename Format::Storage;
-            if (tensor.info.dtype != Format::dtype || tensor.info.bytes == 0) return std::nullopt;
+            if (tensor.info.dtype != Format::dtype || tensor.info.bytes == 0 || !tensor.info.strides.empty())
+                return std::nullopt;
             auto bytes = source_.checkpoint().map(tensor);
             if (reinterpret_cast<std::uintptr_t>(bytes.get()) % alignof(T) != 0) return std::nullopt;
             return WeightMatrix<Format>(rows, cols, {bytes, reinterpret_cast<T*>(bytes.get())});

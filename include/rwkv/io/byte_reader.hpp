@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <rwkv/error.hpp>
+
+namespace rwkv::io {
+
+/// Reads numbers (least significant byte first) and runs of bytes off a span, from front to back and never past its
+/// end: what is not there is a FormatError. The bytes and the two names, used in messages only, stay the caller's.
+class ByteReader {
+  public:
+    ByteReader(std::span<const std::byte> bytes, const std::string& where, std::string_view subject) noexcept
+        : bytes_(bytes), where_(where), subject_(subject) {}
+
+    std::uint8_t u8() { return static_cast<std::uint8_t>(number(1)); }
+    std::uint16_t u16() { return static_cast<std::uint16_t>(number(2)); }
+    std::uint32_t u32() { return static_cast<std::uint32_t>(number(4)); }
+    std::uint64_t u64() { return number(8); }
+
+    /// The next `count` bytes, where they lie.
+    std::span<const std::byte> take(std::uint64_t count) {
+        if (count > remaining())
+            throw FormatError(where_, std::string(subject_),
+                              std::to_string(count) + " more bytes at byte " + std::to_string(position_),
+                              std::to_string(remaining()));
+        const auto taken = bytes_.subspan(position_, static_cast<std::size_t>(count));
+        position_ += taken.size();
+        return taken;
+    }
+
+    /// The same as text.
+    std::string_view text(std::uint64_t count) {
+        const auto taken = take(count);
+        return {reinterpret_cast<const char*>(taken.data()), taken.size()};
+    }
+
+    /// How many bytes have been read.
+    std::size_t position() const noexcept { return position_; }
+    /// How many are left.
+    std::size_t remaining() const noexcept { return bytes_.size() - position_; }
+
+  private:
+    std::uint64_t number(std::size_t bytes) {
+        std::uint64_t value = 0;
+        unsigned shift = 0;
+        for (const std::byte byte : take(bytes)) {
+            value |= std::to_integer<std::uint64_t>(byte) << shift;
+            shift += 8;
+        }
+        return value;
+    }
+
+    std::span<const std::byte> bytes_;
+    const std::string& where_;
+    std::string_view subject_;
+    std::size_t position_ = 0;
+};
+
+}  // namespace rwkv::io

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <filesystem>
+#include <iterator>
+#include <set>
+#include <string>
+#include <system_error>
+
+#include <rwkv/error.hpp>
+#include <rwkv/io/quote.hpp>
+
+namespace rwkv::io {
+
+/// Whether there is something under that name. A link counts by itself: one that leads nowhere is to be reported, not
+/// passed over.
+inline bool is_present(const std::filesystem::path& path) {
+    std::error_code ignored;
+    return std::filesystem::exists(std::filesystem::symlink_status(path, ignored));
+}
+
+/// Whether a file is, by its name, an index of shards.
+inline bool is_index_file(const std::filesystem::path& path) {
+    return path.string().ends_with(".safetensors.index.json") || path.string().ends_with(".bin.index.json");
+}
+
+/// Whether a file is, by its name, one of PyTorch's, or an index of such.
+inline bool is_pytorch_file(const std::filesystem::path& path) {
+    const auto extension = (is_index_file(path) ? path.stem().stem() : path).extension();
+    return extension == ".bin" || extension == ".pth" || extension == ".pt";
+}
+
+/// The file of a model directory that leads to its weights: `model.safetensors.index.json`, `model.safetensors`, a
+/// single other `*.safetensors`; without any of these `pytorch_model.bin.index.json`, `pytorch_model.bin`, or a single
+/// other `*.bin`, `*.pth` or `*.pt`. FileError where there is none, or no telling which.
+inline std::filesystem::path find_weights(const std::filesystem::path& directory) {
+    using Paths = std::set<std::filesystem::path>;
+    const auto usual = [&](const std::string& name) {
+        const auto index = directory / (name + ".index.json"), single = directory / name;
+        return is_present(index) ? index : is_present(single) ? single : std::filesystem::path();
+    };
+    const auto only = [&](const Paths& files, const std::string& wanted) {
+        if (files.size() < 2) return files.empty() ? std::filesystem::path() : *files.begin();
+        throw FileError(directory.string(), "", wanted,
+                        std::to_string(files.size()) + ": " + in_quotes(files.begin()->filename().string()) + ", " +
+                            in_quotes(std::next(files.begin())->filename().string()) + (files.size() > 2 ? ", …" : ""));
+    };
+    if (auto found = usual("model.safetensors"); !found.empty()) return found;
+    Paths safetensors, pytorch;
+    std::error_code error;
+    std::filesystem::directory_iterator entry(directory, error);
+    for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+        if (entry->path().extension() == ".safetensors") safetensors.insert(entry->path());
+        if (is_pytorch_file(entry->path()) && !is_index_file(entry->path())) pytorch.insert(entry->path());
+    }
+    if (error) throw FileError(directory.string(), "", "a readable directory", error.message());
+    if (auto found = only(safetensors, "model.safetensors.index.json or a single .safetensors file"); !found.empty())
+        return found;
+    if (auto found = usual("pytorch_model.bin"); !found.empty()) return found;
+    if (auto found = only(pytorch, "pytorch_model.bin.index.json or a single PyTorch file"); !found.empty())
+        return found;
+    throw FileError(directory.string(), "", "a model.safetensors file", "none");
+}
+
+}  // namespace rwkv::io
