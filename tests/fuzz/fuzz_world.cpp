@@ -27,6 +27,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string_view text = fuzz::text_of(data, size);
     text::world_detail::parse_literal(text);
     read(text);
-    if (!text.starts_with("1 ")) read(sound + std::string(text));
+    if (text.starts_with("257 ")) read(sound + std::string(text));
     return 0;
 }
