@@ -18,7 +18,7 @@ cmake --build "$build" --parallel "$(nproc)" --target rwkv_fuzzers
 fuzz() { # SECONDS TARGET
     local corpus=build/fuzz/corpus/$2 log=build/fuzz/$2.log longest=4096
     case $2 in # where the work grows with the length, and says nothing new
-        encode | decode) longest=300 ;;
+        encode | decode) longest=100 ;;
         world) longest=600 ;;
     esac
     mkdir -p "$corpus" build/fuzz/found
