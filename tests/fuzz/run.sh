@@ -23,7 +23,7 @@ fuzz() { # SECONDS TARGET
     esac
     mkdir -p "$corpus" build/fuzz/found
     build/fuzz/tests/fuzz/rwkv_write_seeds "tests/corpora/$2.json" "$corpus"
-    if build/fuzz/tests/fuzz/"rwkv_fuzz_$2" -max_total_time="$1" -max_len="$longest" -timeout=5 -rss_limit_mb=1024 \
+    if build/fuzz/tests/fuzz/"rwkv_fuzz_$2" -max_total_time="$1" -max_len="$longest" -timeout=25 -rss_limit_mb=1024 \
         -malloc_limit_mb=512 -artifact_prefix="build/fuzz/found/$2-" -print_final_stats=1 "$corpus" >"$log" 2>&1; then
         echo "$2: $(sed -n 's/^Done //p' "$log")"
     else
