@@ -96,25 +96,6 @@ TEST_CASE("what is no conversation's file is refused by name") {
 
     save_state(own.state(), path);
     CHECK(as_expected(load(), {"ModelError", "format", "rwkv-4 conversation", "rwkv-4 state"}));
-    Conversation bad = own.conversation();
-    bad.tokens.push_back(static_cast<TokenId>(config.vocab_size));
-    save_conversation(bad, path);
-    CHECK(as_expected(load(), {"ModelError", "tokens", "0 to 255", "256"}));
-    bad = own.conversation();
-    bad.tokens.push_back(-1);
-    save_conversation(bad, path);
-    CHECK(as_expected(load(), {"ModelError", "tokens", "-1"}));
-    bad = own.conversation();
-    bad.logits[3] = std::numeric_limits<float>::infinity();
-    save_conversation(bad, path);
-    CHECK(as_expected(load(), {"FormatError", "logits", "finite"}));
-    bad.logits.resize(100);
-    bad.logits[3] = 0;
-    save_conversation(bad, path);
-    CHECK(as_expected(load(), {"ModelError", "logits", "256", "100"}));
-    bad.logits.resize(300);
-    save_conversation(bad, path);
-    CHECK(as_expected(load(), {"ModelError", "logits", "256", "300"}));
     save_conversation(own.conversation(), path);
     CHECK(load() == "accepted");
     CHECK(

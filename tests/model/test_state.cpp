@@ -66,34 +66,3 @@ TEST_CASE("a state goes to a file and back, for a model of its shape only") {
     CHECK(outcome([&] { load_state(fixture("odd") / "model.safetensors", model.config()); }).starts_with("ModelError"));
     CHECK(outcome([&] { load_state(directory.path() / "none", model.config()); }).starts_with("FileError"));
 }
-
-TEST_CASE("a state file cut short or with a bit flipped is an error or another sound state") {
-    Config config;
-    config.hidden_size = 3;
-    config.attention_hidden_size = 2;
-    config.num_hidden_layers = 2;
-    const State state(config);
-    const TempDir directory;
-    const auto path = directory.path() / "state.safetensors";
-    save_state(state, path);
-    const std::string bytes = read_all(path);
-    for (std::size_t length = 0; length < bytes.size(); ++length) {
-        directory.write("state.safetensors", bytes.substr(0, length));
-        CHECK_THROWS_AS(load_state(path, config), Error);
-    }
-    for (std::size_t bit = 0; bit < bytes.size() * 8; ++bit) {
-        std::string flipped = bytes;
-        flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
-        directory.write("state.safetensors", flipped);
-        const std::string found = outcome([&] {
-            const State loaded = load_state(path, config);
-            if (!loaded.numerator().isFinite().all() || !loaded.maximum().isFinite().all())
-                throw std::runtime_error("an unsound state");
-        });
-        if (found == "accepted" && bit / 8 < bytes.size() - 4 * 2 * (2 * 3 + 3 * 2)) {
-            // A change in the header that goes unnoticed must not have changed anything: white space, or a key.
-            CAPTURE(bit);
-            CHECK(load_state(path, config) == state);
-        }
-    }
-}
