@@ -63,7 +63,7 @@ void inspect_model(const std::filesystem::path& directory) {
                 "state", size_of(static_cast<std::uint64_t>(state_bytes)).c_str(), "workspace (rnn)",
                 size_of(workspace.bytes()).c_str());
     for (const std::string& warning : model.source.warnings()) std::printf("note: %s\n", warning.c_str());
-    rwkv::loading::check_weights(model.source, model.plan, terminal::progress_bar());
+    rwkv::loading::check_weights(model, terminal::progress_bar());
     if (rwkv::find_tokenizer(directory)) {
         const rwkv::Tokenizer tokenizer = rwkv::load_tokenizer(directory);
         rwkv::check_tokenizer(tokenizer, model.config, directory.string());
