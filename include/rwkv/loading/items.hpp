@@ -97,19 +97,20 @@ inline std::vector<Item> items_of(const Preparation& model, WeightFormat format)
 inline constexpr std::size_t window_bytes = std::size_t(16) << 20;
 
 /// Reads and converts the item, by several threads, and gives its bytes to `sink` from the first to the last in spans
-/// of window_bytes or so. Throws as loading does.
+/// of `window` bytes or so. Throws as loading does.
 template <class Sink>
-void stream(const TensorSource& source, const Item& item, int threads, Meter& meter, Sink&& sink) {
+void stream(const TensorSource& source, const Item& item, int threads, Meter& meter, Sink&& sink,
+            std::size_t window = window_bytes) {
     const Conversion how = with_format(
         item.format, [&]<class Format>(Format) { return conversion_to<Format>(*item.from, item.rows, item.cols); });
     const auto piece = std::max<std::size_t>(1, how.bytes(how.rows_a_piece, item.cols));
-    const Index step = how.rows_a_piece * static_cast<Index>(std::max<std::size_t>(1, window_bytes / piece));
-    std::vector<std::byte> window(how.bytes(std::min(step, item.rows), item.cols));
+    const Index step = how.rows_a_piece * static_cast<Index>(std::max<std::size_t>(1, window / piece));
+    std::vector<std::byte> bytes(how.bytes(std::min(step, item.rows), item.cols));
     for (Index first = 0; first < item.rows; first += step) {
         const Index rows = std::min(step, item.rows - first);
-        const Job job{item.from, how, first, rows, item.cols, window.data()};
+        const Job job{item.from, how, first, rows, item.cols, bytes.data()};
         run(source, {&job, 1}, threads, meter);
-        sink(std::span<const std::byte>(window).first(how.bytes(rows, item.cols)));
+        sink(std::span<const std::byte>(bytes).first(how.bytes(rows, item.cols)));
     }
 }
 
