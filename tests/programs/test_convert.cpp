@@ -5,6 +5,7 @@
 #include <string>
 
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
@@ -53,8 +54,9 @@ TEST_CASE("convert writes a directory and says what is in it") {
     const Answer split = run(fixture("plain") + " " + out + "2 --max-shard-size 100KB --format bf16 --tokenizer " +
                              fixture("text") + "/tokenizer.json");
     CHECK(split.code == 0);
-    CHECK(split.output == "model-00001-of-00002.safetensors\nmodel-00002-of-00002.safetensors\ntokenizer.json\n"
-                          "model.safetensors.index.json\nconfig.json\n61 tensors, 135.3 kB\n");
+    CHECK(split.output ==
+          "model-00001-of-00002.safetensors\nmodel-00002-of-00002.safetensors\ntokenizer.json\n"
+          "model.safetensors.index.json\nconfig.json\n60 tensors, 134.7 kB\n");
     for (const char* format : {"f32", "f16", "q8", "q4"}) {
         const std::string to = out + format;
         CHECK(run(fixture("tied") + " " + to + " --format " + format).code == 0);
@@ -76,11 +78,11 @@ TEST_CASE("a size is a number of bytes, or of larger units, decimal ones as Hugg
     CHECK(shards("249kb") == 1);
     CHECK(shards("248kB") == 2);
     CHECK(shards("244KiB") == 1);
-    CHECK(shards("'1 MB'") == 1);
     CHECK(shards("5GB") == 1);
-    for (const char* wrong : {"0", "-1", "5XB", "GB", "''", "1.5GB"}) {
+    for (const char* wrong : {"0", "-1", "5XB", "GB", "''", "1.5GB", "+5GB", "99999999999999999999", "99999999TB"}) {
         CAPTURE(wrong);
-        CHECK(run(fixture("plain") + " " + (directory.path() / "no").string() + " --max-shard-size " + wrong).code == 2);
+        CHECK(run(fixture("plain") + " " + (directory.path() / "no").string() + " --max-shard-size " + wrong).code ==
+              2);
     }
     CHECK_FALSE(std::filesystem::exists(directory.path() / "no"));
 }
@@ -110,18 +112,29 @@ TEST_CASE("convert ends as every program does, and leaves nothing behind") {
 }
 
 TEST_CASE("an interrupted conversion leaves nothing behind") {
-    const TempDir directory;
-    const std::string out = (directory.path() / "out").string();
-    // Interrupted before it begins: the signal is pending, and caught as soon as the program lets it in.
-    const int status = std::system(("bash -c 'trap \"\" USR1; " + convert + " " + fixture("plain") + " " + out +
-                                    " --max-shard-size 1 & p=$!; kill -STOP $p; kill -INT $p; kill -CONT $p; wait $p' "
-                                    "2>/dev/null >/dev/null")
-                                       .c_str());
-    REQUIRE(WIFEXITED(status));
-    // Background jobs of a shell ignore SIGINT unless they set a handler, as convert does: either it was too early or
-    // too late to be seen, or nothing is there.
-    if (WEXITSTATUS(status) == 0)
-        CHECK(std::filesystem::exists(out + "/config.json"));
-    else
-        CHECK(directory.count() == 0);
+    int interrupted = 0;
+    for (int attempt = 0; attempt < 50 && interrupted < 3; ++attempt) {
+        const TempDir directory;
+        const auto out = directory.path() / "out";
+        const pid_t program = ::fork();
+        REQUIRE(program >= 0);
+        if (program == 0) {
+            ::close(STDOUT_FILENO), ::close(STDERR_FILENO);
+            // A file for each tensor takes a while.
+            ::execl(convert.c_str(), "convert", fixture("odd").c_str(), out.c_str(), "--max-shard-size", "1", nullptr);
+            ::_exit(127);
+        }
+        while (!std::filesystem::exists(out) && ::waitpid(program, nullptr, WNOHANG) == 0) ::usleep(100);
+        ::kill(program, SIGINT);
+        int status = 0;
+        REQUIRE(::waitpid(program, &status, 0) == program);
+        REQUIRE(WIFEXITED(status));
+        if (WEXITSTATUS(status) == 1) {
+            ++interrupted;
+            CHECK(directory.count() == 0);
+        } else {  // it was done before
+            CHECK(std::filesystem::exists(out / "config.json"));
+        }
+    }
+    CHECK(interrupted == 3);
 }
