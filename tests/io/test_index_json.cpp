@@ -119,3 +119,15 @@ TEST_CASE("an index on disk", "[index]") {
     for (std::size_t size = 0; size < text.size(); ++size)
         CHECK(outcome([&] { parse_index(text.substr(0, size), "i"); }).starts_with("FormatError i: expected JSON"));
 }
+
+TEST_CASE("an index written is read back", "[index]") {
+    for (const auto& size : {std::optional<std::uint64_t>(1ULL << 63U), std::optional<std::uint64_t>()}) {
+        const rwkv::io::ShardIndex index{.weight_map = {{"a.weight", "x.safetensors"}, {"b\"", "y.safetensors"}},
+                                         .total_size = size,
+                                         .warnings = {}};
+        const auto found = parse_index(rwkv::io::index_text(index), "i");
+        CHECK(found.weight_map == index.weight_map);
+        CHECK(found.total_size == size);
+        CHECK(found.warnings.empty());
+    }
+}
