@@ -75,7 +75,7 @@ inline rwkv::Model model(const std::string& shape, rwkv::WeightFormat format) {
     rwkv::Weights<rwkv::Mixed> weights;
     weights.config = shape_of(shape);
     weights.blocks.resize(static_cast<std::size_t>(weights.config.num_hidden_layers));
-    rwkv::loading::with_format(format, [&]<class Format>(Format) {
+    rwkv::with_format(format, [&]<class Format>(Format) {
         Fill<Format> fill;
         rwkv::for_each_tensor(weights, fill);
         fill.matrix("head.weight", weights.head.emplace(), weights.config.vocab_size, weights.config.hidden_size);

@@ -12,24 +12,17 @@
 
 namespace {
 
-std::string size_of(std::uint64_t bytes) {
-    char text[32];
-    if (bytes < 1000) return std::to_string(bytes) + " B";
-    if (bytes < 1000 * 1000) return std::snprintf(text, sizeof text, "%.1f kB", static_cast<double>(bytes) / 1e3), text;
-    return std::snprintf(text, sizeof text, "%.1f MB", static_cast<double>(bytes) / 1e6), text;
-}
-
 void print_tensors(const rwkv::io::Checkpoint& checkpoint) {
     std::uint64_t bytes = 0;
     std::printf("tensors\n");
     for (const rwkv::io::CheckpointTensor& tensor : checkpoint.tensors()) {
         std::printf("  %-52s %-5s %-16s %s\n", rwkv::io::in_quotes(tensor.info.name).c_str(),
                     std::string(rwkv::name(tensor.info.dtype)).c_str(), rwkv::to_string(tensor.info.shape).c_str(),
-                    size_of(tensor.info.bytes).c_str());
+                    terminal::size_of(tensor.info.bytes).c_str());
         bytes += tensor.info.bytes;
     }
     std::printf("  %zu tensors in %zu file%s, %s\n", checkpoint.tensors().size(), checkpoint.file_count(),
-                checkpoint.file_count() == 1 ? "" : "s", size_of(bytes).c_str());
+                checkpoint.file_count() == 1 ? "" : "s", terminal::size_of(bytes).c_str());
     if (!checkpoint.metadata().empty()) std::printf("metadata\n");
     for (const auto& [key, value] : checkpoint.metadata())
         std::printf("  %s: %s\n", rwkv::io::in_quotes(key).c_str(), rwkv::io::in_quotes(value).c_str());
@@ -59,11 +52,12 @@ void inspect_model(const std::filesystem::path& directory) {
     const rwkv::Workspace workspace(model.config, {.threads = 1, .chunk = 1});
     const auto state_bytes = (2 * state.hidden_size() + 3 * state.attention_hidden_size()) * state.num_hidden_layers() *
                              static_cast<rwkv::Index>(sizeof(float));
-    std::printf("memory\n  %-22s %s\n  %-22s %s\n  %-22s %s\n", "weights", size_of(model.plan.bytes_held()).c_str(),
-                "state", size_of(static_cast<std::uint64_t>(state_bytes)).c_str(), "workspace (rnn)",
-                size_of(workspace.bytes()).c_str());
+    std::printf("memory\n  %-22s %s\n  %-22s %s\n  %-22s %s\n", "weights",
+                terminal::size_of(model.plan.bytes_held()).c_str(), "state",
+                terminal::size_of(static_cast<std::uint64_t>(state_bytes)).c_str(), "workspace (rnn)",
+                terminal::size_of(workspace.bytes()).c_str());
     for (const std::string& warning : model.source.warnings()) std::printf("note: %s\n", warning.c_str());
-    rwkv::loading::check_weights(model.source, model.plan, terminal::progress_bar());
+    rwkv::loading::check_weights(model, terminal::progress_bar());
     if (rwkv::find_tokenizer(directory)) {
         const rwkv::Tokenizer tokenizer = rwkv::load_tokenizer(directory);
         rwkv::check_tokenizer(tokenizer, model.config, directory.string());

@@ -38,6 +38,14 @@ inline rwkv::Progress progress_bar() {
     };
 }
 
+/// "35.2 MB"
+inline std::string size_of(std::uint64_t bytes) {
+    char text[32];
+    if (bytes < 1000) return std::to_string(bytes) + " B";
+    if (bytes < 1000 * 1000) return std::snprintf(text, sizeof text, "%.1f kB", static_cast<double>(bytes) / 1e3), text;
+    return std::snprintf(text, sizeof text, "%.1f MB", static_cast<double>(bytes) / 1e6), text;
+}
+
 /// Whether all that was written to standard output so far has arrived.
 inline bool output_arrived() {
     return std::fflush(stdout) == 0 && !std::ferror(stdout);

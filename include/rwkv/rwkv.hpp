@@ -3,6 +3,7 @@
 // The whole library. A program that needs less may include less: model/model.hpp computes and reads no file,
 // text/ and generation/sampler.hpp know nothing of models.
 
+#include <rwkv/convert_model.hpp>
 #include <rwkv/generation/generator.hpp>
 #include <rwkv/generation/prompt_format.hpp>
 #include <rwkv/load_model.hpp>

@@ -42,10 +42,10 @@ inline std::string to_string(const Shape& shape) {
     return text.append("]");
 }
 
-/// Number of elements, or nothing where it does not fit in 64 bits. A zero dimension hides no overflow: the other
-/// dimensions must multiply to something that fits all the same.
-constexpr std::optional<std::uint64_t> element_count(const Shape& shape) noexcept {
-    std::optional<std::uint64_t> count = 1;
+/// Number of elements times what `each` counts for (its bits, say), or nothing where that does not fit in 64 bits. A
+/// zero dimension hides no overflow: the other dimensions must multiply to something that fits all the same.
+constexpr std::optional<std::uint64_t> element_count(const Shape& shape, std::uint64_t each = 1) noexcept {
+    std::optional<std::uint64_t> count = each;
     bool empty = false;
     for (std::uint64_t size : shape) {
         if (size == 0) {

@@ -272,6 +272,7 @@ def make_safetensors():
     R("40 zero last", one(entry("U8", [LARGEST, 2, 0], 0, 0), 0), big)
     R("40 zero first (stricter)", one(entry("U8", [0, LARGEST, 2], 0, 0), 0), big)
     R("40 zero between (stricter)", one(entry("U8", [LARGEST, 0, 2], 0, 0), 0), big)
+    R("40 zero after bits that do not fit (stricter)", one(entry("I8", [2**62 + 4, 0], 0, 0), 0), big)
 
     def offsets(text, size=1):
         return one(f'{{"dtype":"U8","shape":[1],"data_offsets":{text}}}', size)

@@ -117,6 +117,8 @@ TEST_CASE("a checkpoint in shards", "[checkpoint]") {
         CHECK(checkpoint.file_count() == 2);
         CHECK(checkpoint.warnings().empty());
         CHECK(checkpoint.metadata() == std::map<std::string, std::string>{{"format", "pt"}, {"x", "1"}, {"y", "2"}});
+        CHECK(checkpoint.metadata_of(*checkpoint.find("c")).at("x") == "1");
+        CHECK(checkpoint.metadata_of(*checkpoint.find("b")).at("x") == "3");
         CHECK(checkpoint.path_of(*checkpoint.find("b")).filename() == "model-2.safetensors");
         CHECK(read(checkpoint, "a", 0, 3) == "aaa");
         CHECK(read(checkpoint, "b", 1, 3) == "bbb");

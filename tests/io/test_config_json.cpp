@@ -68,3 +68,23 @@ TEST_CASE("a config.json on disk", "[config]") {
     CHECK(as_expected(outcome([&] { rwkv::io::read_config(path); }),
                       {"FormatError", "at most 16000000 bytes, found 16000001"}));
 }
+
+TEST_CASE("a config.json written is read back", "[config]") {
+    const Config config{.vocab_size = 67,
+                        .context_length = 4096,
+                        .hidden_size = 35,
+                        .num_hidden_layers = 7,
+                        .attention_hidden_size = 29,
+                        .intermediate_size = 53,
+                        .layer_norm_epsilon = 1.0 / 3e4,
+                        .rescale_every = 0,
+                        .tie_word_embeddings = true,
+                        .bos_token_id = 3,
+                        .eos_token_id = 66};
+    for (const Config& each : {config, Config{}}) {
+        const std::string text = rwkv::io::config_text(each, "RwkvForCausalLM", "bfloat16");
+        CHECK(parse_config(text, "c") == each);
+        for (const char* part : {"\"model_type\": \"rwkv\"", "\"RwkvForCausalLM\"", "\"torch_dtype\": \"bfloat16\""})
+            CHECK(text.find(part) != text.npos);
+    }
+}

@@ -74,3 +74,15 @@ TEST_CASE("an index on disk", "[index]") {
     CHECK(as_expected(outcome([&] { rwkv::io::read_index(path); }),
                       {"FormatError " + path.string(), "at most 100000000 bytes, found 100000001"}));
 }
+
+TEST_CASE("an index written is read back", "[index]") {
+    for (const auto& size : {std::optional<std::uint64_t>(1ULL << 63U), std::optional<std::uint64_t>()}) {
+        const rwkv::io::ShardIndex index{.weight_map = {{"a.weight", "x.safetensors"}, {"b\"", "y.safetensors"}},
+                                         .total_size = size,
+                                         .warnings = {}};
+        const auto found = parse_index(rwkv::io::index_text(index), "i");
+        CHECK(found.weight_map == index.weight_map);
+        CHECK(found.total_size == size);
+        CHECK(found.warnings.empty());
+    }
+}

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "../catch.hpp"
-#include "safetensors_bytes.hpp"
 #include "../support.hpp"
+#include "safetensors_bytes.hpp"
 
 #include <rwkv/io/safetensors_writer.hpp>
 
@@ -79,7 +79,7 @@ TEST_CASE("files without tensors or metadata", "[safetensors_writer]") {
     const TempDir directory;
     const auto path = directory.path() / "out";
     SafetensorsWriter(path, {}).finish();
-    CHECK(read_all(path) == file_of("{}      "));
+    CHECK(read_all(path) == file_of("{}" + std::string(54, ' ')));
     SafetensorsWriter(path, {}, {{"a", "b"}}).finish();
     CHECK(parse(read_all(path)).metadata == Metadata{{"a", "b"}});
     SafetensorsWriter(path, {tensor("t", DType::f32, {0})}).finish();
@@ -88,7 +88,16 @@ TEST_CASE("files without tensors or metadata", "[safetensors_writer]") {
     write(writer, z(16));
     writer.finish();
     const std::string header = header_of(entry("I32", "[2,2]", "[0,16]"));
-    CHECK(read_all(path) == file_of(header + std::string((8 - header.size() % 8) % 8, ' '), z(16)));
+    CHECK(read_all(path) == file_of(header + std::string(120 - header.size(), ' '), z(16)));
+}
+
+TEST_CASE("the data begins with a cache line, however long the header is", "[safetensors_writer]") {
+    const TempDir directory;
+    for (std::size_t length = 0; length < 130; ++length) {
+        SafetensorsWriter writer(directory.path() / "out", {tensor(std::string(length, 'n'), DType::u8, {1})});
+        CHECK(writer.tensors()[0].offset % 64 == 0);
+        CHECK(writer.tensors()[0].offset < 64 + 8 + 60 + length);
+    }
 }
 
 TEST_CASE("too few or too many bytes", "[safetensors_writer]") {

@@ -228,35 +228,6 @@ TEST_CASE("a model cut short anywhere is an error") {
 
 namespace {
 
-/// A model whose matrices are read in many pieces: fixture `plain` with a feed-forward of 6,000 rows.
-void write_wide(
-    const std::filesystem::path& directory, const Change& change = [](auto&) {}) {
-    constexpr std::uint64_t wide = 6000, hidden = 37;
-    write_changed("plain", directory, [&](auto& tensors) {
-        for (const std::string block : {"0", "1", "2"}) {
-            RawTensor& key = tensor_named(tensors, "rwkv.blocks." + block + ".feed_forward.key.weight");
-            RawTensor& value = tensor_named(tensors, "rwkv.blocks." + block + ".feed_forward.value.weight");
-            key.info.shape = {wide, hidden};
-            value.info.shape = {hidden, wide};
-            std::vector<float> elements(wide * hidden);
-            for (std::size_t i = 0; i < elements.size(); ++i)
-                elements[i] = static_cast<float>(i * 7919 % 1013) / 100000.0f - 0.005f;
-            for (RawTensor* tensor : {&key, &value}) {
-                tensor->info.bytes = elements.size() * sizeof(float);
-                tensor->bytes.resize(tensor->info.bytes);
-                std::memcpy(tensor->bytes.data(), elements.data(), tensor->bytes.size());
-            }
-        }
-        change(tensors);
-    });
-    std::string config = read_all(directory / "config.json");
-    const auto at = config.find("\"intermediate_size\"");
-    REQUIRE(at != config.npos);
-    const auto end = config.find_first_of(",\n", at);
-    config.replace(at, end - at, "\"intermediate_size\": 6000");
-    std::ofstream(directory / "config.json") << config;
-}
-
 void put_infinity(std::vector<RawTensor>& tensors, const std::string& name, std::size_t element) {
     const float infinity = std::numeric_limits<float>::infinity();
     std::memcpy(tensor_named(tensors, name).bytes.data() + 4 * element, &infinity, 4);

@@ -49,14 +49,20 @@ TEST_CASE("models from PyTorch files equal their safetensors twins", "[pytorch]"
             CHECK(found.warnings().empty());
             CHECK(all_elements(found) == all_elements(expected));
             const std::vector<TokenId> tokens{1, 42, 7, 0, 13};
-            CHECK(logits_of(found, tokens) == logits_of(expected, tokens));
+            // A view is read, and lies by group; its mapped twin lies by row, where sums are made in another order.
+            if (name == "views" && options.mapped)
+                CHECK(error_of(logits_of(found, tokens), logits_of(expected, tokens)) < 1e-5);
+            else
+                CHECK(logits_of(found, tokens) == logits_of(expected, tokens));
         }
     }
     const Weights<F32> weights = load_weights<F32>(pytorch / "views");
     const Weights<F32> same = load_safetensors<F32>(fixture("mixed"));
     const auto elements_of = [](const WeightMatrix<F32>& matrix) {
-        const auto* first = static_cast<const float*>(matrix.data());
-        return std::vector<float>(first, first + matrix.rows() * matrix.cols());
+        std::vector<float> elements(static_cast<std::size_t>(matrix.rows() * matrix.cols()));
+        for (Index i = 0; i < matrix.rows(); ++i)
+            matrix.copy_row(i, 0, matrix.cols(), elements.data() + i * matrix.cols());
+        return elements;
     };
     CHECK(elements_of(weights.blocks[1].feed_forward.key) == elements_of(same.blocks[1].feed_forward.key));
 }

@@ -23,7 +23,7 @@ same() { cmp -s "$2" "$3" || { echo "FAILED $1: $2 and $3 differ"; diff "$2" "$3
 
 model=$fixtures/text
 generate=$programs/generate score=$programs/score inspect=$programs/inspect
-for program in "$generate" "$score" "$inspect" "$programs/chat" "$programs/tokenize"; do
+for program in "$generate" "$score" "$inspect" "$programs/chat" "$programs/tokenize" "$programs/convert"; do
     check "help" 0 "Usage:" "$program" --help
 done
 check "unknown option" 2 "--frobnicate" "$generate" --model "$model" --frobnicate
@@ -93,6 +93,23 @@ for format in stored f32 f16 bf16; do
     check "format $format" 0 "nats per token" "$score" --model "$model" --text-file "$work/text" --format $format
 done
 check "no rescale" 0 "nats per token" "$score" --model "$fixtures/odd" --ids-file "$work/three" --no-rescale
+
+# convert: what was quantized is itself a model
+for format in q8 q4; do
+    check "convert to $format" 0 "tokenizer.json" "$programs/convert" "$model" "$work/$format" --format $format
+    check "inspect $format" 0 "sound" "$inspect" "$work/$format"
+    "$score" --model "$model" --text-file "$work/text" --format $format >"$work/score.loaded"
+    for options in "" "--mapped" "--format $format"; do
+        # shellcheck disable=SC2086
+        "$score" --model "$work/$format" --text-file "$work/text" $options >"$work/score.stored" || failed=$((failed + 1))
+        same "score of stored $format" "$work/score.loaded" "$work/score.stored"
+    done
+    check "no way back" 1 "expected weights to bring to f32, found $format ones" "$score" --model "$work/$format" --text-file "$work/text" --format f32
+    "$generate" --model "$work/$format" --mapped --prompt "The cat" --max-new-tokens 20 >"$work/text.stored" 2>/dev/null
+    "$generate" --model "$model" --format $format --prompt "The cat" --max-new-tokens 20 >"$work/text.loaded" 2>/dev/null
+    same "text of stored $format" "$work/text.loaded" "$work/text.stored"
+done
+check "a lost output is an error" 1 "standard output" bash -c "'$programs/convert' '$model' '$work/full' >/dev/full"
 
 # inspect
 for config in "$fixtures"/*/config.json; do check "inspect $config" 0 "sound" "$inspect" "${config%/*}"; done

@@ -101,6 +101,11 @@ class Checkpoint {
     /// `__metadata__` of all files together; where they differ, the first file's.
     const std::map<std::string, std::string>& metadata() const noexcept { return metadata_; }
 
+    /// `__metadata__` of the file that holds the tensor.
+    const std::map<std::string, std::string>& metadata_of(const CheckpointTensor& tensor) const {
+        return file_metadata_.at(tensor.file);
+    }
+
     /// What is odd but harmless, a sentence each: a wrong total_size, tensors the index does not list.
     const std::vector<std::string>& warnings() const noexcept { return warnings_; }
 
@@ -146,10 +151,12 @@ class Checkpoint {
         const auto add = [&](std::vector<TensorInfo> tensors) {
             for (TensorInfo& info : tensors) tensors_.push_back({std::move(info), number});
         };
+        file_metadata_.emplace_back();
         if (pytorch && is_pytorch_file(file->path())) return add(pytorch(*file));
         SafetensorsHeader header = read_safetensors_header(*file);
         add(std::move(header.tensors));
-        metadata_.merge(header.metadata);
+        metadata_.insert(header.metadata.begin(), header.metadata.end());
+        file_metadata_.back() = std::move(header.metadata);
     }
 
     void index_names() {
@@ -197,6 +204,7 @@ class Checkpoint {
     std::vector<CheckpointTensor> tensors_;
     std::vector<std::size_t> by_name_;  ///< numbers of `tensors_`, in order of their names
     std::map<std::string, std::string> metadata_;
+    std::vector<std::map<std::string, std::string>> file_metadata_;
     std::vector<std::string> warnings_;
 };
 

@@ -132,4 +132,25 @@ inline Config read_config(const std::filesystem::path& path) {
     return parse_config(read_text(path, max_config_bytes), path.string());
 }
 
+/// The text of a config.json with every field of `RwkvConfig`: of a model of that class ("RwkvForCausalLM"), stored in
+/// that type ("float16"). `parse_config` reads the same config back.
+inline std::string config_text(const Config& config, std::string_view architecture, std::string_view torch_dtype) {
+    const nlohmann::json root{{"architectures", {architecture}},
+                              {"attention_hidden_size", config.attention_hidden_size},
+                              {"bos_token_id", config.bos_token_id},
+                              {"context_length", config.context_length},
+                              {"eos_token_id", config.eos_token_id},
+                              {"hidden_size", config.hidden_size},
+                              {"intermediate_size", config.intermediate_size},
+                              {"layer_norm_epsilon", config.layer_norm_epsilon},
+                              {"model_type", "rwkv"},
+                              {"num_hidden_layers", config.num_hidden_layers},
+                              {"rescale_every", config.rescale_every},
+                              {"tie_word_embeddings", config.tie_word_embeddings},
+                              {"torch_dtype", torch_dtype},
+                              {"use_cache", true},
+                              {"vocab_size", config.vocab_size}};
+    return root.dump(2) + "\n";
+}
+
 }  // namespace rwkv::io

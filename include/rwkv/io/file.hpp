@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -244,6 +245,13 @@ inline std::string read_text(const std::filesystem::path& path, std::uint64_t ma
     std::string text(static_cast<std::size_t>(file.size()), '\0');
     file.read(0, std::as_writable_bytes(std::span(text)));
     return text;
+}
+
+/// Writes a whole file, which appears as OutputFile says. Throws FileError.
+inline void write_text(const std::filesystem::path& path, std::string_view text) {
+    OutputFile file(path);
+    file.write(std::as_bytes(std::span(text)));
+    file.commit();
 }
 
 }  // namespace rwkv::io

@@ -93,4 +93,11 @@ inline ShardIndex read_index(const std::filesystem::path& path) {
                        is_pytorch_file(path) ? ".bin" : ".safetensors");
 }
 
+/// The text of an index: `parse_index` reads the same back.
+inline std::string index_text(const ShardIndex& index) {
+    nlohmann::json root{{"metadata", nlohmann::json::object()}, {"weight_map", index.weight_map}};
+    if (index.total_size) root["metadata"]["total_size"] = *index.total_size;
+    return root.dump(2) + "\n";
+}
+
 }  // namespace rwkv::io

@@ -13,7 +13,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include <rwkv/checked.hpp>
 #include <rwkv/error.hpp>
 #include <rwkv/io/byte_reader.hpp>
 #include <rwkv/io/file.hpp>
@@ -112,8 +111,7 @@ inline void check_tensor_bytes(const TensorInfo& info, const std::string& where)
         throw FormatError(where, tensor_subject(info.name), std::move(expected), std::move(found));
     };
     const std::string wanted = std::string(name(info.dtype)) + " " + to_string(info.shape);
-    const auto elements = element_count(info.shape);
-    const auto total_bits = elements ? checked_multiply(*elements, bits(info.dtype)) : std::nullopt;
+    const auto total_bits = element_count(info.shape, bits(info.dtype));
     if (!total_bits) fail("a size that fits in 64 bits", wanted);
     if (*total_bits % 8 != 0) fail("a whole number of bytes", wanted);
     if (*total_bits / 8 != info.bytes)

@@ -31,8 +31,8 @@ namespace rwkv::io {
 class SafetensorsWriter {
   public:
     /// Announces every tensor, in the order in which their bytes will come, and writes the header. Only the
-    /// name, dtype and shape of each are used. The data begins at a multiple of 8 bytes; to keep every tensor
-    /// aligned, list those of wider types first.
+    /// name, dtype and shape of each are used. The data begins at a multiple of 64 bytes, a cache line; to keep
+    /// every tensor aligned, list whole numbers of cache lines first, then wider types before narrower ones.
     SafetensorsWriter(const std::filesystem::path& path, std::vector<TensorInfo> tensors,
                       const std::map<std::string, std::string>& metadata = {})
         : where_(path.string()), tensors_(std::move(tensors)), file_(begin(path, metadata)) {}
@@ -101,7 +101,8 @@ class SafetensorsWriter {
         }
         if (header.size() > 1) header.pop_back();
         header += "}";
-        header.append((8 - header.size() % 8) % 8, ' ');
+        constexpr std::size_t cache_line = 64;
+        header.append(cache_line - 1 - (8 + header.size() + cache_line - 1) % cache_line, ' ');
         if (header.size() > max_safetensors_header)
             fail("header", "at most " + std::to_string(max_safetensors_header) + " bytes",
                  std::to_string(header.size()));
@@ -114,8 +115,7 @@ class SafetensorsWriter {
     }
 
     std::uint64_t byte_count(const TensorInfo& info) const {
-        const auto elements = element_count(info.shape);
-        const auto total_bits = elements ? checked_multiply(*elements, bits(info.dtype)) : std::nullopt;
+        const auto total_bits = element_count(info.shape, bits(info.dtype));
         if (!total_bits || *total_bits % 8 != 0 || info.shape.size() > max_tensor_rank)
             fail(detail::tensor_subject(info.name),
                  "at most " + std::to_string(max_tensor_rank) + " dimensions and a whole number of bytes",

@@ -103,6 +103,27 @@ struct Q4 {
 /// Each matrix in a format of its own, chosen at run time: what a file of mixed types becomes.
 struct Mixed {};
 
+/// Calls use with a value of that format's type; `stored` has none.
+template <class Use>
+auto with_format(WeightFormat format, Use&& use) {
+    switch (format) {
+        case WeightFormat::f16:
+            return use(F16{});
+        case WeightFormat::bf16:
+            return use(BF16{});
+        case WeightFormat::q8:
+            return use(Q8{});
+        case WeightFormat::q4:
+            return use(Q4{});
+        default:
+            return use(F32{});
+    }
+}
+
+inline constexpr bool is_quantized(WeightFormat format) noexcept {
+    return format == WeightFormat::q8 || format == WeightFormat::q4;
+}
+
 /// Formats of one number an element.
 template <class Format>
 concept DenseFormat = requires {

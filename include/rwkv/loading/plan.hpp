@@ -16,6 +16,7 @@
 #include <rwkv/io/quote.hpp>
 #include <rwkv/io/tensor_names.hpp>
 #include <rwkv/loading/infer_config.hpp>
+#include <rwkv/loading/quantized_file.hpp>
 #include <rwkv/model/tensors.hpp>
 
 namespace rwkv {
@@ -38,6 +39,7 @@ class TensorSource {
             } else if (!tensors_.emplace(name.canonical, &tensor).second) {
                 throw ModelError(path(tensor), tensor.info.name, "each tensor once", "a second " + name.canonical);
             }
+            quantized_ = quantized_ || quantized_format(checkpoint, tensor);
         }
     }
 
@@ -65,6 +67,8 @@ class TensorSource {
     bool is_base_model() const noexcept { return checkpoint_.find("embeddings.weight") != nullptr; }
     /// Whether the names are BlinkDL's.
     bool is_blinkdl_model() const noexcept { return checkpoint_.find("emb.weight") != nullptr; }
+    /// Whether there are matrices stored quantized.
+    bool is_quantized() const noexcept { return quantized_; }
 
   private:
     void ignore(const io::CheckpointTensor& tensor, const std::string& why) {
@@ -75,37 +79,26 @@ class TensorSource {
     std::string where_;
     std::map<std::string, const io::CheckpointTensor*> tensors_;
     std::vector<std::string> warnings_;
+    bool quantized_ = false;
 };
 
-/// What a matrix of that type in the file is held as in memory.
+/// What elements of that type in the file are held as in memory.
 inline WeightFormat held_as(DType stored, WeightFormat format) noexcept {
     if (format != WeightFormat::stored) return format;
     return stored == DType::f16 ? WeightFormat::f16 : stored == DType::bf16 ? WeightFormat::bf16 : WeightFormat::f32;
 }
 
-/// Calls use with a value of that format's type; `stored` has none.
-template <class Use>
-auto with_format(WeightFormat format, Use&& use) {
-    switch (format) {
-        case WeightFormat::f16:
-            return use(F16{});
-        case WeightFormat::bf16:
-            return use(BF16{});
-        case WeightFormat::q8:
-            return use(Q8{});
-        case WeightFormat::q4:
-            return use(Q4{});
-        default:
-            return use(F32{});
-    }
+/// What the tensor, a matrix, is held as: a quantized one as it is.
+inline WeightFormat held_as(const TensorSource& source, const io::CheckpointTensor& tensor, WeightFormat format) {
+    const auto quantized = quantized_format(source.checkpoint(), tensor);
+    return quantized ? *quantized : held_as(tensor.info.dtype, format);
 }
 
 /// What the embeddings are asked for as: as stored, since a token reads one row of them. Tied ones are the head, too,
 /// and held once for both; but numbers that are only read and added deserve better than a quantized head does, which
 /// then is a matrix of its own.
 inline WeightFormat embeddings_format(WeightFormat format, bool tied) noexcept {
-    const bool quantized = format == WeightFormat::q8 || format == WeightFormat::q4;
-    return tied && !quantized ? format : WeightFormat::stored;
+    return tied && !is_quantized(format) ? format : WeightFormat::stored;
 }
 
 /// Whether a tied head shares the elements of the embeddings.
@@ -127,10 +120,23 @@ class Plan {
     void vector(const std::string& name, const Vector<float>&, const Shape& shape) { check(name, shape); }
     template <class Format>
     void matrix(const std::string& name, const WeightMatrix<Format>&, Index rows, Index cols) {
-        hold(check(name, shape(rows, cols)), format_, Layout::by_group);
+        const io::CheckpointTensor& tensor = find(name, matrix_shape(rows, cols));
+        if (const auto quantized = quantized_format(source_.checkpoint(), tensor)) {
+            if (format_ != WeightFormat::stored && format_ != *quantized)
+                throw ModelError(
+                    source_.path(tensor), tensor.info.name, "weights to bring to " + std::string(rwkv::name(format_)),
+                    std::string(rwkv::name(*quantized)) + " ones, which can only be had as they are stored");
+            check_quantized(source_.checkpoint(), tensor, *quantized, rows, cols);
+            count(name, tensor);
+        } else {
+            check(name, matrix_shape(rows, cols));
+        }
+        held_ += room(held_as(source_, tensor, format_), rows, cols, Layout::by_group);
     }
     void embeddings(const std::string& name, const WeightMatrix<Mixed>&, Index rows, Index cols) {
-        hold(check(name, shape(rows, cols)), embeddings_format(format_, tied_), embeddings_layout(format_, tied_));
+        const io::CheckpointTensor& tensor = check(name, matrix_shape(rows, cols));
+        held_ += room(held_as(tensor.info.dtype, embeddings_format(format_, tied_)), rows, cols,
+                      embeddings_layout(format_, tied_));
     }
 
     /// Throws for whatever claims to belong to the model and was not asked for.
@@ -154,29 +160,31 @@ class Plan {
     }
 
   private:
-    static Shape shape(Index rows, Index cols) {
-        return {static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(cols)};
+    const io::CheckpointTensor& find(const std::string& name, const Shape& shape) const {
+        if (const io::CheckpointTensor* tensor = source_.find(name)) return *tensor;
+        throw ModelError(source_.where(), name, "a tensor of shape " + to_string(shape), "none of that name");
     }
 
+    /// Of an ordinary tensor.
     const io::CheckpointTensor& check(const std::string& name, const Shape& shape) {
-        const io::CheckpointTensor* tensor = source_.find(name);
-        if (!tensor)
-            throw ModelError(source_.where(), name, "a tensor of shape " + to_string(shape), "none of that name");
-        if (tensor->info.shape != shape)
-            throw ModelError(source_.path(*tensor), tensor->info.name, "shape " + to_string(shape) + " (by the config)",
-                             to_string(tensor->info.shape));
-        const DType dtype = tensor->info.dtype;
-        if (dtype != DType::f32 && dtype != DType::f16 && dtype != DType::bf16 && dtype != DType::f64)
-            throw ModelError(source_.path(*tensor), tensor->info.name, "dtype F32, F16, BF16 or F64",
-                             std::string(rwkv::name(dtype)));
-        seen_.insert(name);
-        read_ += tensor->info.bytes;
-        return *tensor;
+        const io::CheckpointTensor& tensor = find(name, shape);
+        const DType dtype = tensor.info.dtype;
+        if (dtype != DType::f32 && dtype != DType::f16 && dtype != DType::bf16 && dtype != DType::f64) {
+            std::string found(rwkv::name(dtype));
+            if (dtype == DType::u8 && !quantized_format(source_.checkpoint(), tensor))
+                found.append(" and no metadata ").append(weights_key);
+            throw ModelError(source_.path(tensor), tensor.info.name, "dtype F32, F16, BF16 or F64", std::move(found));
+        }
+        if (tensor.info.shape != shape)
+            throw ModelError(source_.path(tensor), tensor.info.name, "shape " + to_string(shape) + " (by the config)",
+                             to_string(tensor.info.shape));
+        count(name, tensor);
+        return tensor;
     }
 
-    void hold(const io::CheckpointTensor& tensor, WeightFormat format, Layout layout) {
-        held_ += room(held_as(tensor.info.dtype, format), static_cast<Index>(tensor.info.shape[0]),
-                      static_cast<Index>(tensor.info.shape[1]), layout);
+    void count(const std::string& name, const io::CheckpointTensor& tensor) {
+        seen_.insert(name);
+        read_ += tensor.info.bytes;
     }
 
     const TensorSource& source_;
@@ -199,9 +207,14 @@ inline Config config_of(const std::filesystem::path& path, const TensorSource& s
     return config;
 }
 
-/// Whether the head is a tensor of its own. A base model saved alone has none (and no `rwkv.` prefix): that
-/// is no mistake, only a model without logits.
+/// Whether the head is a tensor of its own, as that of a tied model is, too, once it is quantized. A base model saved
+/// alone has none (and no `rwkv.` prefix): that is no mistake, only a model without logits.
 enum class Head { own, tied, none };
+
+inline Head head_of(const Config& config, const TensorSource& source) {
+    if (config.tie_word_embeddings) return source.is_quantized() ? Head::own : Head::tied;
+    return source.find("head.weight") || !source.is_base_model() ? Head::own : Head::none;
+}
 
 /// All that can be known of a model (a directory, or the file with its weights) without reading these: made whole, it
 /// is sound.
@@ -211,10 +224,8 @@ struct Preparation {
         : checkpoint(io::Checkpoint::open(path, pytorch)),
           source(checkpoint, path.string()),
           config(config_of(path, source)),
-          head(config.tie_word_embeddings                              ? Head::tied
-               : !source.find("head.weight") && source.is_base_model() ? Head::none
-                                                                       : Head::own),
-          plan(source, format, config.tie_word_embeddings) {
+          head(head_of(config, source)),
+          plan(source, format, head == Head::tied) {
         if (head == Head::tied) source.tie_head();
         Weights<F32> outline;
         outline.config = config;

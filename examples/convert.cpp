@@ -1,0 +1,90 @@
+// Writes a model as a directory for transformers, or quantized, to be loaded or mapped as it is.
+
+#include <array>
+#include <charconv>
+#include <cstdint>
+#include <cstdio>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include <rwkv/convert_model.hpp>
+
+#include "chat/interrupts.hpp"
+#include "terminal.hpp"
+
+namespace {
+
+/// "5GB" in bytes; nothing for what is no positive number of them. Units are Hugging Face's, in either case.
+std::optional<std::uint64_t> bytes_of(std::string_view text) {
+    constexpr std::array<std::pair<std::string_view, std::uint64_t>, 10> units{{{"", 1},
+                                                                                {"B", 1},
+                                                                                {"KB", 1'000},
+                                                                                {"MB", 1'000'000},
+                                                                                {"GB", 1'000'000'000},
+                                                                                {"TB", 1'000'000'000'000},
+                                                                                {"KIB", 1ULL << 10},
+                                                                                {"MIB", 1ULL << 20},
+                                                                                {"GIB", 1ULL << 30},
+                                                                                {"TIB", 1ULL << 40}}};
+    std::uint64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc() || number == 0) return std::nullopt;
+    std::string unit(text.substr(static_cast<std::size_t>(end - text.data())));
+    for (char& c : unit)
+        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+    for (const auto& [name, bytes] : units)
+        if (unit == name) return rwkv::checked_multiply(number, bytes);
+    return std::nullopt;
+}
+
+/// A bar on a terminal; Ctrl-C ends the work, and so removes what was written.
+rwkv::Progress progress() {
+    Interrupts::catch_all();
+    return [bar = terminal::progress_bar()](std::string_view stage, std::uint64_t done, std::uint64_t total) {
+        if (Interrupts::taken()) throw std::runtime_error("interrupted: nothing was converted");
+        if (bar) bar(stage, done, total);
+    };
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app(
+        "Writes the model IN as OUT_DIR, a directory as on Hugging Face: config.json, model.safetensors (with an "
+        "index\n"
+        "where there are several) and the tokenizer. q8 and q4 are for this library only, and load as they are.");
+    app.footer("Exit codes: 0; 1 with the reason on standard error; 2 for a wrong command line.");
+    rwkv::ConvertOptions options;
+    std::string in, out, format = "stored", size = "5GB", tokenizer;
+    const std::vector<std::string> formats(rwkv::weight_format_names.begin(), rwkv::weight_format_names.end());
+    app.add_option("IN", in, "the model to convert")->required();
+    app.add_option("OUT_DIR", out, "the directory to write: empty, or not there yet")->required();
+    app.add_option("--format", format, "bring the matrices to f32, f16, bf16, q8 (8 bits) or q4 (4 bits), or as stored")
+        ->check(CLI::IsMember(formats).description(""))
+        ->type_name("FORMAT")
+        ->capture_default_str();
+    app.add_option("--max-shard-size", size, "bytes of weights in a file: 500MB, 5GB, 4GiB …")
+        ->check([](const std::string& text) {
+            return bytes_of(text) ? "" : "expected a number of bytes, KB, MB, GB, KiB …, found " + text;
+        })
+        ->type_name("SIZE")
+        ->capture_default_str();
+    app.add_option("--tokenizer", tokenizer, "tokenizer.json or World vocabulary (.txt) to copy in place of IN's")
+        ->type_name("FILE");
+    return terminal::run(app, argc, argv, [&] {
+        options.max_shard_size = *bytes_of(size);
+        options.format = *rwkv::weight_format_of(format);
+        options.tokenizer = tokenizer;
+        options.progress = progress();
+        const rwkv::ConvertedModel converted = rwkv::convert_model(in, out, options);
+        for (const std::string& warning : converted.warnings) std::fprintf(stderr, "note: %s\n", warning.c_str());
+        for (const std::string& file : converted.files) std::printf("%s\n", file.c_str());
+        std::printf("%zu tensors, %s\n", converted.tensors, terminal::size_of(converted.bytes).c_str());
+    });
+}
