@@ -175,4 +175,8 @@ void multiply(Engine& engine, std::initializer_list<Product<Format, Scalar>> pro
     }
 }
 
+#ifdef RWKV_EXTERN_TEMPLATES  // see instantiate.hpp
+extern template void multiply<Mixed, float>(Engine&, std::initializer_list<Product<Mixed, float>>) noexcept;
+#endif
+
 }  // namespace rwkv::kernels

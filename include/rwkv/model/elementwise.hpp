@@ -109,4 +109,8 @@ const Elementwise<Scalar>& elementwise([[maybe_unused]] kernels::Isa isa) noexce
     }
 }
 
+#ifdef RWKV_EXTERN_TEMPLATES  // see instantiate.hpp
+extern template const Elementwise<float>& elementwise<float>(kernels::Isa) noexcept;
+#endif
+
 }  // namespace rwkv
