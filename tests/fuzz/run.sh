@@ -16,13 +16,14 @@ cmake -S . -B "$build" -DCMAKE_CXX_COMPILER=clang++-14 -DCMAKE_BUILD_TYPE=Releas
 cmake --build "$build" --parallel "$(nproc)" --target rwkv_fuzzers
 
 fuzz() { # SECONDS TARGET
-    local corpus=build/fuzz/corpus/$2 log=build/fuzz/$2.log longest=4096
+    local corpus=build/fuzz/corpus/$2 log=build/fuzz/$2.log longest=4096 seeds=$2
     case $2 in # where the work grows with the length, and says nothing new
         encode | decode) longest=100 ;;
         world) longest=600 ;;
+        zip | pickle) seeds=pytorch ;;
     esac
     mkdir -p "$corpus" build/fuzz/found
-    build/fuzz/tests/fuzz/rwkv_write_seeds "tests/corpora/$2.json" "$corpus"
+    build/fuzz/tests/fuzz/rwkv_write_seeds "tests/corpora/$seeds.json" "$corpus"
     if build/fuzz/tests/fuzz/"rwkv_fuzz_$2" -max_total_time="$1" -max_len="$longest" -timeout=25 -rss_limit_mb=1024 \
         -malloc_limit_mb=512 -artifact_prefix="build/fuzz/found/$2-" -print_final_stats=1 "$corpus" >"$log" 2>&1; then
         echo "$2: $(sed -n 's/^Done //p' "$log")"
