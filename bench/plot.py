@@ -15,7 +15,9 @@ import matplotlib
 
 matplotlib.use("svg")
 matplotlib.rcParams["svg.hashsalt"] = "rwkv"  # the same picture from the same figures
+matplotlib.rcParams["svg.fonttype"] = "none"  # letters, not their outlines
 import matplotlib.pyplot as plt
+import matplotlib.ticker
 
 COLOURS = ["#4477aa", "#ee6677"]
 
@@ -37,15 +39,16 @@ def draw_decode(run, path):
         places = [j + (i - (len(threads) - 1) / 2) * width for j in range(len(formats))]
         speeds = [of_count[name]["tokens_per_second"] for name in formats]
         limits = [row["tokens_per_second"] / row["share"] for row in (of_count[name] for name in formats)]
-        bars = axes.bar(places, speeds, 0.92 * width, color=COLOURS[i % 2],
-                        label=f"{count} thread" + "s" * (count > 1))
-        axes.bar_label(bars, [f"{speed:.0f}" for speed in speeds], fontsize=8, padding=2)
+        axes.bar(places, speeds, 0.92 * width, color=COLOURS[i % 2], label=f"{count} thread" + "s" * (count > 1))
+        for place, speed, limit in zip(places, speeds, limits):
+            axes.annotate(f"{speed:.0f}", (place, max(speed, limit)), (0, 3), textcoords="offset points", ha="center",
+                          fontsize=8)
         axes.hlines(limits, [place - 0.46 * width for place in places], [place + 0.46 * width for place in places],
                     color="black", linewidth=1.2, label="what memory allows" if i == 0 else None)
     axes.set_xticks(range(len(formats)), formats)
     axes.set_ylabel("tokens per second")
     axes.set_title(f"Decoding, {run['model']} shape, {run['processor']}", fontsize=9)
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="upper left")
     axes.spines[["top", "right"]].set_visible(False)
     save(figure, path)
 
@@ -62,6 +65,8 @@ def draw_positions(run, path):
                   label=f"{name}, reading a prompt")
     axes.set_xscale("log")
     axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: f"{value:,g}"))
     axes.set_xlabel("position in the text, tokens")
     axes.set_ylabel("milliseconds per token")
     axes.set_title(f"{run['model']} shape, {rows[0]['threads']} threads, {run['processor']}", fontsize=9)
