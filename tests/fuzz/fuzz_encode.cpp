@@ -1,8 +1,9 @@
 // Any text through small tokenizers of each kind: ids of tokens, and the text again.
 #include <algorithm>
 #include <array>
-#include <map>
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -44,18 +45,20 @@ std::string joined(const Tokenizer& tokenizer, const std::vector<TokenId>& ids) 
 
 /// World's rule, word for word: at each place the longest token.
 std::vector<TokenId> longest_tokens(const Tokenizer& world, std::string_view text) {
-    static const auto tokens = [&] {
-        std::map<std::string, TokenId, std::less<>> map;
-        for (TokenId id = 1; id < static_cast<TokenId>(world.vocab_size()); ++id)
-            map.emplace(world.token_bytes(id), id);
-        return map;
+    static const auto longest_first = [&] {
+        std::vector<std::pair<std::string, TokenId>> tokens;
+        for (TokenId id = 257; id < static_cast<TokenId>(world.vocab_size()); ++id)
+            tokens.emplace_back(world.token_bytes(id), id);
+        std::ranges::sort(tokens, std::greater(), [](const auto& token) { return token.first.size(); });
+        return tokens;
     }();
     std::vector<TokenId> ids;
     while (!text.empty()) {
-        std::size_t length = std::min<std::size_t>(text.size(), 8);
-        while (!tokens.contains(text.substr(0, length))) --length;
-        ids.push_back(tokens.find(text.substr(0, length))->second);
-        text.remove_prefix(length);
+        const auto token =
+            std::ranges::find_if(longest_first, [&](const auto& t) { return text.starts_with(t.first); });
+        const bool byte = token == longest_first.end();
+        ids.push_back(byte ? 1 + static_cast<unsigned char>(text.front()) : token->second);
+        text.remove_prefix(byte ? 1 : token->first.size());
     }
     return ids;
 }
@@ -70,9 +73,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     fuzz::require(joined(with.world, ids) == text, "World gives any bytes back");
     fuzz::require(ids == longest_tokens(with.world, text), "World takes the longest");
 
+    // One of them, since refusals are slow.
     const bool valid = text::find_invalid_utf8(text) == text.npos;
-    for (const Tokenizer* tokenizer : {&with.bytes, &with.small, &with.odd})
-        fuzz::require(fuzz::accepts([&] { tokenizer->encode(text); }) == valid, "valid UTF-8 and nothing else");
+    const Tokenizer& strict = *std::array{&with.bytes, &with.small, &with.odd}[size % 3];
+    fuzz::require(fuzz::accepts([&] { strict.encode(text); }) == valid, "valid UTF-8 and nothing else");
     const std::string mended = text::lossy_utf8(text);
     fuzz::require(!valid || mended == text, "nothing to mend");
     fuzz::require(joined(with.bytes, with.bytes.encode(mended)) == mended, "without NFC, text comes back");
