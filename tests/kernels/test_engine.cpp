@@ -31,6 +31,36 @@ TEST_CASE("a thread pool does everything once") {
     }
 }
 
+TEST_CASE("a thread pool does every turn of every part once") {
+    for (const int threads : {1, 2, 5}) {
+        ThreadPool pool(threads);
+        for (Index parts = 1; parts <= threads; ++parts)
+            for (const Index count : {0, 1, 3, 100})
+                for (int round = 0; round < 20; ++round) {
+                    std::vector<std::atomic<int>> done(static_cast<std::size_t>(parts * count));
+                    pool.parallel_for_parts(parts, count, [&](Index part, Index i, int) {
+                        ++done[static_cast<std::size_t>(part * count + i)];
+                    });
+                    CHECK(std::ranges::all_of(done, [](const auto& times) { return times == 1; }));
+                }
+    }
+}
+
+TEST_CASE("tokens are cut into parts of whole panels, none of them small") {
+    for (const Index most : {1, 2, 3, 16, 1 << 16})
+        for (Index tokens = 1; tokens < 5000; ++tokens) {
+            const Parts parts = parts_of(tokens, most);
+            bool sound = parts.count >= 1 && parts.count <= most && parts.begin(0) == 0;
+            sound = sound && parts.begin(parts.count) == tokens && (parts.count == 1 || tokens >= 192);
+            for (Index part = 0; part < parts.count; ++part) {
+                const Index size = parts.begin(part + 1) - parts.begin(part);
+                sound = sound && parts.begin(part) % panel == 0 && size <= parts.longest();
+                sound = sound && (parts.count == 1 || size >= 80) && (most < 1 << 16 || size < 192);
+            }
+            if (!sound) FAIL(tokens << " tokens in at most " << most << " parts");
+        }
+}
+
 TEST_CASE("a thread pool that slept wakes up") {
     ThreadPool pool(3);
     std::atomic<int> sum{0};

@@ -261,6 +261,38 @@ TEST_CASE("the passes agree with each other") {
     CHECK(only_state == all_state);
 }
 
+TEST_CASE("a long prompt, cut into parts, gives the same logits by any number of threads") {
+    const Expected expected("odd");
+    std::vector<TokenId> tokens;
+    while (tokens.size() < 700) tokens.insert(tokens.end(), expected.tokens.begin(), expected.tokens.end());
+    tokens.resize(700);
+    for (const WeightFormat format : {WeightFormat::stored, WeightFormat::q8, WeightFormat::q4}) {
+        const Model model = load_model(fixture("odd"), {.format = format});
+        const auto logits = [&](int threads, Index chunk) {
+            State state(model.config());
+            Workspace workspace(model.config(), {.threads = threads, .chunk = chunk});
+            std::vector<float> all;
+            std::vector<Index> positions;
+            model.forward_all(tokens, state, workspace, [&](Index position, std::span<const float> row) {
+                positions.push_back(position);
+                all.insert(all.end(), row.begin(), row.end());
+            });
+            CHECK(std::ranges::is_sorted(positions));
+            CHECK(positions.size() == tokens.size());
+            return all;
+        };
+        const std::vector<float> whole = logits(1, 64);
+        for (const Index chunk : {200, 256, 700}) {
+            const std::vector<float> alone = logits(1, chunk);
+            CHECK(error_of(alone, whole) < tolerance);
+            for (const int threads : {2, 3, 5}) {
+                CAPTURE(name(format), chunk, threads);
+                CHECK(logits(threads, chunk) == alone);
+            }
+        }
+    }
+}
+
 TEST_CASE("a text may come in any pieces") {
     const Model model = load_model(fixture("plain"));
     const Expected expected("plain");

@@ -121,12 +121,14 @@ Index rows_a_turn(const WeightMatrix<Format>& weight, Index tokens) noexcept {
 }
 
 /// Computes up to `most_products` products of the same number of tokens at once, shared out over the engine's threads
-/// by rows. Each element of y is computed the same way whichever thread does it.
+/// by rows and, where tokens are many, by parts of them. Each element of y is computed the same way whichever thread
+/// does it.
 template <class Format, class Scalar>
 void multiply(Engine& engine, std::initializer_list<Product<Format, Scalar>> products) noexcept {
     const Product<Format, Scalar>* const all = products.begin();
     const std::size_t count = std::min(products.size(), most_products);
     const Index tokens = all->x.cols(), panels = padded(tokens) / panel;
+    const Parts parts = parts_of(tokens, engine.pool().size());
     assert(products.size() >= 1 && products.size() <= most_products);
     for ([[maybe_unused]] const auto& [weight, x, y] : products)
         assert(x.rows() == weight.cols() && y.rows() == weight.rows() && x.cols() == tokens && y.cols() == tokens);
@@ -142,11 +144,14 @@ void multiply(Engine& engine, std::initializer_list<Product<Format, Scalar>> pro
             if (!way || !way->in_slabs) at_a_time = std::numeric_limits<Index>::max();
             if constexpr (std::is_same_v<Scalar, float>)
                 if (way && way->prepare)
-                    engine.pool().parallel_for(panels, [&](Index p, int) {
-                        way->prepare(x.data() + p * panel * x.outerStride(), x.outerStride(),
-                                     std::min(panel, tokens - p * panel), x.rows(),
-                                     rooms[i] + static_cast<std::size_t>(p) * bytes);
-                    });
+                    engine.pool().parallel_for_parts(
+                        parts.count, parts.longest() / panel, [&](Index part, Index p, int) {
+                            p += parts.begin(part) / panel;
+                            const Index begin = p * panel, end = std::min(begin + panel, parts.begin(part + 1));
+                            if (begin < end)
+                                way->prepare(x.data() + begin * x.outerStride(), x.outerStride(), end - begin, x.rows(),
+                                             rooms[i] + static_cast<std::size_t>(p) * bytes);
+                        });
         });
     }
 
@@ -161,17 +166,23 @@ void multiply(Engine& engine, std::initializer_list<Product<Format, Scalar>> pro
         total += turns[i];
     }
     for (Index first = 0; first < features; first += std::min(at_a_time, features)) {
-        const auto one_turn = [&](Index turn, int worker) {
+        const auto one_turn = [&](Index part, Index turn, int worker) {
             std::size_t i = 0;
             for (; turn >= turns[i]; ++i) turn -= turns[i];
+            ActivationsView<Scalar> y = all[i].y;
             const Index begin = turn * rows[i], end = std::min(begin + rows[i], all[i].weight.rows());
             const Index last = first + std::min(at_a_time, all[i].x.rows() - first);
-            if (first < last) multiply_rows(engine, all[i], begin, end, first, last, rooms[i], worker);
+            const Index from = parts.begin(part), size = parts.begin(part + 1) - from;
+            if (first < last)
+                multiply_rows<Format, Scalar>(
+                    engine, {all[i].weight, all[i].x.middleCols(from, size), y.middleCols(from, size)}, begin, end,
+                    first, last, rooms[i] + static_cast<std::size_t>(from / panel) * panel_bytes(all[i].x.rows()),
+                    worker);
         };
         if (work < little)
-            for (Index turn = 0; turn < total; ++turn) one_turn(turn, 0);
+            for (Index i = 0; i < parts.count * total; ++i) one_turn(i / total, i % total, 0);
         else
-            engine.pool().parallel_for(total, one_turn);
+            engine.pool().parallel_for_parts(parts.count, total, one_turn);
     }
 }
 

@@ -22,7 +22,7 @@ namespace rwkv::kernels {
 class ThreadPool {
   public:
     /// Throws std::system_error if the system has no thread to give.
-    explicit ThreadPool(int threads = 1) {
+    explicit ThreadPool(int threads = 1) : next_(static_cast<std::size_t>(std::max(1, threads))) {
         try {
             for (int worker = 1; worker < threads; ++worker) workers_.emplace_back([this, worker] { work(worker); });
         } catch (...) {
@@ -43,15 +43,25 @@ class ThreadPool {
     /// Which thread takes which i is left to chance, so a body must give the same result on any. It must not throw.
     template <class Body>
     void parallel_for(Index count, Body&& body) noexcept {
-        if (workers_.empty() || count <= 1) {
-            for (Index i = 0; i < count; ++i) body(i, 0);
+        parallel_for_parts(1, count, [&](Index, Index i, int worker) { body(i, worker); });
+    }
+
+    /// Likewise body(part, i, worker), for each i in [0, count) of each of up to size() parts. A thread begins with a
+    /// part of its own, the same in every loop of so many parts, and then helps with the others: what it left in its
+    /// cache in one loop it finds there in the next.
+    template <class Body>
+    void parallel_for_parts(Index parts, Index count, Body&& body) noexcept {
+        if (workers_.empty() || parts * count <= 1) {
+            for (Index part = 0; part < parts; ++part)
+                for (Index i = 0; i < count; ++i) body(part, i, 0);
             return;
         }
+        parts_ = parts;
         count_ = count;
-        next_.store(0, std::memory_order_relaxed);
+        for (Index part = 0; part < parts; ++part) next(part).store(0, std::memory_order_relaxed);
         body_ = &body;
-        call_ = [](const void* any, Index i, int worker) {
-            (*static_cast<std::remove_reference_t<Body>*>(const_cast<void*>(any)))(i, worker);
+        call_ = [](const void* any, Index part, Index i, int worker) {
+            (*static_cast<std::remove_reference_t<Body>*>(const_cast<void*>(any)))(part, i, worker);
         };
         busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
         round_.fetch_add(1);
@@ -83,16 +93,21 @@ class ThreadPool {
         }
     }
 
+    void take_turns(int worker) noexcept {
+        const Index own = worker * parts_ / static_cast<Index>(size());
+        for (Index i = 0; i < parts_; ++i) take_turns_of((own + i) % parts_, worker);
+    }
+
     // Takes runs of turns, long ones first and shorter as the end comes near: neighbouring turns are mostly neighbours
     // in memory, which likes to be read in order, and yet no thread is left waiting for another's long run.
-    void take_turns(int worker) noexcept {
+    void take_turns_of(Index part, int worker) noexcept {
         const Index share = 2 * static_cast<Index>(size());
-        Index begin = next_.load(std::memory_order_relaxed);
+        Index begin = next(part).load(std::memory_order_relaxed);
         while (begin < count_) {
             const Index end = begin + std::max<Index>(1, (count_ - begin) / share);
-            if (!next_.compare_exchange_weak(begin, end, std::memory_order_relaxed)) continue;
-            for (Index i = begin; i < end; ++i) call_(body_, i, worker);
-            begin = next_.load(std::memory_order_relaxed);
+            if (!next(part).compare_exchange_weak(begin, end, std::memory_order_relaxed)) continue;
+            for (Index i = begin; i < end; ++i) call_(body_, part, i, worker);
+            begin = next(part).load(std::memory_order_relaxed);
         }
     }
 
@@ -110,11 +125,17 @@ class ThreadPool {
     // What is written once a loop, then what every thread writes, each on cache lines of its own.
     alignas(64) std::atomic<std::uint32_t> round_{0};
     std::atomic<bool> stopping_{false};
-    Index count_ = 0;
+    Index parts_ = 1, count_ = 0;
     const void* body_ = nullptr;
-    void (*call_)(const void*, Index, int) = nullptr;
-    alignas(64) std::atomic<Index> next_{0};
+    void (*call_)(const void*, Index, Index, int) = nullptr;
     alignas(64) std::atomic<int> busy_{0};
+    struct alignas(64) Next {
+        std::atomic<Index> turn{0};
+    };
+    std::vector<Next> next_;  // of each part
+    std::atomic<Index>& next(Index part) noexcept {
+        return next_[static_cast<std::size_t>(part)].turn;
+    }
 };
 
 }  // namespace rwkv::kernels

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 
 #include <rwkv/kernels/format.hpp>
@@ -29,6 +30,25 @@ inline constexpr Index fewest_many_tokens = 12;
 /// Tokens rounded up to whole panels.
 constexpr Index padded(Index tokens) noexcept {
     return (tokens + panel - 1) / panel * panel;
+}
+
+/// How tokens are cut into parts, of which each thread keeps one from product to product, so that it finds in its
+/// second-level cache what it has computed. The weights are read once for each part.
+struct Parts {
+    Index tokens, count;
+
+    /// The first token of a part, or where the last ends: whole panels from the first.
+    constexpr Index begin(Index part) const noexcept {
+        return part == count ? tokens : tokens * part / count / panel * panel;
+    }
+    /// Tokens of the longest part, or some more.
+    constexpr Index longest() const noexcept { return padded(tokens / count + 1); }
+};
+
+/// At most `most` parts, and none but the only one of few tokens.
+constexpr Parts parts_of(Index tokens, Index most) noexcept {
+    constexpr Index best = 128;
+    return {tokens, std::clamp<Index>((tokens + best / 2) / best, 1, most)};
 }
 
 /// Bytes that a panel of so many features takes at most: 16-bit numbers, and a scale and a bias for each block of at

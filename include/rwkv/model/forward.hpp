@@ -29,18 +29,22 @@ void forward_chunk(const Weights<Format>& weights, std::span<const TokenId> toke
         block<Format, Scalar>(weights.blocks[static_cast<std::size_t>(layer)], layer, texts, workspace);
 }
 
-/// All tokens of one text, a chunk at a time: after each chunk calls visit(position of its first token, T), with the
-/// residual stream of its T tokens in workspace.x(T).
+/// All tokens of one text, a chunk at a time, or as much of one as the threads have parts for: after each calls
+/// visit(position of its first token, T), with the residual stream of its T tokens in workspace.x(T).
 template <class Format, class Scalar, class Visit>
 void forward_chunks(const Weights<Format>& weights, std::span<const TokenId> tokens, BasicState<Scalar>& state,
                     BasicWorkspace<Scalar>& workspace, Visit&& visit) {
     BasicState<Scalar>* const states[] = {&state};
-    for (std::size_t first = 0; first < tokens.size();) {
-        const std::size_t count = std::min(tokens.size() - first, static_cast<std::size_t>(workspace.chunk()));
-        forward_chunk<Format, Scalar>(weights, tokens.subspan(first, count), {states, static_cast<Index>(count)},
-                                      workspace);
-        visit(static_cast<Index>(first), static_cast<Index>(count));
-        first += count;
+    const Index size = static_cast<Index>(tokens.size());
+    for (Index first = 0; first < size; first += workspace.chunk()) {
+        const kernels::Parts parts = kernels::parts_of(std::min(size - first, workspace.chunk()), workspace.chunk());
+        for (Index part = 0, next; part < parts.count; part = next) {
+            next = std::min<Index>(part + workspace.threads(), parts.count);
+            const Index begin = first + parts.begin(part), count = first + parts.begin(next) - begin;
+            const auto some = tokens.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(count));
+            forward_chunk<Format, Scalar>(weights, some, {states, count}, workspace);
+            visit(begin, count);
+        }
     }
 }
 

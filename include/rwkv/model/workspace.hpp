@@ -19,8 +19,8 @@ struct WorkspaceOptions {
     int threads = 1;
     /// Tokens that go through the model together: 1 is RNN mode, token by token; more is parallel mode, which reads
     /// the weights once for all of them. A longer prompt is cut into pieces of this size; the answer is the same. 1 to
-    /// 65536; the scratch is allocated for so many, whatever the prompt.
-    Index chunk = 128;
+    /// 65536; the scratch is allocated for so many, whatever the prompt. 128 for each thread are most that pay.
+    Index chunk = 256;
 };
 
 namespace detail {
