@@ -49,7 +49,7 @@ TEST_CASE("a thread pool does every turn of every part once") {
 TEST_CASE("tokens are cut into parts of whole panels, none of them small") {
     for (const Index most : {1, 2, 3, 16, 1 << 16})
         for (Index tokens = 1; tokens < 5000; ++tokens) {
-            const Parts parts = parts_of(tokens, most);
+            const Parts parts = parts_of(tokens, most, 128);
             bool sound = parts.count >= 1 && parts.count <= most && parts.begin(0) == 0;
             sound = sound && parts.begin(parts.count) == tokens && (parts.count == 1 || tokens >= 192);
             for (Index part = 0; part < parts.count; ++part) {

@@ -42,12 +42,11 @@ struct Parts {
         return part == count ? tokens : tokens * part / count / panel * panel;
     }
     /// Tokens of the longest part, or some more.
-    constexpr Index longest() const noexcept { return padded(tokens / count + 1); }
+    constexpr Index longest() const noexcept { return padded(tokens / count + panel); }
 };
 
-/// At most `most` parts, and none but the only one of few tokens.
-constexpr Parts parts_of(Index tokens, Index most) noexcept {
-    constexpr Index best = 128;
+/// At most `most` parts, of about `best` tokens where that is enough of them; none but the only one is of few tokens.
+constexpr Parts parts_of(Index tokens, Index most, Index best = 128) noexcept {
     return {tokens, std::clamp<Index>((tokens + best / 2) / best, 1, most)};
 }
 

@@ -64,10 +64,11 @@ class Model {
     void forward_all(std::span<const TokenId> tokens, State& state, Workspace& workspace, const EachPosition& each,
                      const Progress& progress = {}) const {
         check("forward_all", tokens, state, workspace, true);
-        constexpr Index columns_at_once = 64;
+        constexpr Index best = 64;  // columns of logits are long
         forward_chunks(*weights_, tokens, state, workspace, [&](Index first, Index count) {
-            for (Index begin = 0; begin < count; begin += columns_at_once) {
-                const Index end = std::min(begin + columns_at_once, count);
+            const kernels::Parts parts = kernels::parts_of(count, count, best);
+            for (Index part = 0; part < parts.count; ++part) {
+                const Index begin = parts.begin(part), end = parts.begin(part + 1);
                 const auto columns = logits(*weights_, begin, end, count, workspace);
                 for (Index t = begin; t < end; ++t) each(first + t, column(columns, t - begin));
             }
