@@ -12,7 +12,9 @@
 #include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -78,6 +80,21 @@ inline std::string kind_of(mode_t mode) {
 inline constexpr std::size_t largest_transfer = std::size_t{1} << 30U;
 
 }  // namespace detail
+
+/// The names of what a directory holds, in no order. FileError where it cannot be read. (std::filesystem's iterator
+/// ends the program where memory runs out.)
+inline std::vector<std::string> names_in(const std::filesystem::path& directory) {
+    struct Close {
+        void operator()(DIR* opened) const noexcept { ::closedir(opened); }
+    };
+    const std::unique_ptr<DIR, Close> opened(::opendir(directory.c_str()));
+    std::vector<std::string> names;
+    errno = opened ? 0 : errno;
+    for (const dirent* entry = nullptr; opened && (entry = ::readdir(opened.get())); errno = 0)
+        if (const std::string_view name = entry->d_name; name != "." && name != "..") names.emplace_back(name);
+    if (errno != 0) throw FileError(directory.string(), "", "a readable directory", detail::system_message(errno));
+    return names;
+}
 
 /// A regular file open for reading. `read` may be called by any number of threads at once; moving or
 /// destroying the object while one reads is the caller's mistake.
