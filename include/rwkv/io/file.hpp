@@ -223,8 +223,8 @@ class OutputFile {
     void write(std::span<const std::byte> bytes) {
         while (!bytes.empty()) {
             const ssize_t put = ::write(file_.get(), bytes.data(), std::min(bytes.size(), detail::largest_transfer));
-            if (put < 0) {
-                const int error = errno;
+            if (put <= 0) {
+                const int error = put == 0 ? ENOSPC : errno;  // never seen of a file, but not to be tried for ever
                 if (error == EINTR) continue;
                 file_ = {};  // part of the bytes may be there: nothing may follow them
                 fail("to write " + std::to_string(bytes.size()) + " bytes", detail::system_message(error));
@@ -234,11 +234,15 @@ class OutputFile {
     }
 
     /// Brings the bytes to the disk, closes the file and gives it its name, replacing an older one. After
-    /// this the object is spent: a further `write` or `commit` is a FileError.
+    /// this, and after an error, the object is spent: a further `write` or `commit` is a FileError.
     void commit() {
-        if (::fsync(file_.get()) != 0) fail("to write the file out", detail::system_message(errno));
-        // Some file systems report a full disk no sooner than this.
-        if (::close(file_.release()) != 0) fail("to close the file", detail::system_message(errno));
+        detail::Descriptor file = std::move(file_);  // what fails to reach the disk is reported once only
+        int failed = 0;
+        do failed = ::fsync(file.get());
+        while (failed != 0 && errno == EINTR);
+        if (failed != 0) fail("to write the file out", detail::system_message(errno));
+        // Some file systems report a full disk no sooner than this. Interrupted, it has closed the file all the same.
+        if (::close(file.release()) != 0 && errno != EINTR) fail("to close the file", detail::system_message(errno));
         if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("to take this name", detail::system_message(errno));
         temporary_.clear();
     }
