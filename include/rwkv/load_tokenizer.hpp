@@ -9,6 +9,7 @@
 #include <rwkv/error.hpp>
 #include <rwkv/io/file.hpp>
 #include <rwkv/io/json.hpp>
+#include <rwkv/io/model_files.hpp>
 #include <rwkv/text/tokenizer.hpp>
 #include <rwkv/text/tokenizer_json.hpp>
 #include <rwkv/text/world_tokenizer.hpp>
@@ -17,9 +18,8 @@ namespace rwkv {
 
 /// The tokenizer's file in a model directory: tokenizer.json, or else rwkv_vocab_v20230424.txt, or nothing.
 inline std::optional<std::filesystem::path> find_tokenizer(const std::filesystem::path& directory) {
-    std::error_code ignored;
     for (const char* name : {"tokenizer.json", "rwkv_vocab_v20230424.txt"})
-        if (std::filesystem::exists(directory / name, ignored)) return directory / name;
+        if (io::is_present(directory / name)) return directory / name;
     return std::nullopt;
 }
 

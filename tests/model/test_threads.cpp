@@ -1,3 +1,5 @@
+#include <latch>
+#include <random>
 #include <thread>
 
 #include "../catch.hpp"
@@ -21,4 +23,37 @@ TEST_CASE("one model serves many threads, each with a state and a workspace of i
     for (Index i = 0; i < 8; ++i) threads.emplace_back([&, i] { together[static_cast<std::size_t>(i)] = run(i + 1); });
     for (std::thread& thread : threads) thread.join();
     CHECK(alone == together);
+}
+
+TEST_CASE("eight threads read a thousand tokens each, bit for bit as one thread does") {
+    constexpr unsigned texts = 8;
+    for (const WeightFormat format : {WeightFormat::stored, WeightFormat::q8}) {
+        const Model model = load_model(fixture("bf16"), {.format = format});
+        // The logits after every token of a text, every other one of which is read many tokens at a time.
+        const auto read = [&](unsigned text) {
+            std::mt19937 random(text);
+            std::vector<TokenId> tokens(1000);
+            for (TokenId& token : tokens)
+                token = static_cast<TokenId>(random() % static_cast<unsigned>(model.config().vocab_size));
+            State state(model.config());
+            Workspace workspace(model.config(), {.threads = 1, .chunk = text % 2 == 0 ? 1 : 50});
+            std::vector<float> all;
+            model.forward_all(tokens, state, workspace, [&](Index, std::span<const float> logits) {
+                all.insert(all.end(), logits.begin(), logits.end());
+            });
+            return all;
+        };
+        std::vector<std::vector<float>> alone, together(texts);
+        for (unsigned i = 0; i < texts; ++i) alone.push_back(read(i));
+        std::latch all_are_there(texts);
+        std::vector<std::thread> threads;
+        for (unsigned i = 0; i < texts; ++i)
+            threads.emplace_back([&, i] {
+                all_are_there.arrive_and_wait();
+                together[i] = read(i);
+            });
+        for (std::thread& thread : threads) thread.join();
+        CHECK(alone == together);
+        CHECK(alone[0] != alone[2]);
+    }
 }

@@ -128,5 +128,13 @@ check "inspect a file cut short" 1 "inspect: " "$inspect" "$work/short.safetenso
 mkdir "$work/lying" && cp "$fixtures"/text/* "$work/lying" && sed -i 's/"vocab_size": 256/"vocab_size": 255/' "$work/lying/config.json"
 check "inspect a model whose config lies" 1 "expected shape [255" "$inspect" "$work/lying"
 
+# a disk that takes no more than a kilobyte of each file
+mkdir "$work/disk"
+full() { bash -c "trap '' XFSZ; ulimit -f 1; $1"; }
+check "no room for a model" 1 "disk/model/model.safetensors: expected to write" full "'$programs/convert' '$model' '$work/disk/model'"
+check "no room for logits" 1 "disk/logits: expected to write" full "'$score' --model '$model' --text-file '$work/text' --logits '$work/disk/logits'"
+check "no room for a conversation" 1 "disk/talk: expected to write" full "printf 'x\n/save $work/disk/talk\n' | '$programs/chat' --model '$model' --max-new-tokens 2"
+[ -z "$(ls -A "$work/disk")" ] || { echo "FAILED: half-written files stay: $(ls -A "$work/disk")"; failed=$((failed + 1)); }
+
 [ "$failed" -eq 0 ] && echo "all programs behave"
 exit "$((failed > 0))"

@@ -98,8 +98,8 @@ class Generator {
     /// Continues the conversation with the prompt and then the model's own words. Throws ArgumentError, and nothing is
     /// changed, for a prompt that the tokenizer refuses, an empty one where nothing was said before, or options out of
     /// range. What is thrown while drawing (all tokens forbidden, a logits_processor or `on_piece` that throws) leaves
-    /// the prompt and the words so far in the conversation; after an exception from `progress` it is to be reset or
-    /// resumed.
+    /// the prompt and the words so far in the conversation, and std::bad_alloc does that or changes nothing; after an
+    /// exception from `progress` it is to be reset or resumed.
     Generation generate(std::string_view prompt, const GenerationOptions& options = {}, const OnPiece& on_piece = {}) {
         if (!tokenizer_) throw ArgumentError("Generator::generate", "tokenizer", "one", "none");
         StreamingDecoder decoder(*tokenizer_);
@@ -138,8 +138,8 @@ class Generator {
         return {state_.copy(), tokens_, std::vector<float>(logits_.begin(), logits_.end())};
     }
 
-    /// Goes on from there, forgetting the present conversation. Throws ArgumentError, and nothing is changed, for the
-    /// conversation of a model of another shape.
+    /// Goes on from there, forgetting the present conversation. Throws ArgumentError for the conversation of a model of
+    /// another shape, or std::bad_alloc, and then nothing is changed.
     void resume(const Conversation& conversation) {
         const Config& config = model_.config();
         const bool logits_fit = conversation.logits.empty() || std::ssize(conversation.logits) == config.vocab_size;
@@ -181,6 +181,7 @@ class Generator {
 
         Generation result;
         const auto start = Clock::now();
+        tokens_.reserve(tokens_.size() + prompt.size());  // what the model has read is to be remembered for certain
         if (!unread.empty()) read(unread, options.progress);
         tokens_.insert(tokens_.end(), prompt.begin(), prompt.end());
         sampler.observe(tokens_);

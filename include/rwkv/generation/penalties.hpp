@@ -32,10 +32,11 @@ class Penalties {
             tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
     }
 
-    /// A token that was drawn.
+    /// A token that was drawn. Nothing is changed where there is no memory for it.
     void drawn(TokenId token, const GenerationOptions& options) {
+        if (options.presence_penalty == 0.0f && options.frequency_penalty == 0.0f) return observe({&token, 1}, options);
+        if (counts_.size() == counts_.capacity()) counts_.reserve(std::max<std::size_t>(16, 2 * counts_.size()));
         observe({&token, 1}, options);
-        if (options.presence_penalty == 0.0f && options.frequency_penalty == 0.0f) return;
         for (Count& drawn : counts_) drawn.count *= options.penalty_decay;
         const auto known =
             std::find_if(counts_.begin(), counts_.end(), [&](const Count& drawn) { return drawn.token == token; });

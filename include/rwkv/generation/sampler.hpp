@@ -44,17 +44,19 @@ class Sampler {
     void observe(std::span<const TokenId> tokens) { penalties_.observe(tokens, options_); }
 
     /// Draws the next token, an index into `logits`, and remembers it where a penalty needs it. A logit of −∞ is never
-    /// drawn. ArgumentError, and nothing changed, where there is no logit, all are −∞ (after penalties), or one is NaN
-    /// or +∞.
+    /// drawn. ArgumentError where there is no logit, all are −∞ (after penalties), or one is NaN or +∞; after that, and
+    /// after std::bad_alloc, nothing is changed.
     TokenId sample(std::span<const float> logits) {
         const WeightedTokens among = distribution(logits);
         std::uint64_t total = 0;
         for (const std::uint64_t weight : among.weights) total += weight;
-        std::uint64_t left = random_.below(total);
+        Random random = random_;
+        std::uint64_t left = random.below(total);
         std::size_t chosen = 0;
         while (left >= among.weights[chosen]) left -= among.weights[chosen++];
-        if (steered()) steer(total, among.weights[chosen]);
         penalties_.drawn(among.tokens[chosen], options_);
+        if (steered()) steer(total, among.weights[chosen]);
+        random_ = random;
         return among.tokens[chosen];
     }
 

@@ -135,22 +135,25 @@ inline Config read_config(const std::filesystem::path& path) {
 /// The text of a config.json with every field of `RwkvConfig`: of a model of that class ("RwkvForCausalLM"), stored in
 /// that type ("float16"). `parse_config` reads the same config back.
 inline std::string config_text(const Config& config, std::string_view architecture, std::string_view torch_dtype) {
-    const nlohmann::json root{{"architectures", {architecture}},
-                              {"attention_hidden_size", config.attention_hidden_size},
-                              {"bos_token_id", config.bos_token_id},
-                              {"context_length", config.context_length},
-                              {"eos_token_id", config.eos_token_id},
-                              {"hidden_size", config.hidden_size},
-                              {"intermediate_size", config.intermediate_size},
-                              {"layer_norm_epsilon", config.layer_norm_epsilon},
-                              {"model_type", "rwkv"},
-                              {"num_hidden_layers", config.num_hidden_layers},
-                              {"rescale_every", config.rescale_every},
-                              {"tie_word_embeddings", config.tie_word_embeddings},
-                              {"torch_dtype", torch_dtype},
-                              {"use_cache", true},
-                              {"vocab_size", config.vocab_size}};
-    return root.dump(2) + "\n";
+    std::string text = "{\n  \"architectures\": [\n    " + json_text(architecture) + "\n  ]";
+    const auto add = [&](const char* name, const auto& value) {
+        text.append(",\n  \"").append(name).append("\": ").append(json_text(value));
+    };
+    add("attention_hidden_size", config.attention_hidden_size);
+    add("bos_token_id", config.bos_token_id);
+    add("context_length", config.context_length);
+    add("eos_token_id", config.eos_token_id);
+    add("hidden_size", config.hidden_size);
+    add("intermediate_size", config.intermediate_size);
+    add("layer_norm_epsilon", config.layer_norm_epsilon);
+    add("model_type", "rwkv");
+    add("num_hidden_layers", config.num_hidden_layers);
+    add("rescale_every", config.rescale_every);
+    add("tie_word_embeddings", config.tie_word_embeddings);
+    add("torch_dtype", torch_dtype);
+    add("use_cache", true);
+    add("vocab_size", config.vocab_size);
+    return text + "\n}\n";
 }
 
 }  // namespace rwkv::io

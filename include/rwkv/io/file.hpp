@@ -12,7 +12,9 @@
 #include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -78,6 +80,21 @@ inline std::string kind_of(mode_t mode) {
 inline constexpr std::size_t largest_transfer = std::size_t{1} << 30U;
 
 }  // namespace detail
+
+/// The names of what a directory holds, in no order. FileError where it cannot be read. (std::filesystem's iterator
+/// ends the program where memory runs out.)
+inline std::vector<std::string> names_in(const std::filesystem::path& directory) {
+    struct Close {
+        void operator()(DIR* opened) const noexcept { ::closedir(opened); }
+    };
+    const std::unique_ptr<DIR, Close> opened(::opendir(directory.c_str()));
+    std::vector<std::string> names;
+    errno = opened ? 0 : errno;
+    for (const dirent* entry = nullptr; opened && (entry = ::readdir(opened.get())); errno = 0)
+        if (const std::string_view name = entry->d_name; name != "." && name != "..") names.emplace_back(name);
+    if (errno != 0) throw FileError(directory.string(), "", "a readable directory", detail::system_message(errno));
+    return names;
+}
 
 /// A regular file open for reading. `read` may be called by any number of threads at once; moving or
 /// destroying the object while one reads is the caller's mistake.
@@ -206,8 +223,8 @@ class OutputFile {
     void write(std::span<const std::byte> bytes) {
         while (!bytes.empty()) {
             const ssize_t put = ::write(file_.get(), bytes.data(), std::min(bytes.size(), detail::largest_transfer));
-            if (put < 0) {
-                const int error = errno;
+            if (put <= 0) {
+                const int error = put == 0 ? ENOSPC : errno;  // never seen of a file, but not to be tried for ever
                 if (error == EINTR) continue;
                 file_ = {};  // part of the bytes may be there: nothing may follow them
                 fail("to write " + std::to_string(bytes.size()) + " bytes", detail::system_message(error));
@@ -217,11 +234,15 @@ class OutputFile {
     }
 
     /// Brings the bytes to the disk, closes the file and gives it its name, replacing an older one. After
-    /// this the object is spent: a further `write` or `commit` is a FileError.
+    /// this, and after an error, the object is spent: a further `write` or `commit` is a FileError.
     void commit() {
-        if (::fsync(file_.get()) != 0) fail("to write the file out", detail::system_message(errno));
-        // Some file systems report a full disk no sooner than this.
-        if (::close(file_.release()) != 0) fail("to close the file", detail::system_message(errno));
+        detail::Descriptor file = std::move(file_);  // what fails to reach the disk is reported once only
+        int failed = 0;
+        do failed = ::fsync(file.get());
+        while (failed != 0 && errno == EINTR);
+        if (failed != 0) fail("to write the file out", detail::system_message(errno));
+        // Some file systems report a full disk no sooner than this. Interrupted, it has closed the file all the same.
+        if (::close(file.release()) != 0 && errno != EINTR) fail("to close the file", detail::system_message(errno));
         if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("to take this name", detail::system_message(errno));
         temporary_.clear();
     }

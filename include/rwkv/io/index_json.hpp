@@ -95,9 +95,15 @@ inline ShardIndex read_index(const std::filesystem::path& path) {
 
 /// The text of an index: `parse_index` reads the same back.
 inline std::string index_text(const ShardIndex& index) {
-    nlohmann::json root{{"metadata", nlohmann::json::object()}, {"weight_map", index.weight_map}};
-    if (index.total_size) root["metadata"]["total_size"] = *index.total_size;
-    return root.dump(2) + "\n";
+    std::string text = "{\n  \"metadata\": {";
+    if (index.total_size) text += "\n    \"total_size\": " + std::to_string(*index.total_size) + "\n  ";
+    text += "},\n  \"weight_map\": {";
+    const char* separator = "\n    ";
+    for (const auto& [tensor, shard] : index.weight_map) {
+        text.append(separator).append(json_text(tensor)).append(": ").append(json_text(shard));
+        separator = ",\n    ";
+    }
+    return text + "\n  }\n}\n";
 }
 
 }  // namespace rwkv::io

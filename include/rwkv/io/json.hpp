@@ -35,6 +35,13 @@ inline std::string describe(const nlohmann::json& value) {
     return value.is_object() ? "an object" : "null";
 }
 
+/// The JSON of a string, a number or a truth value. The writers of files join such parts by themselves: a tree of them
+/// would ask for memory to be destroyed (see JsonDocument). nlohmann::json::exception for a string that is not UTF-8.
+template <class Value>
+std::string json_text(const Value& value) {
+    return nlohmann::json(value).dump();
+}
+
 /// Empties a tree from its leaves up, asking for no memory. What is left can be destroyed without any, too.
 inline void dismantle(nlohmann::json& tree) noexcept {
     using nlohmann::json;

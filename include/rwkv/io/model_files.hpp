@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include <rwkv/error.hpp>
+#include <rwkv/io/file.hpp>
 #include <rwkv/io/quote.hpp>
 
 namespace rwkv::io {
@@ -46,13 +47,11 @@ inline std::filesystem::path find_weights(const std::filesystem::path& directory
     };
     if (auto found = usual("model.safetensors"); !found.empty()) return found;
     Paths safetensors, pytorch;
-    std::error_code error;
-    std::filesystem::directory_iterator entry(directory, error);
-    for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
-        if (entry->path().extension() == ".safetensors") safetensors.insert(entry->path());
-        if (is_pytorch_file(entry->path()) && !is_index_file(entry->path())) pytorch.insert(entry->path());
+    for (const std::string& name : names_in(directory)) {
+        const std::filesystem::path file = directory / name;
+        if (file.extension() == ".safetensors") safetensors.insert(file);
+        if (is_pytorch_file(file) && !is_index_file(file)) pytorch.insert(file);
     }
-    if (error) throw FileError(directory.string(), "", "a readable directory", error.message());
     if (auto found = only(safetensors, "model.safetensors.index.json or a single .safetensors file"); !found.empty())
         return found;
     if (auto found = usual("pytorch_model.bin"); !found.empty()) return found;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <rwkv/error.hpp>
+#include <rwkv/io/file.hpp>
 
 namespace rwkv::io {
 
@@ -20,9 +21,9 @@ class OutputDirectory {
         std::error_code error;
         made_ = std::filesystem::create_directory(path_, error);
         if (made_) return;
-        const bool empty = !error && std::filesystem::is_empty(path_, error);
         if (error) throw FileError(path_.string(), "", "a directory that can be made or is there", error.message());
-        if (!empty) throw FileError(path_.string(), "", "an empty directory, or none", "one that holds files");
+        if (!names_in(path_).empty())
+            throw FileError(path_.string(), "", "an empty directory, or none", "one that holds files");
     }
     OutputDirectory(const OutputDirectory&) = delete;
     OutputDirectory& operator=(const OutputDirectory&) = delete;

@@ -15,6 +15,7 @@
 #include <rwkv/checked.hpp>
 #include <rwkv/error.hpp>
 #include <rwkv/io/file.hpp>
+#include <rwkv/io/json.hpp>
 #include <rwkv/io/quote.hpp>
 #include <rwkv/io/safetensors.hpp>
 #include <rwkv/tensor.hpp>
@@ -80,7 +81,7 @@ class SafetensorsWriter {
         std::set<std::string_view> names;
         if (!metadata.empty()) {
             header += "\"__metadata__\":{";
-            for (const auto& [key, value] : metadata) header += json_text(key) + ":" + json_text(value) + ",";
+            for (const auto& [key, value] : metadata) header += in_header(key) + ":" + in_header(value) + ",";
             header.back() = '}';
             header += ",";
         }
@@ -93,7 +94,7 @@ class SafetensorsWriter {
             info.strides.clear();
             const auto next = checked_add(end, info.bytes);
             if (!next) fail(detail::tensor_subject(info.name), "a file of less than 2^64 bytes", "more");
-            header += json_text(info.name) + ":{\"dtype\":\"" + std::string(name(info.dtype)) + "\",\"shape\":[";
+            header += in_header(info.name) + ":{\"dtype\":\"" + std::string(name(info.dtype)) + "\",\"shape\":[";
             for (std::uint64_t size : info.shape) header += std::to_string(size) + ",";
             if (!info.shape.empty()) header.pop_back();
             header += "],\"data_offsets\":[" + std::to_string(end) + "," + std::to_string(*next) + "]},";
@@ -123,9 +124,9 @@ class SafetensorsWriter {
         return *total_bits / 8;
     }
 
-    std::string json_text(const std::string& text) const {
+    std::string in_header(const std::string& text) const {
         try {
-            return nlohmann::json(text).dump();
+            return json_text(text);
         } catch (const nlohmann::json::exception&) {
             fail("header", "names and metadata in UTF-8", "other bytes");
         }

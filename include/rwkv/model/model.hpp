@@ -25,8 +25,9 @@ namespace rwkv {
 /// Every pass continues from `state` and leaves it after the last token, so a text may come in any pieces.
 /// How it is computed (threads, token by token or in chunks) is the workspace's affair and does not change
 /// the answer beyond rounding. Passes throw ArgumentError before anything is computed: for a token outside
-/// the vocabulary, or a state or workspace of another shape. A callback that throws ends the pass mid-text: the state
-/// is then to be reset or replaced. Once a workspace is warm passes allocate nothing.
+/// the vocabulary, or a state or workspace of another shape; and std::bad_alloc, if there is no room for as many logits
+/// as were never asked for before. A callback that throws ends the pass mid-text: the state is then to be reset or
+/// replaced. Once a workspace is warm passes allocate nothing.
 class Model {
   public:
     /// Told of each position in turn, counted from the first token of the call. The span is gone after the
@@ -64,7 +65,8 @@ class Model {
     void forward_all(std::span<const TokenId> tokens, State& state, Workspace& workspace, const EachPosition& each,
                      const Progress& progress = {}) const {
         check("forward_all", tokens, state, workspace, true);
-        constexpr Index best = 64;  // columns of logits are long
+        constexpr Index best = 64, most = best + best / 2;  // columns of logits at once: they are long
+        workspace.logits(std::min({most, workspace.chunk(), static_cast<Index>(tokens.size())}));
         forward_chunks(*weights_, tokens, state, workspace, [&](Index first, Index count) {
             const kernels::Parts parts = kernels::parts_of(count, count, best);
             for (Index part = 0; part < parts.count; ++part) {
@@ -90,6 +92,7 @@ class Model {
                              states[i] ? "one that is there already" : "none");
             check("forward_batch", tokens.subspan(i, 1), *states[i], workspace, true);
         }
+        workspace.logits(std::min(workspace.chunk(), static_cast<Index>(tokens.size())));
         for (std::size_t first = 0; first < tokens.size();) {
             const std::size_t count = std::min(tokens.size() - first, static_cast<std::size_t>(workspace.chunk()));
             const auto n = static_cast<Index>(count);

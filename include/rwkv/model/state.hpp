@@ -41,7 +41,12 @@ class BasicState {
     /// A state of its own that remembers the same. Allocates.
     BasicState copy() const { return BasicState(*this); }
     /// Remembers what `other` does, in place: allocates nothing when both belong to models of one shape.
-    void assign(const BasicState& other) { parts_ = other.parts_; }
+    void assign(const BasicState& other) {
+        if (fits(other))
+            parts_ = other.parts_;
+        else
+            *this = other.copy();  // in place, Eigen would be left with neither if there were no memory
+    }
     /// Forgets everything.
     void reset() noexcept {
         for (Part* part : {&parts_.attention_shift, &parts_.feed_forward_shift, &parts_.numerator, &parts_.denominator})

@@ -42,7 +42,7 @@ class Reader {
                    {"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor",
                     "decoder", "model"});
         const json& version = at(root_, "", "version");
-        if (version != "1.0") malformed("version", "\"1.0\"", version);
+        if (!is(version, "1.0")) malformed("version", "\"1.0\"", version);
         for (const char* name : {"truncation", "padding"})
             if (const json& value = optional(root_, name); !value.is_null()) unsupported(name, "null", value);
         parts_.nfc = !at(root_, "", "normalizer").is_null();
@@ -72,6 +72,13 @@ class Reader {
         std::string text = value.dump(-1, ' ', true, json::error_handler_t::replace);
         if (text.size() > 120) text.replace(120, text.npos, "…");
         return text;
+    }
+
+    /// Whether the value is that string. (Its own operator== makes a copy, and ends the program where there is no memory
+    /// for one.)
+    static bool is(const json& value, std::string_view text) {
+        const auto* string = value.get_ptr<const std::string*>();
+        return string && *string == text;
     }
 
     static const json& nothing() {
@@ -124,7 +131,7 @@ class Reader {
         if (value.is_null()) unsupported(name, type, value);
         object(value, name);
         const json& found = at(value, name, "type");
-        if (found != type) unsupported(path(name, "type"), type, found);
+        if (!is(found, type)) unsupported(path(name, "type"), type, found);
         std::vector<std::string_view> known(options);
         known.push_back("type");
         for (const auto& [key, option] : value.items())
@@ -148,12 +155,12 @@ class Reader {
     void model(const json& value) {
         object(value, "model");
         const json& type = at(value, "model", "type");
-        if (type != "BPE") unsupported("model.type", "BPE", type);
+        if (!is(type, "BPE")) unsupported("model.type", "BPE", type);
         allow_only(value, "model",
                    {"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk",
                     "byte_fallback", "ignore_merges", "vocab", "merges"});
         for (const char* name : {"dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix"})
-            if (const json& option = optional(value, name); !option.is_null() && option != "")
+            if (const json& option = optional(value, name); !option.is_null() && !is(option, ""))
                 unsupported(path("model", name), "null", option);
         for (const char* name : {"fuse_unk", "byte_fallback", "ignore_merges"})
             if (const json& option = optional(value, name); !option.is_null() && boolean(option, path("model", name)))
