@@ -19,7 +19,7 @@ namespace rwkv {
 /// The weights are read into memory the model owns, once, by several threads, quantized as they come if asked for, and
 /// never held twice. Throws FileError, FormatError or ModelError, naming
 /// the file, the tensor, what was expected and what was found, before anything large is allocated;
-/// std::bad_alloc if the memory is not to be had.
+/// std::bad_alloc if the memory is not to be had, std::system_error if a thread is not.
 inline Model load_model(const std::filesystem::path& path, const LoadOptions& options = {}) {
     return loading::load_model(path, options, io::read_pytorch_tensors);
 }

@@ -151,6 +151,34 @@ TEST_CASE("a generator that lacked memory stands where it says, and goes on from
     }
 }
 
+TEST_CASE("a sampler that lacked memory draws what it would have drawn", "[memory]") {
+    std::vector<float> logits(500);
+    for (std::size_t i = 0; i < logits.size(); ++i) logits[i] = static_cast<float>(i * 7919 % 101) / 20.0f;
+    const GenerationOptions options{
+        .temperature = 0.9f, .mirostat_tau = 4.0f, .presence_penalty = 0.3f, .repetition_penalty = 1.2f, .seed = 3};
+    const auto draw = [&](long k) {
+        Sampler sampler(options);
+        std::vector<TokenId> drawn;
+        drawn.reserve(40);
+        faults.allocations.fail(k);
+        while (drawn.size() < drawn.capacity()) {
+            try {
+                drawn.push_back(sampler.sample(logits));
+            } catch (const std::bad_alloc&) {
+            }
+        }
+        return drawn;
+    };
+    const std::vector<TokenId> expected = draw(1'000'000);
+    CHECK_FALSE(faults.allocations.heal());
+    long k = 0;
+    for (; draw(k) == expected && faults.allocations.heal(); ++k) {
+    }
+    CHECK(draw(k) == expected);
+    CHECK_FALSE(faults.allocations.heal());
+    CHECK(k >= 10);
+}
+
 TEST_CASE("a pass that has no room for its logits changes nothing", "[memory]") {
     const Model model = load_model(fixture("text"));
     const std::vector<TokenId> tokens{1, 2, 3, 4, 5};

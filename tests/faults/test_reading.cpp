@@ -118,11 +118,11 @@ TEST_CASE("reads that fail, are interrupted, or come in pieces", "[reading]") {
         for (const auto& [error, largest, expected] : rows) {
             faults.largest_transfer = largest;
             const long calls =
-                fail_each(faults.reads, error, action, [&, &wanted = expected](const std::string& found) {
+                fail_each(faults.reads, error, action, [&, &file = path, &wanted = expected](const std::string& found) {
                     if (found == "accepted")
                         CHECK(good);
                     else
-                        CHECK(as_expected(found, {"FileError " + path.string(), wanted}));
+                        CHECK(as_expected(found, {"FileError " + file.string(), wanted}));
                 });
             CHECK(calls >= 1);
         }

@@ -94,13 +94,13 @@ class Distribution {
 
     void grow(std::size_t count) {
         if (all_tokens_.size() >= count) return;
-        all_tokens_.resize(count);
-        std::iota(all_tokens_.begin(), all_tokens_.end(), TokenId{0});
         depths_.resize(count);
         list_.resize(count);
         tokens_.resize(count);
         weights_.resize(count);
         edge_.reserve(count);
+        all_tokens_.resize(count);  // last: there are as many of the others, should memory run out on the way
+        std::iota(all_tokens_.begin(), all_tokens_.end(), TokenId{0});
     }
 
     void set_depths(std::span<const float> logits, float max, float temperature) noexcept {
