@@ -424,6 +424,9 @@ def make_index():
     R("escape in a name", shard("\\u001b[2J.safetensors"), plain + '"\\x1b[2J.safetensors"')
     R("DEL in a name", shard("x\x7f.safetensors"), plain + '"x\\x7f.safetensors"')
     R("a name of 256 bytes", shard("x" * 244 + ".safetensors"), "(256 bytes)")
+    for letter in "az":
+        R(f"two spellings of {letter}", mapped(f'{{"t":"{letter.upper()}.safetensors","u":"{letter}.safetensors"}}'),
+          f'expected one spelling of the name "{letter.upper()}.safetensors"')
     R("two spellings", mapped('{"t":"a.safetensors","u":"A.safetensors"}'),
       'weight_map: "u": expected one spelling of the name "a.safetensors", found "A.safetensors"')
     R("not an object", "[]", "expected a JSON object, found an empty list")
@@ -739,7 +742,7 @@ def make_world():
     for literal in ["ab", "'ab", "ab'", "'ab\"", "\"ab'", "'a'b'", "b'ab", "'\\'", "'\\q'", "'\\x1'", "'\\x1g'", "'\\x-1'", "'\\x+1'", "'\\u12'",
                     "'\\u 123'", "'\\ud800'", "'\\udfff'", "b'\\u0041'", "b'\u00e9'", "u'ab'", "r'ab'", "f'ab'", "B'ab'", "bb'ab'", "'''a'''",
                     "'\\101'", "'\\0'", "'\\U0001F600'", "'\\N{DASH}'", "'a' 'b'", "'a' + 'b'", "'a\tb'", "'", "b", "b'", "''ab", "12",
-                    "__import__('os').getcwd()", "__import__('os')", "[97,98]", "None", "('ab')", "'ab'#"]:
+                    "`ab`", "'a\x1f'", "__import__('os').getcwd()", "__import__('os')", "[97,98]", "None", "('ab')", "'ab'#"]:
         R(f"literal {literal}", f"257 {literal} 2\n", "a Python string or bytes literal")
     R("a literal that is not UTF-8", b"257 '\xff' 1\n", "a Python string or bytes literal")
     R("a literal cut in a character", b"257 '\xe6\x97' 2\n", "a Python string or bytes literal")
