@@ -128,3 +128,10 @@ TEST_CASE("an archive ends in the longest comment, or in no more than a director
     CHECK(
         as_expected(found, {"FormatError", "end record: expected at most 100000 entries, found 0 in 64000001 bytes"}));
 }
+
+TEST_CASE("an archive that shrinks while it is read is an error", "[zip]") {
+    const TempDir directory;
+    const rwkv::io::InputFile file(directory.write("new.pth", read_all(fixtures / "new.pth")));
+    std::filesystem::resize_file(file.path(), 100);
+    CHECK(as_expected(outcome([&] { read_zip_directory(file); }), {"FileError", "the end of the file"}));
+}
