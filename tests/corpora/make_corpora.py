@@ -424,6 +424,9 @@ def make_index():
     R("escape in a name", shard("\\u001b[2J.safetensors"), plain + '"\\x1b[2J.safetensors"')
     R("DEL in a name", shard("x\x7f.safetensors"), plain + '"x\\x7f.safetensors"')
     R("a name of 256 bytes", shard("x" * 244 + ".safetensors"), "(256 bytes)")
+    for letter in "az":
+        R(f"two spellings of {letter}", mapped(f'{{"t":"{letter.upper()}.safetensors","u":"{letter}.safetensors"}}'),
+          f'expected one spelling of the name "{letter.upper()}.safetensors"')
     R("two spellings", mapped('{"t":"a.safetensors","u":"A.safetensors"}'),
       'weight_map: "u": expected one spelling of the name "a.safetensors", found "A.safetensors"')
     R("not an object", "[]", "expected a JSON object, found an empty list")
@@ -453,9 +456,9 @@ def make_config():
     A("never rescaled", '{"rescale_every":0}')
     A("epsilon an integer", '{"layer_norm_epsilon":1}')
     A("smallest epsilon of float", '{"layer_norm_epsilon":1.17549436e-38}')
-    A("largest hidden", '{"hidden_size":16777216,"intermediate_size":1}')
+    A("largest hidden", '{"hidden_size":4194304,"intermediate_size":1}')
     A("largest layers", '{"num_hidden_layers":4096}')
-    A("largest vocabulary", '{"vocab_size":16777216}')
+    A("largest vocabulary", '{"vocab_size":4194304}')
     A("longest context", '{"context_length":2147483647}')
     A("last id", '{"vocab_size":10,"bos_token_id":9,"eos_token_id":9}')
     A("one of all", '{"vocab_size":1,"context_length":1,"hidden_size":1,"num_hidden_layers":1,"intermediate_size":1}')
@@ -465,20 +468,20 @@ def make_config():
         for text, found in [("18446744073709551616", "the number 1.8446744073709552e+19"), ("12.0", "the number 12.0"),
                             ('"12"', 'the string "12"'), ("true", "true"), ("[12]", "a list"), ("{}", "an object")]:
             R(f"{field} {text}", f'{{"{field}":{text}}}', f"{field}: expected an integer from")
-    M("-2^63", '{"hidden_size":-9223372036854775808}', "hidden_size: expected an integer from 1 to 16777216, found the number -92")
-    R("1e18", '{"hidden_size":1e18}', "hidden_size: expected an integer from 1 to 16777216, found the number 1e+18")
+    M("-2^63", '{"hidden_size":-9223372036854775808}', "hidden_size: expected an integer from 1 to 4194304, found the number -92")
+    R("1e18", '{"hidden_size":1e18}', "hidden_size: expected an integer from 1 to 4194304, found the number 1e+18")
     R("12.5", '{"hidden_size":12.5}', "found the number 12.5")
     for field in fields[:6]:
         M(f"{field} 0", f'{{"{field}":0}}', f"{field}: expected an integer from 1 to ")
-    M("one more hidden", '{"hidden_size":16777217,"intermediate_size":1}', "hidden_size: expected")
+    M("one more hidden", '{"hidden_size":4194305,"intermediate_size":1}', "hidden_size: expected")
     M("one more layer", '{"num_hidden_layers":4097}', "num_hidden_layers: expected an integer from 1 to 4096, found the number 4097")
-    M("one more token", '{"vocab_size":16777217}', "vocab_size: expected an integer from 1 to 16777216")
+    M("one more token", '{"vocab_size":4194305}', "vocab_size: expected an integer from 1 to 4194304")
     M("one more of context", '{"context_length":2147483648}', "context_length: expected an integer from 1 to 2147483647")
-    M("one more attention", '{"attention_hidden_size":16777217}', "attention_hidden_size: expected")
-    M("one more intermediate", '{"intermediate_size":16777217}', "intermediate_size: expected")
-    M("one more between", '{"rescale_every":16777217}', "rescale_every: expected an integer from 0 to 16777216")
-    M("implied intermediate too large", '{"hidden_size":16777216}',
-      "intermediate_size: expected an integer from 1 to 16777216, found 67108864")
+    M("one more attention", '{"attention_hidden_size":4194305}', "attention_hidden_size: expected")
+    M("one more intermediate", '{"intermediate_size":4194305}', "intermediate_size: expected")
+    M("one more between", '{"rescale_every":4194305}', "rescale_every: expected an integer from 0 to 4194304")
+    M("implied intermediate too large", '{"hidden_size":4194304}',
+      "intermediate_size: expected an integer from 1 to 4194304, found 16777216")
     R("eos list", '{"eos_token_id":[0]}', "eos_token_id: expected an integer from 0 to 50276, found a list")
     M("eos outside", '{"vocab_size":10,"eos_token_id":10}', "eos_token_id: expected an integer from 0 to 9")
     M("bos outside", '{"vocab_size":10,"bos_token_id":10}', "bos_token_id: expected an integer from 0 to 9")
@@ -739,7 +742,7 @@ def make_world():
     for literal in ["ab", "'ab", "ab'", "'ab\"", "\"ab'", "'a'b'", "b'ab", "'\\'", "'\\q'", "'\\x1'", "'\\x1g'", "'\\x-1'", "'\\x+1'", "'\\u12'",
                     "'\\u 123'", "'\\ud800'", "'\\udfff'", "b'\\u0041'", "b'\u00e9'", "u'ab'", "r'ab'", "f'ab'", "B'ab'", "bb'ab'", "'''a'''",
                     "'\\101'", "'\\0'", "'\\U0001F600'", "'\\N{DASH}'", "'a' 'b'", "'a' + 'b'", "'a\tb'", "'", "b", "b'", "''ab", "12",
-                    "__import__('os').getcwd()", "__import__('os')", "[97,98]", "None", "('ab')", "'ab'#"]:
+                    "`ab`", "'a\x1f'", "__import__('os').getcwd()", "__import__('os')", "[97,98]", "None", "('ab')", "'ab'#"]:
         R(f"literal {literal}", f"257 {literal} 2\n", "a Python string or bytes literal")
     R("a literal that is not UTF-8", b"257 '\xff' 1\n", "a Python string or bytes literal")
     R("a literal cut in a character", b"257 '\xe6\x97' 2\n", "a Python string or bytes literal")

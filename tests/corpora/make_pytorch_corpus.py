@@ -49,7 +49,7 @@ def entry(name, data=b"", **lies):
 
 def archive(entries, comment=b"", prefix=b"", suffix=b"", zip64=None, **lies):
     """A ZIP archive. Of an entry, what is named in it takes the place of the truth, in the directory or (local_*) in the
-    local header; of the archive, count, count_here, disk, directory_size, directory_offset. `zip64` is a dict of such
+    local header; of the archive, count, count_here, disk, first_disk, directory_size, directory_offset. `zip64` is a dict of such
     lies of its own, or {} for true records."""
     out, directory = bytearray(prefix), b""
     for e in entries:
@@ -77,13 +77,13 @@ def archive(entries, comment=b"", prefix=b"", suffix=b"", zip64=None, **lies):
     if zip64 is not None:
         z = zip64
         tail += z.get("mark", b"PK\6\6") + struct.pack(
-            "<QHHIIQQQQ", z.get("length", 44), 45, 45, z.get("disk", 0), 0, z.get("count_here", z.get("count", count)),
+            "<QHHIIQQQQ", z.get("length", 44), 45, 45, z.get("disk", 0), z.get("first_disk", 0), z.get("count_here", z.get("count", count)),
             z.get("count", count), z.get("size", size), z.get("offset", at),
         )  # fmt: skip
         tail += z.get("between", b"")
         tail += b"PK\6\7" + struct.pack("<IQI", 0, z.get("record", end_at), z.get("disks", 1))
     tail += b"PK\5\6" + struct.pack(
-        "<HHHHIIH", lies.get("disk", 0), 0, lies.get("count_here", count), lies.get("end_count", count),
+        "<HHHHIIH", lies.get("disk", 0), lies.get("first_disk", 0), lies.get("count_here", count), lies.get("end_count", count),
         lies.get("end_size", size), lies.get("end_offset", at), lies.get("comment_length", len(comment)),
     )  # fmt: skip
     return bytes(out) + directory + tail + comment + suffix
@@ -203,28 +203,41 @@ def make_zip_cases():
     zipped("one entry too few", file(count=2), "directory: expected it to end after 2 entries")
     zipped("entries on another disk", file(count_here=2), "found a part of one in several")
     zipped("disk 1", file(disk=1), "found a part of one in several")
+    zipped("directory on disk 1", file(first_disk=1), "found a part of one in several")
     zipped("directory longer", file(directory_size=len(good)), "a directory that ends where")
     zipped("directory shorter", file(directory_size=100), "a directory that ends where")
     zipped("directory later", file(directory_offset=500), "a directory that ends where")
     zipped("directory far away", file(directory_offset=BIG - 1), "a directory that ends where")
     zipped("more entries than there is room for", file(count=60000), "as many entries as there is room for")
     zipped("numbers left out, no zip64", file(end_count=0xFFFF, count_here=0xFFFF), "a zip64 record beside it")
+    zipped("size left out, no zip64", file(end_size=BIG), "a zip64 record beside it")
     zipped("offset left out, no zip64", file(end_offset=BIG), "a zip64 record beside it")
 
     zipped("zip64 locator outside", file(zip64=dict(record=2**40)), "zip64 locator: expected a record before it")
     zipped("zip64 locator at the end of numbers", file(zip64=dict(record=2**64 - 1)), "zip64 locator: expected a record")
+    zipped("zip64 locator to a record that ends past it", file(zip64=dict(record=len(file(zip64={})) - 22 - 20 - 55)),
+           "zip64 locator: expected a record before it, of 56 bytes")
+    zipped("zip64 locator and nothing before it", b"PK\6\7" + struct.pack("<IQI", 0, 0, 1) + archive([], directory_offset=20),
+           "zip64 locator: expected a record before it, of 56 bytes, found one at byte 0")
     zipped("zip64 locator elsewhere", file(zip64=dict(record=0)), "zip64 end record: expected its mark")
     zipped("zip64 of several disks", file(zip64=dict(disks=2)), "found a part of one in several")
     zipped("zip64 disk 1", file(zip64=dict(disk=1)), "found a part of one in several")
+    zipped("zip64 directory on disk 1", file(zip64=dict(first_disk=1)), "found a part of one in several")
+    zipped("zip64 entries on another disk", file(zip64=dict(count_here=2), count_here=2), "found a part of one in several")
     zipped("zip64 mark", file(zip64=dict(mark=b"PK\6\5")), "zip64 end record: expected its mark")
     zipped("zip64 length", file(zip64=dict(length=45)), "it to end where its locator begins")
     zipped("zip64 length that wraps", file(zip64=dict(length=2**64 - 12)), "it to end where its locator begins")
     zipped("zip64 with room behind it", file(zip64=dict(between=bytes(8))), "it to end where its locator begins")
     zipped("zip64 count against the end record", file(zip64=dict(count=4)), "the numbers of the zip64 record")
+    zipped("end record's count against zip64", file(zip64={}, end_count=2), "the numbers of the zip64 record")
+    zipped("end record's count here against zip64", file(zip64={}, count_here=2), "the numbers of the zip64 record")
+    zipped("end record's offset against zip64", file(zip64={}, end_offset=5), "the numbers of the zip64 record")
     zipped("zip64 size against the end record", file(zip64=dict(size=4)), "the numbers of the zip64 record")
     zipped("zip64 offset that wraps", file(zip64=dict(offset=2**64 - 1), end_offset=BIG), "a directory that ends where")
     zipped("zip64 a million entries", file(zip64=dict(count=10**6), count_here=0xFFFF, end_count=0xFFFF),
            "at most 100000 entries, found 1000000")
+    for count, message in (10**5, "as many entries as there is room for, found 100000"), (10**5 + 1, "at most 100000 entries"):
+        zipped(f"zip64 {count} entries", file(zip64=dict(count=count), count_here=0xFFFF, end_count=0xFFFF), message)
     zipped("zip64 2^64 entries", file(zip64=dict(count=2**64 - 1), count_here=0xFFFF, end_count=0xFFFF), "at most 100000")
 
     zipped("mark of an entry", file(dict(mark=b"PK\1\1")), "directory: expected the mark of an entry")
@@ -242,6 +255,7 @@ def make_zip_cases():
         size=BIG, csize=BIG, extra=struct.pack("<HHQQ", 1, 16, 2**64 - 1, 2**64 - 1), flags=0x808)), "bytes before the directory")
     zipped("zip64 offset outside", file(data_lies=dict(header=BIG, extra=struct.pack("<HHQ", 1, 8, 2**40))), "a local header before")
 
+    zipped("name: with a space", with_name("a/b c"))
     for what, name in {"up": "a/../b", "up first": "../a", "absolute": "/a/b", "backslash": "a\\b", "NUL": "a/b\0c",
                        "newline": "a/b\nc", "here": "a/./b", "nothing between": "a//b", "empty": "", "delete": "a/\x7f"}.items():  # fmt: skip
         zipped("name: " + what, with_name(name), "expected a relative path of plain names")
@@ -267,6 +281,9 @@ def make_zip_cases():
                                entry("a/data/0", bytes(24), header=30 + 10 + len(GOOD) + 30 + 8)]),
            "an entry with bytes of its own")  # fmt: skip
     zipped("longer than it is", file(data_lies=dict(size=60, csize=60, local_size=60, local_csize=60)), "an overlap with")
+    zipped("longer than it is by one", file(data_lies=dict(size=25, csize=25)), "an overlap with")
+    zipped("one byte of the directory", archive([entry("a/data.pkl", GOOD), entry("a/version", b"3\n", local_extra_length=1)]),
+           "bytes before the directory")
     zipped("past the end", file(data_lies=dict(size=6000, csize=6000, local_size=6000, local_csize=6000)), "bytes before the directory")
     zipped("stored size another", file(data_lies=dict(csize=23)), "as many bytes stored as it has")
     zipped("deflated", file(dict(method=8)), "found a deflated one")
@@ -281,6 +298,7 @@ def make_zip_cases():
     zipped("no data.pkl", archive([entry("a/version", b"3\n")]), "expected a PyTorch file, with data.pkl in it")
     zipped("no version", archive([entry("a/data.pkl", GOOD)]), 'entry "version": expected "3", found none')
     zipped("version 4", pth(GOOD, version=b"4\n"), 'entry "version": expected "3", found "4"')
+    zipped("version 31", pth(GOOD, version=b"31\n"), 'entry "version": expected "3", found "31"')
     zipped("version of many bytes", pth(GOOD, version=b"3" * 65), "at most 64 bytes")
     zipped("big-endian", pth(GOOD, more=[entry("a/byteorder", b"big")]), 'entry "byteorder": expected "little", found "big"')
     zipped("format version 2", pth(GOOD, more=[entry("a/.format_version", b"2")]), 'entry ".format_version": expected "1"')
@@ -333,7 +351,8 @@ def make_pickle_cases():
         with_pickle(f"name {module}.{name}", b"\x80\2" + symbol(module, name) + text("true") + b"\x85R.",
                     "(GLOBAL) at byte 2: expected a name that a plain state dict needs")  # fmt: skip
     with_pickle("a name without an end", b"\x80\2ccollections", "pickle: expected 1 more bytes")
-    with_pickle("a long name", b"\x80\2c" + b"x" * 300 + b"\n\n.", "a name of at most 256 bytes")
+    with_pickle("a name of 256 bytes", b"\x80\2c" + b"x" * 256 + b"\n\n.", "a name that a plain state dict needs")
+    with_pickle("a name of 257 bytes", b"\x80\2c" + b"x" * 257 + b"\n\n.", "a name of at most 256 bytes")
 
     with_pickle("nothing remembered", b"\x80\2h\0.", "a value remembered as number 0, found none")
     with_pickle("nothing remembered under a large number", b"\x80\2j\xff\xff\xff\xff.", "a value remembered as number 4294967295")
@@ -353,6 +372,7 @@ def make_pickle_cases():
     with_pickle("a key twice", state(text("w"), tensor(), text("w"), tensor()), 'tensor "w": expected each name once')
     with_pickle("append to a dict", b"\x80\2}Na.", "a list to append to, found a dict")
     with_pickle("append to nothing", b"\x80\2Na.", "a list to append to, found nothing")
+    with_pickle("append across a mark", b"\x80\2](Na.", "a list to append to, found nothing")
     with_pickle("append to a tuple", b"\x80\2)(NNe.", "a list to append to, found a tuple")
     with_pickle("attributes of a tensor", b"\x80\2" + tensor() + b"}b.", "a dict to set attributes of, found a tensor")
     with_pickle("attributes of nothing", b"\x80\2}b.", "a dict to set attributes of, found nothing")
@@ -382,6 +402,9 @@ def make_pickle_cases():
     with_value("a tensor without a storage", tensor(of=b"N"), "expected a storage: ('storage', type, key, location, elements), found None")
     with_value("reference that is no tuple", tensor(of=text("0") + b"Q"), "expected a storage")
     with_value("reference of four", tensor(of=b"(" + text("storage") + FLOATS + text("0") + b"NtQ"), "found another reference")
+    five = text("storage") + FLOATS + text("0") + text("cpu") + number(6)
+    with_value("reference of six", tensor(of=b"(" + five + b"NtQ"), "found another reference")
+    with_value("reference to a list", tensor(of=b"](" + five + b"eQ"), "found another reference")
     with_value("reference to a module", tensor(of=storage(word=text("module"))), "found another reference")
     with_value("reference without a word", tensor(of=storage(word=b"N")), "found another reference")
     with_value("type as text", tensor(of=storage(kind=text("torch.FloatStorage"))), "found another reference")

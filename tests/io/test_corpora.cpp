@@ -56,6 +56,10 @@ TEST_CASE("conversations' files that are taken and that are not, or damaged", "[
     check_verdicts(cases, load);
 
     const Conversation sound = load(cases[0].bytes);
+    const auto copy = directory.path() / "copy.safetensors";
+    save_conversation(sound, copy);
+    const Conversation again = load_conversation(copy, config);
+    CHECK((again.state == sound.state && again.tokens == sound.tokens && again.logits == sound.logits));
     const std::size_t data = 8 + static_cast<std::size_t>(static_cast<unsigned char>(cases[0].bytes[0])) +
                              256 * static_cast<std::size_t>(static_cast<unsigned char>(cases[0].bytes[1]));
     check_damage(cases, [&](const std::string& bytes) {

@@ -85,7 +85,8 @@ TEST_CASE("what is remembered is the same value, also within itself", "[pickle]"
 
 TEST_CASE("a pickle has limits", "[pickle]") {
     const std::string million = "1000000";
-    CHECK(as_expected(refusal(repeat("N", 1'000'001)), {"(NONE) at byte 1000002", "at most " + million + " values"}));
+    CHECK(as_expected(refusal(repeat("N", 1'000'001)),
+                      {"(NONE) at byte 1000002", "at most " + million + " values, found"}));
     CHECK(parse("\x80\2("s + repeat("N", 999'999) + "t.").root->items.size() == 999'999);
     CHECK(as_expected(refusal("Nq\0"s + repeat("h\0"s, 1'000'000)), {"(BINGET)", "values on the stack, found more"}));
     CHECK(as_expected(refusal(repeat("(", 1'000'001)), {"(MARK) at byte 1000002", "at most " + million + " marks"}));

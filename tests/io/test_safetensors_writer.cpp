@@ -112,8 +112,10 @@ TEST_CASE("too few or too many bytes", "[safetensors_writer]") {
                           {"ArgumentError", "expected at most 3 more bytes, found 4"}));
         CHECK(writer.bytes_left() == 3);
         CHECK(read_all(path) == "old");
-        write(writer, "678");
-        writer.finish();  // neither mistake spoilt it
+        write(writer, "67");
+        CHECK(as_expected(outcome([&] { writer.finish(); }), {"ArgumentError", "expected 4 bytes written, found 3"}));
+        write(writer, "8");
+        writer.finish();  // no mistake spoilt it
     }
     CHECK(parse(read_all(path)).tensors.size() == 2);
     { const SafetensorsWriter given_up(path, {tensor("a", DType::u8, {4})}); }

@@ -73,6 +73,7 @@ TEST_CASE("names that claim to be of the model but are not RWKV-4's", "[tensor_n
         {"blocks.0", ""},
         {"blocks.", ""},
         {"blocks.ln1.weight", ""},
+        {"blocks..ln1.weight", ""},
         {"blocks.1.ln0.weight", ""},
         {"rwkv.blocks.1.pre_ln.weight", ""},
         {"blocks.01.ln1.weight", ""},

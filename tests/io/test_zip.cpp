@@ -113,3 +113,25 @@ TEST_CASE("an archive of more than 4 GiB", "[zip]") {
     CHECK(entries[0].size == 6);
     CHECK(read_zip_entry(file, entries[0], 6).size() == 6);
 }
+
+TEST_CASE("an archive ends in the longest comment, or in no more than a directory may have", "[zip]") {
+    std::string bytes = read_all(fixtures / "new.pth");
+    bytes.replace(bytes.size() - 2, 2, "\xFF\xFF");
+    CHECK(read_zip_directory(MemoryFile(bytes + std::string(0xFFFF, '.'))).size() > 0);
+
+    // Nothing but the end exists, of a directory of so many bytes.
+    constexpr std::uint64_t most = 64'000'000;
+    const std::string found = outcome([&] {
+        read_zip_directory(Far{most - 70'000 + 1, MemoryFile(std::string(70'000, '\0') + "PK\5\6" + number(0, 8) +
+                                                             number(most + 1, 4) + number(0, 6))});
+    });
+    CHECK(
+        as_expected(found, {"FormatError", "end record: expected at most 100000 entries, found 0 in 64000001 bytes"}));
+}
+
+TEST_CASE("an archive that shrinks while it is read is an error", "[zip]") {
+    const TempDir directory;
+    const rwkv::io::InputFile file(directory.write("new.pth", read_all(fixtures / "new.pth")));
+    std::filesystem::resize_file(file.path(), 100);
+    CHECK(as_expected(outcome([&] { read_zip_directory(file); }), {"FileError", "the end of the file"}));
+}

@@ -129,6 +129,8 @@ TEST_CASE("sizes that cannot be inferred", "[pytorch]") {
     CHECK(as_expected(without("blocks.1.ln1.bias"), {"ModelError", "blocks.1.ln1.bias: expected a tensor of shape"}));
     CHECK(as_expected(shaped("emb.weight", {43, 1, 19}), {"ModelError", "embeddings.weight: expected a matrix of"}));
     CHECK(as_expected(shaped("emb.weight", {0, 19}), {"ModelError", "embeddings.weight: expected a matrix of"}));
+    CHECK(as_expected(shaped("emb.weight", {4'194'305, 1}), {"ModelError", "a matrix of at most 4194304 rows and"}));
+    CHECK(as_expected(shaped("emb.weight", {4'194'304, 1}), {"ModelError", "expected shape [1] (by the config)"}));
     CHECK(
         as_expected(shaped("emb.weight", {43, 18}), {"ModelError", "expected shape [18] (by the config), found [19]"}));
     CHECK(as_expected(shaped("blocks.0.ffn.key.weight", {100, 19}), {"ModelError", "expected shape [19, 100]"}));

@@ -17,6 +17,16 @@ class ByteReader {
     ByteReader(std::span<const std::byte> bytes, const std::string& where, std::string_view subject) noexcept
         : bytes_(bytes), where_(where), subject_(subject) {}
 
+    /// An unsigned number of so many bytes, at most eight.
+    std::uint64_t number(std::size_t bytes) {
+        std::uint64_t value = 0;
+        unsigned shift = 0;
+        for (const std::byte byte : take(bytes)) {
+            value |= std::to_integer<std::uint64_t>(byte) << shift;
+            shift += 8;
+        }
+        return value;
+    }
     std::uint8_t u8() { return static_cast<std::uint8_t>(number(1)); }
     std::uint16_t u16() { return static_cast<std::uint16_t>(number(2)); }
     std::uint32_t u32() { return static_cast<std::uint32_t>(number(4)); }
@@ -45,16 +55,6 @@ class ByteReader {
     std::size_t remaining() const noexcept { return bytes_.size() - position_; }
 
   private:
-    std::uint64_t number(std::size_t bytes) {
-        std::uint64_t value = 0;
-        unsigned shift = 0;
-        for (const std::byte byte : take(bytes)) {
-            value |= std::to_integer<std::uint64_t>(byte) << shift;
-            shift += 8;
-        }
-        return value;
-    }
-
     std::span<const std::byte> bytes_;
     const std::string& where_;
     std::string_view subject_;

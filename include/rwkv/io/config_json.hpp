@@ -19,9 +19,10 @@
 
 namespace rwkv::io {
 
-/// Upper bounds for what a config.json may ask for: beyond any model, and such that no product of sizes a
-/// loader forms (layers × size × size × 8 bytes) leaves 63 bits.
-inline constexpr Index max_model_size = Index{1} << 24U;
+/// Upper bounds for what a config.json may ask for: beyond any model, and such that all matrices of a model together
+/// (less than layers × 8 × size × size × 8 bytes) are less than 2^63 bytes, so that no sum of sizes a loader forms
+/// needs a check of its own.
+inline constexpr Index max_model_size = Index{1} << 22U;
 inline constexpr Index max_model_layers = 4096;
 /// The largest config.json that is read, in bytes.
 inline constexpr std::uint64_t max_config_bytes = 16'000'000;

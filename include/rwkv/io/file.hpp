@@ -67,13 +67,9 @@ inline Descriptor open_descriptor(const std::filesystem::path& path, int flags, 
     return Descriptor(value);
 }
 
-/// "a directory", "a named pipe"… for a message.
+/// "a directory", "a named pipe" or "a device", for a message: nothing else can be opened beside files.
 inline std::string kind_of(mode_t mode) {
-    if (S_ISDIR(mode)) return "a directory";
-    if (S_ISFIFO(mode)) return "a named pipe";
-    if (S_ISSOCK(mode)) return "a socket";
-    if (S_ISCHR(mode) || S_ISBLK(mode)) return "a device";
-    return "something that is not a regular file";
+    return S_ISDIR(mode) ? "a directory" : S_ISFIFO(mode) ? "a named pipe" : "a device";
 }
 
 /// Linux moves at most 2^31 − 4096 bytes in one call and macOS fails above 2^31 − 1.

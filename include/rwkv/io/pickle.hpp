@@ -282,16 +282,10 @@ class PickleMachine {
 
     std::int64_t long_integer(std::size_t bytes) {
         if (bytes > 8) fail("an integer of 64 bits", std::to_string(bytes) + " bytes");
-        std::uint64_t value = 0;
-        unsigned shift = 0;
-        std::byte last{0};
-        for (const std::byte byte : reader_.take(bytes)) {
-            value |= std::to_integer<std::uint64_t>(last = byte) << shift;
-            shift += 8;
-        }
-        const bool negative = (last & std::byte{0x80}) != std::byte{0};
-        if (negative && shift < 64) value |= ~std::uint64_t{0} << shift;
-        return static_cast<std::int64_t>(value);
+        if (bytes == 0) return 0;
+        // Brought to the top, so that its own sign becomes that of all 64 bits on the way down.
+        const std::size_t missing = 64 - 8 * bytes;
+        return static_cast<std::int64_t>(reader_.number(bytes) << missing) >> missing;
     }
 
     std::string line() {

@@ -15,6 +15,7 @@
 #include <rwkv/checked.hpp>
 #include <rwkv/dtype.hpp>
 #include <rwkv/error.hpp>
+#include <rwkv/io/byte_reader.hpp>
 #include <rwkv/io/byte_source.hpp>
 #include <rwkv/io/file.hpp>
 #include <rwkv/io/pickle.hpp>
@@ -68,7 +69,7 @@ class PytorchArchive {
         if (!entry && !always) return;
         if (!entry) fail("entry " + in_quotes(name), in_quotes(wanted), "none");
         const std::vector<std::byte> bytes = read_zip_entry(source_, *entry, 64);
-        std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+        std::string_view text = ByteReader(bytes, where_, name).text(bytes.size());
         if (text.ends_with('\n')) text.remove_suffix(1);
         if (text != wanted) fail("entry " + in_quotes(name), in_quotes(wanted), in_quotes(text));
     }

@@ -17,7 +17,8 @@ namespace rwkv::io {
 namespace detail {
 
 /// Gathers the elements of one strided tensor. All sizes were checked when its description was read: every byte lies in
-/// the file, so no product below overflows. The bytes of an element count as one more dimension.
+/// the file, so no product below overflows, but for the strides of single elements, which are not used. The bytes of an
+/// element count as one more dimension.
 template <ByteSource Source>
 class StridedReader {
   public:

@@ -223,8 +223,7 @@ std::vector<std::byte> read_zip_entry(const Source& source, const ZipEntry& entr
                           std::move(found));
     };
     if (entry.size > max_bytes) fail("at most " + std::to_string(max_bytes) + " bytes", std::to_string(entry.size));
-    std::vector<std::byte> bytes(static_cast<std::size_t>(entry.size));
-    source.read(entry.offset, bytes);
+    std::vector<std::byte> bytes = detail::bytes_at(source, entry.offset, entry.size);
     if (entry.crc != 0 && crc32(bytes) != entry.crc) fail("bytes with the CRC that the archive says", "others");
     return bytes;
 }

@@ -135,7 +135,7 @@ class ZipEndReader {
 
     [[noreturn]] void not_a_zip() const {
         const std::vector<std::byte> bytes = bytes_at(source_, 0, std::min<std::uint64_t>(size_, 64));
-        const std::string_view first(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+        const std::string_view first = ByteReader(bytes, where_, "").text(bytes.size());
         const std::string_view kind = file_kind(first);
         if (first.starts_with("PK\x03\x04"))
             throw FormatError(where_, "", "a ZIP archive with its end record",

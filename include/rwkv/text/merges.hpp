@@ -107,8 +107,7 @@ class Merges {
             links[i] = {word[i], i == 0 ? none : i - 1, i + 1 == count ? none : i + 1, no_rank};
         for (std::uint32_t i = 0; i < count; ++i)
             if (look(i)) entries.push_back(entry(i));
-        std::priority_queue<std::uint64_t, std::vector<std::uint64_t>, std::greater<>> queue(std::greater<>{},
-                                                                                             std::move(entries));
+        std::priority_queue queue(std::greater<>(), std::move(entries));
         while (!queue.empty()) {
             const auto i = static_cast<std::uint32_t>(queue.top());
             const auto rank = static_cast<std::uint32_t>(queue.top() >> 32U);

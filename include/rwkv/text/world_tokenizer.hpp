@@ -95,7 +95,7 @@ inline std::optional<std::uint32_t> parse_number(std::string_view text) {
     std::uint32_t value = 0;
     const char* const end = text.data() + text.size();
     const auto result = std::from_chars(text.data(), end, value);
-    if (text.empty() || result.ec != std::errc() || result.ptr != end) return std::nullopt;
+    if (result.ec != std::errc() || result.ptr != end) return std::nullopt;
     if (text.front() == '0' && text.size() > 1) return std::nullopt;
     return value;
 }
