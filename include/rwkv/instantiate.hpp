@@ -1,8 +1,8 @@
 #pragma once
 
 // What a program compiled with RWKV_EXTERN_TEMPLATES needs once. Such a program defines that macro for all its source
-// files, which then compile in a fraction of the time, since none of them compiles the kernels; and includes this header
-// in one of them.
+// files, which then compile in a fraction of the time, since none of them compiles the kernels; and includes this
+// header in one of them.
 
 #include <rwkv/loading/convert_rows.hpp>
 #include <rwkv/model/forward.hpp>

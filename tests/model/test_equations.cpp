@@ -38,7 +38,7 @@ constexpr Index sizes[] = {1, 3, 7, 8, 9, 15, 16, 17, 31, 37, 64, 129, 768};
 
 }  // namespace
 
-TEST_CASE("the equations are the same on every instruction set, at any width") {
+TEST_CASE("the equations are the same on every instruction set, at any width", "[network]") {
     const Elementwise<double>& oracle = elementwise<double>(kernels::Isa::portable);
     std::mt19937 random(9);
     for (const kernels::Isa isa : kernels::available_isas()) {
@@ -79,7 +79,7 @@ TEST_CASE("the equations are the same on every instruction set, at any width") {
     }
 }
 
-TEST_CASE("WKV follows the oracle over many tokens, whatever the keys") {
+TEST_CASE("WKV follows the oracle over many tokens, whatever the keys", "[network]") {
     const Elementwise<double>& oracle = elementwise<double>(kernels::Isa::portable);
     std::mt19937 random(10);
     for (const kernels::Isa isa : kernels::available_isas()) {
@@ -113,7 +113,7 @@ TEST_CASE("WKV follows the oracle over many tokens, whatever the keys") {
     }
 }
 
-TEST_CASE("the exponential function is within two units in the last place") {
+TEST_CASE("the exponential function is within two units in the last place", "[network]") {
     for (const kernels::Isa isa : kernels::available_isas()) {
         double worst = 0;
         const auto exp_of = [&](float x) {
@@ -142,7 +142,7 @@ TEST_CASE("the exponential function is within two units in the last place") {
     }
 }
 
-TEST_CASE("gates close and open fully, and pass NaN on") {
+TEST_CASE("gates close and open fully, and pass NaN on", "[network]") {
     for (const kernels::Isa isa : kernels::available_isas()) {
         CAPTURE(kernels::name(isa));
         const float infinity = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();

@@ -38,7 +38,7 @@ std::vector<double> oracle_logits(const Model& model, const Expected& expected) 
 
 }  // namespace
 
-TEST_CASE("logits equal Hugging Face's and the double oracle's at every position, in every mode") {
+TEST_CASE("logits equal Hugging Face's and the double oracle's at every position, in every mode", "[network]") {
     for (const Answered& test : cases) {
         const Model model = load_model(fixture(test.model));
         const Expected expected(test.expected);
@@ -69,7 +69,7 @@ TEST_CASE("logits equal Hugging Face's and the double oracle's at every position
     }
 }
 
-TEST_CASE("weights asked for in another format compute what the oracle makes of them") {
+TEST_CASE("weights asked for in another format compute what the oracle makes of them", "[network]") {
     for (const WeightFormat format : {WeightFormat::f32, WeightFormat::f16, WeightFormat::bf16}) {
         for (const char* name : {"plain", "odd", "tied", "mixed", "f16", "bf16"}) {
             CAPTURE(name, static_cast<int>(format));
@@ -85,7 +85,7 @@ TEST_CASE("weights asked for in another format compute what the oracle makes of 
     }
 }
 
-TEST_CASE("quantized weights compute what the oracle makes of them") {
+TEST_CASE("quantized weights compute what the oracle makes of them", "[network]") {
     for (const WeightFormat format : {WeightFormat::q8, WeightFormat::q4}) {
         for (const char* fixture_name : {"plain", "odd", "tied", "loud"}) {
             const Model model = load_model(fixture(fixture_name), {.format = format});
@@ -117,7 +117,7 @@ TEST_CASE("quantized weights compute what the oracle makes of them") {
     }
 }
 
-TEST_CASE("texts continued together get the logits they get alone") {
+TEST_CASE("texts continued together get the logits they get alone", "[network]") {
     for (const char* fixture_name : {"plain", "odd"}) {
         for (const WeightFormat format : {WeightFormat::stored, WeightFormat::q8}) {
             const Model model = load_model(fixture(fixture_name), {.format = format});
@@ -161,7 +161,7 @@ TEST_CASE("texts continued together get the logits they get alone") {
     }
 }
 
-TEST_CASE("a batch that cannot be answered is refused before anything is computed") {
+TEST_CASE("a batch that cannot be answered is refused before anything is computed", "[network]") {
     const Model model = load_model(fixture("plain"));
     State a(model.config()), b(model.config());
     const State empty(model.config());
@@ -206,7 +206,7 @@ void check_format(const std::string& name) {
 
 }  // namespace
 
-TEST_CASE("the network instantiates for each format by itself") {
+TEST_CASE("the network instantiates for each format by itself", "[network]") {
     check_format<F32>("odd");
     check_format<F32>("mixed");
     check_format<F32>("tied");
@@ -215,7 +215,7 @@ TEST_CASE("the network instantiates for each format by itself") {
     check_format<Mixed>("mixed");
 }
 
-TEST_CASE("a mixed file keeps every matrix in its own type") {
+TEST_CASE("a mixed file keeps every matrix in its own type", "[network]") {
     const Model model = load_model(fixture("mixed"));
     std::set<WeightFormat> types;
     for (const auto& block : model.weights().blocks)
@@ -225,7 +225,7 @@ TEST_CASE("a mixed file keeps every matrix in its own type") {
     CHECK(types == std::set{WeightFormat::f16, WeightFormat::bf16, WeightFormat::f32});
 }
 
-TEST_CASE("the passes agree with each other") {
+TEST_CASE("the passes agree with each other", "[network]") {
     const Model model = load_model(fixture("odd"));
     const Expected expected("odd");
     const auto& tokens = expected.tokens;
@@ -261,7 +261,7 @@ TEST_CASE("the passes agree with each other") {
     CHECK(only_state == all_state);
 }
 
-TEST_CASE("a long prompt, cut into parts, gives the same logits by any number of threads") {
+TEST_CASE("a long prompt, cut into parts, gives the same logits by any number of threads", "[network]") {
     const Expected expected("odd");
     std::vector<TokenId> tokens;
     while (tokens.size() < 700) tokens.insert(tokens.end(), expected.tokens.begin(), expected.tokens.end());
@@ -287,13 +287,14 @@ TEST_CASE("a long prompt, cut into parts, gives the same logits by any number of
             CHECK(error_of(alone, whole) < tolerance);
             for (const int threads : {2, 3, 5}) {
                 CAPTURE(name(format), chunk, threads);
-                CHECK(logits(threads, chunk) == alone);
+                const bool same = logits(threads, chunk) == alone;  // not by tolerance, and never printed
+                CHECK(same);
             }
         }
     }
 }
 
-TEST_CASE("a text may come in any pieces") {
+TEST_CASE("a text may come in any pieces", "[network]") {
     const Model model = load_model(fixture("plain"));
     const Expected expected("plain");
     const std::span<const TokenId> tokens(expected.tokens);
@@ -306,7 +307,7 @@ TEST_CASE("a text may come in any pieces") {
     }
 }
 
-TEST_CASE("rescale_every can be left out, for parity with those who do") {
+TEST_CASE("rescale_every can be left out, for parity with those who do", "[network]") {
     const TempDir directory;
     write_changed("odd", directory.path(), [](auto&) {});
     std::string config = read_all(fixture("odd") / "config.json");
@@ -326,7 +327,7 @@ TEST_CASE("rescale_every can be left out, for parity with those who do") {
     CHECK(error_of(without, expected.logits) > 1e-3);  // it is no detail: 0.025 by Hugging Face's own count
 }
 
-TEST_CASE("a trained model's logits are those PyTorch computed") {
+TEST_CASE("a trained model's logits are those PyTorch computed", "[network]") {
     const auto found = shared_data("tiny-rwkv-4-660k");
     if (!found) return;
     const std::filesystem::path& directory = *found;
@@ -344,7 +345,7 @@ TEST_CASE("a trained model's logits are those PyTorch computed") {
     }
 }
 
-TEST_CASE("calls that cannot be answered are refused before anything is computed") {
+TEST_CASE("calls that cannot be answered are refused before anything is computed", "[network]") {
     const Model model = load_model(fixture("plain"));
     const Model other = load_model(fixture("odd"));
     State state(model.config());
@@ -374,7 +375,7 @@ TEST_CASE("calls that cannot be answered are refused before anything is computed
         CHECK_THROWS_AS(Workspace(model.config(), options), ArgumentError);
 }
 
-TEST_CASE("prompt progress counts the tokens") {
+TEST_CASE("prompt progress counts the tokens", "[network]") {
     const Model model = load_model(fixture("plain"));
     State state(model.config());
     Workspace workspace(model.config(), {.threads = 1, .chunk = 4});
@@ -388,7 +389,7 @@ TEST_CASE("prompt progress counts the tokens") {
     CHECK(seen == std::vector<std::uint64_t>{4, 8, 10});
 }
 
-TEST_CASE("a bare model without a head gives hidden states and no logits") {
+TEST_CASE("a bare model without a head gives hidden states and no logits", "[network]") {
     const TempDir directory;
     write_changed("bare", directory.path(), [](auto&) {});
     std::string config = read_all(fixture("bare") / "config.json");

@@ -8,6 +8,8 @@
 #include "../catch.hpp"
 #include "support.hpp"
 
+#include <rwkv/loading/items.hpp>
+
 using namespace rwkv;
 using namespace rwkv::test;
 
@@ -216,6 +218,12 @@ TEST_CASE("loading reports every byte it reads") {
             CHECK(all > 0);
         }
     }
+    // Likewise where weights are looked at and not kept.
+    std::uint64_t last = 0, all = 0;
+    loading::check_weights(
+        loading::Preparation(fixture("mixed")),
+        [&](std::string_view, std::uint64_t done, std::uint64_t total) { last = done, all = total; });
+    CHECK((last == all && all > 0));
 }
 
 TEST_CASE("a model cut short anywhere is an error") {

@@ -8,7 +8,7 @@
 using namespace rwkv;
 using namespace rwkv::test;
 
-TEST_CASE("one model serves many threads, each with a state and a workspace of its own") {
+TEST_CASE("one model serves many threads, each with a state and a workspace of its own", "[network]") {
     const Model model = load_model(fixture("odd"));
     const Expected expected("odd");
     const auto run = [&](Index chunk) {
