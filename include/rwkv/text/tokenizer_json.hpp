@@ -74,8 +74,8 @@ class Reader {
         return text;
     }
 
-    /// Whether the value is that string. (Its own operator== makes a copy, and ends the program where there is no memory
-    /// for one.)
+    /// Whether the value is that string. (Its own operator== makes a copy, and ends the program where there is no
+    /// memory for one.)
     static bool is(const json& value, std::string_view text) {
         const auto* string = value.get_ptr<const std::string*>();
         return string && *string == text;
