@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,7 +37,7 @@ class Fill {
         if constexpr (rwkv::DenseFormat<Format>) {
             using T = typename Format::Storage;
             std::shared_ptr<T[]> elements(memory, reinterpret_cast<T*>(memory.get()));
-            for (std::size_t i = 0; i < bytes / sizeof(T); ++i) elements[i] = T((uniform() - 0.5f) * size);
+            for (T& element : std::span(elements.get(), bytes / sizeof(T))) element = T((uniform() - 0.5f) * size);
             member = Matrix(rows, cols, std::move(elements), layout);
         } else {
             // Quantizing takes long, and time does not depend on the numbers: all groups are copies of one.
