@@ -7,7 +7,7 @@
 #   <!-- run: NAME in DIR -->     in that directory of it
 #   <!-- not run: REASON -->      the explicit exception
 #
-# ```cpp  compiled with -std=c++20 -O1 and run with a model directory as its one argument. A block without main() is
+# ```cpp  compiled with -std=c++20 and run with a model directory as its one argument. A block without main() is
 #         the body of one: rwkv.hpp, <iostream>, <string> and <vector> are included, and `model_dir` is the directory.
 # ```sh   run as written; the model directory is in $MODEL_DIR.
 #
@@ -48,7 +48,9 @@ awk -v out="$work/blocks" '
     END { if (inside) { print "a fence is not closed" > "/dev/stderr"; exit 1 } }
 ' "$readme"
 
-ran=0
+# What each runs, one a line: LANGUAGE NAME DIRECTORY FILE. A block of C++ by itself becomes a program first.
+todo=$work/todo
+: >"$todo"
 for file in "$work"/blocks/*; do
     language=${file##*.}
     [[ $language != marker ]] || continue
@@ -62,7 +64,6 @@ for file in "$work"/blocks/*; do
     else
         continue
     fi
-    echo "== $name ($language)"
     case $language in
         cpp)
             source=$work/blocks/$name.source.cpp
@@ -77,14 +78,25 @@ for file in "$work"/blocks/*; do
                     echo '}'
                 } >"$source"
             fi
-            "$compiler" -std=c++20 -O1 "${includes[@]}" "$source" -o "$work/blocks/$name.program"
-            (cd "$where" && "$work/blocks/$name.program" "$MODEL_DIR" </dev/null)
             ;;
-        sh) (cd "$where" && bash -euo pipefail "$file" </dev/null) ;;
+        sh) ;;
         *) echo "a block of '$language' cannot be run" >&2 && exit 1 ;;
     esac
-    echo
-    ran=$((ran + 1))
+    printf '%s\t%s\t%s\t%s\n' "$language" "$name" "$where" "$file" >>"$todo"
 done
-echo "$ran blocks ran"
-((ran > 0)) || { echo "$readme has no block to run" >&2; exit 1; }
+[[ -s $todo ]] || { echo "$readme has no block to run" >&2; exit 1; }
+
+# Unoptimised, and as many at once as there are processors: compiling is what takes the time.
+sed -n 's/^cpp\t\([^\t]*\)\t.*/\1/p' "$todo" |
+    xargs -P "$(nproc)" -I '{}' "$compiler" -std=c++20 -O0 "${includes[@]}" "$work/blocks/{}.source.cpp" \
+        -o "$work/blocks/{}.program"
+
+while IFS=$'\t' read -r language name where file; do
+    echo "== $name ($language)"
+    case $language in
+        cpp) (cd "$where" && "$work/blocks/$name.program" "$MODEL_DIR" </dev/null) ;;
+        sh) (cd "$where" && bash -euo pipefail "$file" </dev/null) ;;
+    esac
+    echo
+done <"$todo"
+echo "$(wc -l <"$todo") blocks ran"
