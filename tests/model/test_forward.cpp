@@ -261,7 +261,7 @@ TEST_CASE("the passes agree with each other", "[network]") {
     CHECK(only_state == all_state);
 }
 
-TEST_CASE("a long prompt, cut into parts, gives the same logits by any number of threads", "[network]") {
+TEST_CASE("a long prompt, cut into parts, gives the same logits by any number of threads", "[network][threads]") {
     const Expected expected("odd");
     std::vector<TokenId> tokens;
     while (tokens.size() < 700) tokens.insert(tokens.end(), expected.tokens.begin(), expected.tokens.end());

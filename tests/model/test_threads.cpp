@@ -25,7 +25,7 @@ TEST_CASE("one model serves many threads, each with a state and a workspace of i
     CHECK(alone == together);
 }
 
-TEST_CASE("eight threads read a thousand tokens each, bit for bit as one thread does") {
+TEST_CASE("eight threads read a thousand tokens each, bit for bit as one thread does", "[threads]") {
     constexpr unsigned texts = 8;
     for (const WeightFormat format : {WeightFormat::stored, WeightFormat::q8}) {
         const Model model = load_model(fixture("bf16"), {.format = format});
