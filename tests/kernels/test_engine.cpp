@@ -46,19 +46,22 @@ TEST_CASE("a thread pool does every turn of every part once") {
     }
 }
 
-TEST_CASE("tokens are cut into parts of whole panels, none of them small") {
-    for (const Index most : {1, 2, 3, 16, 1 << 16})
-        for (Index tokens = 1; tokens < 5000; ++tokens) {
-            const Parts parts = parts_of(tokens, most, 128);
-            bool sound = parts.count >= 1 && parts.count <= most && parts.begin(0) == 0;
-            sound = sound && parts.begin(parts.count) == tokens && (parts.count == 1 || tokens >= 192);
-            for (Index part = 0; part < parts.count; ++part) {
-                const Index size = parts.begin(part + 1) - parts.begin(part);
-                sound = sound && parts.begin(part) % panel == 0 && size <= parts.longest();
-                sound = sound && (parts.count == 1 || size >= 80) && (most < 1 << 16 || size < 192);
+TEST_CASE("tokens are cut into parts of whole panels, none of them small or large") {
+    for (const Index best : {64, 128})
+        for (const Index most : {1, 2, 3, 16, 1 << 16})
+            for (Index tokens = 1; tokens < 5000; ++tokens) {
+                const Parts parts = parts_of(tokens, most, best);
+                bool sound = parts.count >= 1 && parts.count <= most && parts.begin(0) == 0;
+                sound = sound && parts.begin(parts.count) == tokens && (parts.count == 1 || tokens >= 3 * best / 2);
+                sound = sound && parts.longest() <= tokens;  // few tokens are one turn, and wake nobody
+                for (Index part = 0; part < parts.count; ++part) {
+                    const Index size = parts.begin(part + 1) - parts.begin(part);
+                    sound = sound && parts.begin(part) % panel == 0 && size <= parts.longest();
+                    sound = sound && (parts.count == 1 || size >= best / 2);
+                    sound = sound && (most < 1 << 16 || size < 3 * best / 2);
+                }
+                if (!sound) FAIL(tokens << " tokens in at most " << most << " parts of about " << best);
             }
-            if (!sound) FAIL(tokens << " tokens in at most " << most << " parts");
-        }
 }
 
 TEST_CASE("a thread pool that slept wakes up") {

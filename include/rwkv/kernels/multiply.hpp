@@ -145,7 +145,7 @@ void multiply(Engine& engine, std::initializer_list<Product<Format, Scalar>> pro
             if constexpr (std::is_same_v<Scalar, float>)
                 if (way && way->prepare)
                     engine.pool().parallel_for_parts(
-                        parts.count, parts.longest() / panel, [&](Index part, Index p, int) {
+                        parts.count, padded(parts.longest()) / panel, [&](Index part, Index p, int) {
                             p += parts.begin(part) / panel;
                             const Index begin = p * panel, end = std::min(begin + panel, parts.begin(part + 1));
                             if (begin < end)

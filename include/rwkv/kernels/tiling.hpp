@@ -41,8 +41,8 @@ struct Parts {
     constexpr Index begin(Index part) const noexcept {
         return part == count ? tokens : tokens * part / count / panel * panel;
     }
-    /// Tokens of the longest part, or some more.
-    constexpr Index longest() const noexcept { return padded(tokens / count + panel); }
+    /// Tokens of the longest part, or some more where there are several.
+    constexpr Index longest() const noexcept { return std::min(tokens, padded(tokens / count + panel)); }
 };
 
 /// At most `most` parts, of about `best` tokens where that is enough of them; none but the only one is of few tokens.
