@@ -6,17 +6,14 @@
 #include <string>
 
 #include "../model/support.hpp"
+#include "../text/world_bytes.hpp"
 #include "faults.hpp"
 
 namespace rwkv::test {
 
 /// A World vocabulary of the single bytes and a few words.
 inline std::string small_vocabulary() {
-    constexpr const char* hex = "0123456789abcdef";
-    std::string file;
-    for (std::size_t byte = 0; byte < 256; ++byte)
-        file += std::to_string(byte + 1) + " b'\\x" + hex[byte / 16] + hex[byte % 16] + "' 1\n";
-    return file + "257 'ab' 2\n258 'abcd' 4\n259 ' the' 4\n";
+    return world_bytes() + "257 'ab' 2\n258 'abcd' 4\n259 ' the' 4\n";
 }
 
 /// The directory's files and what is in them.

@@ -47,13 +47,4 @@ inline std::string read_file(const std::string& name) {
     return {std::istreambuf_iterator<char>(stream), {}};
 }
 
-/// The least World vocabulary: a line for every byte.
-inline std::string world_bytes() {
-    constexpr const char* hex = "0123456789abcdef";
-    std::string file;
-    for (std::size_t byte = 0; byte < 256; ++byte)
-        file += std::to_string(byte + 1) + " b'\\x" + hex[byte / 16] + hex[byte % 16] + "' 1\n";
-    return file;
-}
-
 }  // namespace rwkv::fuzz

@@ -9,6 +9,7 @@
 #include <rwkv/text/utf8.hpp>
 #include <rwkv/text/world_tokenizer.hpp>
 
+#include "../text/world_bytes.hpp"
 #include "fuzz.hpp"
 
 namespace {
@@ -46,7 +47,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     static const Tokenizer small =
         text::read_tokenizer_json(nlohmann::json::parse(fuzz::read_file("text/tokenizers/odd.json")), "odd.json");
     static const Tokenizer world = text::read_world_vocabulary(
-        fuzz::world_bytes() + "257 '\\u3042' 3\n258 b'\\x81\\x82' 2\n259 b'\\xf0\\x9f\\x91' 3\n", "world");
+        test::world_bytes() + "257 '\\u3042' 3\n258 b'\\x81\\x82' 2\n259 b'\\xf0\\x9f\\x91' 3\n", "world");
     if (size == 0) return 0;
     const std::string_view bytes = fuzz::text_of(data, size).substr(1);
 

@@ -12,6 +12,7 @@
 #include <rwkv/text/tokenizer_json.hpp>
 #include <rwkv/text/world_tokenizer.hpp>
 
+#include "../text/world_bytes.hpp"
 #include "fuzz.hpp"
 
 namespace {
@@ -27,7 +28,7 @@ struct Tokenizers {
     Tokenizer small = read("text/tokenizers/small.json");
     Tokenizer odd = read("text/tokenizers/odd.json");
     Tokenizer world =
-        text::read_world_vocabulary(fuzz::world_bytes() +
+        text::read_world_vocabulary(test::world_bytes() +
                                         "257 'ab' 2\n258 'abcd' 4\n259 '  ' 2\n260 '\\u3042' 3\n261 b'\\x81\\x82' 2\n"
                                         "262 'bcdef' 5\n263 ' the' 4\n264 b'\\xff\\xff\\xff\\xff' 4\n",
                                     "world");

@@ -4,6 +4,7 @@
 
 #include <rwkv/text/world_tokenizer.hpp>
 
+#include "../text/world_bytes.hpp"
 #include "fuzz.hpp"
 
 namespace {
@@ -23,7 +24,7 @@ void read(std::string_view file) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    static const std::string sound = fuzz::world_bytes();
+    static const std::string sound = test::world_bytes();
     const std::string_view text = fuzz::text_of(data, size);
     text::world_detail::parse_literal(text);
     read(text);

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "support.hpp"
+#include "world_bytes.hpp"
 
 #include <rwkv/load_tokenizer.hpp>
 
@@ -20,11 +21,7 @@ TEST_CASE("a tokenizer is loaded by what the directory holds", "[tokenizer]") {
     CHECK_THAT(load(directory), ContainsSubstring("FileError") && ContainsSubstring("neither"));
     CHECK_THAT(load(directory / "absent"), ContainsSubstring("FileError"));
 
-    std::string world;
-    constexpr const char* hex = "0123456789abcdef";
-    for (std::size_t byte = 0; byte < 256; ++byte)
-        world += std::to_string(byte + 1) + " b'\\x" + hex[byte / 16] + hex[byte % 16] + "' 1\n";
-    std::ofstream(directory / "rwkv_vocab_v20230424.txt", std::ios::binary) << world;
+    std::ofstream(directory / "rwkv_vocab_v20230424.txt", std::ios::binary) << world_bytes();
     CHECK(rwkv::load_tokenizer(directory).vocab_size() == 257);
     CHECK(rwkv::load_tokenizer(directory / "rwkv_vocab_v20230424.txt").vocab_size() == 257);
 

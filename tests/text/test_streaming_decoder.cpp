@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "support.hpp"
+#include "world_bytes.hpp"
 
 #include <rwkv/text/streaming_decoder.hpp>
 #include <rwkv/text/world_tokenizer.hpp>
@@ -16,11 +17,7 @@ namespace {
 
 /// A tokenizer whose ids are bytes and one, and 0 is special.
 Tokenizer bytes() {
-    constexpr const char* hex = "0123456789abcdef";
-    std::string file;
-    for (std::size_t byte = 0; byte < 256; ++byte)
-        file += std::to_string(byte + 1) + " b'\\x" + hex[byte / 16] + hex[byte % 16] + "' 1\n";
-    return rwkv::text::read_world_vocabulary(file, "bytes");
+    return rwkv::text::read_world_vocabulary(world_bytes(), "bytes");
 }
 
 }  // namespace

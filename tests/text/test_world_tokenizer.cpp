@@ -6,6 +6,7 @@
 
 #include "generated.hpp"
 #include "support.hpp"
+#include "world_bytes.hpp"
 
 #include <rwkv/load_tokenizer.hpp>
 #include <rwkv/text/world_tokenizer.hpp>
@@ -16,18 +17,6 @@ using rwkv::Tokenizer;
 using rwkv::text::read_world_vocabulary;
 using rwkv::text::world_detail::parse_literal;
 using Ids = std::vector<TokenId>;
-
-namespace {
-
-std::string byte_lines() {
-    constexpr const char* hex = "0123456789abcdef";
-    std::string file;
-    for (std::size_t byte = 0; byte < 256; ++byte)
-        file += std::to_string(byte + 1) + " b'\\x" + hex[byte / 16] + hex[byte % 16] + "' 1\n";
-    return file;
-}
-
-}  // namespace
 
 TEST_CASE("Python literals are parsed, never evaluated", "[world]") {
     using namespace std::string_literals;
@@ -65,7 +54,7 @@ TEST_CASE("Python literals are parsed, never evaluated", "[world]") {
 }
 
 TEST_CASE("a World vocabulary encodes the longest token", "[world]") {
-    const Tokenizer tokenizer = read_world_vocabulary(byte_lines() + "257 'ab' 2\n258 'abcd' 4\n259 'a b' 3\n", "f");
+    const Tokenizer tokenizer = read_world_vocabulary(world_bytes() + "257 'ab' 2\n258 'abcd' 4\n259 'a b' 3\n", "f");
     CHECK(tokenizer.vocab_size() == 260);
     CHECK(tokenizer.encode("").empty());
     CHECK(tokenizer.encode("abcd") == Ids{258});
@@ -79,7 +68,7 @@ TEST_CASE("a World vocabulary encodes the longest token", "[world]") {
 }
 
 TEST_CASE("a World vocabulary has at most 65535 tokens", "[world]") {
-    std::string long_file = byte_lines();
+    std::string long_file = world_bytes();
     for (int id = 257; id <= 65536; ++id)
         long_file += std::to_string(id) + " 'x" + std::to_string(id) + "' " +
                      std::to_string(1 + std::to_string(id).size()) + "\n";

@@ -121,6 +121,14 @@ class ThreadPool {
         if (spins % 256 == 255) std::this_thread::yield();
     }
 
+    // The next turn of a part.
+    struct alignas(64) Next {
+        std::atomic<Index> turn{0};
+    };
+    std::atomic<Index>& next(Index part) noexcept {
+        return next_[static_cast<std::size_t>(part)].turn;
+    }
+
     std::vector<std::thread> workers_;
     // What is written once a loop, then what every thread writes, each on cache lines of its own.
     alignas(64) std::atomic<std::uint32_t> round_{0};
@@ -129,13 +137,7 @@ class ThreadPool {
     const void* body_ = nullptr;
     void (*call_)(const void*, Index, Index, int) = nullptr;
     alignas(64) std::atomic<int> busy_{0};
-    struct alignas(64) Next {
-        std::atomic<Index> turn{0};
-    };
-    std::vector<Next> next_;  // of each part
-    std::atomic<Index>& next(Index part) noexcept {
-        return next_[static_cast<std::size_t>(part)].turn;
-    }
+    std::vector<Next> next_;
 };
 
 }  // namespace rwkv::kernels
