@@ -9,7 +9,9 @@
 #include <vector>
 
 #include <rwkv/kernels/quantize.hpp>
-#include <rwkv/load_model.hpp>
+#include <rwkv/loading/load_weights.hpp>
+#include <rwkv/model/model.hpp>
+#include <rwkv/model/tensors.hpp>
 
 // Models of a published shape with weights of normal size, for timing: no file is needed.
 

@@ -11,6 +11,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <rwkv/io/file.hpp>
 #include <rwkv/load_tokenizer.hpp>
 
 namespace {

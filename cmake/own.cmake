@@ -13,10 +13,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
     target_compile_options(rwkv_flags INTERFACE -Wno-restrict $<$<BOOL:${RWKV_NATIVE}>:-Wno-maybe-uninitialized>)
 endif()
 
-# What our own programs, tests and benchmarks link: the kernels are compiled once for all of them.
-file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/rwkv_kernels.cpp" CONTENT "#include <rwkv/instantiate.hpp>\n")
-add_library(rwkv_kernels STATIC EXCLUDE_FROM_ALL "${PROJECT_BINARY_DIR}/rwkv_kernels.cpp")
-target_link_libraries(rwkv_kernels PRIVATE rwkv_flags)
-target_compile_definitions(rwkv_kernels PUBLIC RWKV_EXTERN_TEMPLATES)
+# What our own programs, tests and benchmarks link: the library, compiled once for all of them (rwkv/compiled.hpp).
+file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/rwkv_compiled.cpp" CONTENT "#include <rwkv/compiled.hpp>\n")
+add_library(rwkv_compiled STATIC EXCLUDE_FROM_ALL "${PROJECT_BINARY_DIR}/rwkv_compiled.cpp")
+target_link_libraries(rwkv_compiled PRIVATE rwkv_flags)
+target_compile_definitions(rwkv_compiled PUBLIC RWKV_COMPILED)
 add_library(rwkv_own INTERFACE)
-target_link_libraries(rwkv_own INTERFACE rwkv_flags rwkv_kernels)
+target_link_libraries(rwkv_own INTERFACE rwkv_flags rwkv_compiled)

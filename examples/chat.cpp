@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include <rwkv/io/quote.hpp>
+
 #include "chat/line_reader.hpp"
 #include "chat/session.hpp"
 #include "chat/settings.hpp"

@@ -13,6 +13,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <rwkv/io/file.hpp>
+
 #include "ids.hpp"
 #include "model_options.hpp"
 #include "sampling_options.hpp"

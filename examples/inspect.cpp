@@ -6,6 +6,10 @@
 
 #include <CLI/CLI.hpp>
 
+#include <rwkv/io/checkpoint.hpp>
+#include <rwkv/io/pytorch.hpp>
+#include <rwkv/io/quote.hpp>
+#include <rwkv/loading/items.hpp>
 #include <rwkv/rwkv.hpp>
 
 #include "terminal.hpp"

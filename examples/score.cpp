@@ -12,6 +12,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <rwkv/io/file.hpp>
+#include <rwkv/io/safetensors_writer.hpp>
+
 #include "ids.hpp"
 #include "model_options.hpp"
 

@@ -54,7 +54,7 @@ def code_at(source, place):
 def explanations():
     """[(header, the code that a place begins with)]"""
     text = (tests / "uncovered.txt").read_text()
-    return re.findall(r"^([\w/]+\.hpp): (.+)\n(?=    \S)", text, re.MULTILINE)
+    return re.findall(r"^([\w/]+\.(?:hpp|inl)): (.+)\n(?=    \S)", text, re.MULTILINE)
 
 
 def main(build, gcov, least, *headers):

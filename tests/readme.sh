@@ -86,10 +86,15 @@ for file in "$work"/blocks/*; do
 done
 [[ -s $todo ]] || { echo "$readme has no block to run" >&2; exit 1; }
 
-# Unoptimised, and as many at once as there are processors: compiling is what takes the time.
-sed -n 's/^cpp\t\([^\t]*\)\t.*/\1/p' "$todo" |
-    xargs -P "$(nproc)" -I '{}' "$compiler" -std=c++20 -O0 "${includes[@]}" "$work/blocks/{}.source.cpp" \
-        -o "$work/blocks/{}.program"
+# Unoptimised, as many at once as there are processors, and the library once for all: compiling is what takes the time.
+programs=$(sed -n 's/^cpp\t\([^\t]*\)\t.*/\1/p' "$todo")
+echo '#include <rwkv/compiled.hpp>' >"$work/blocks/compiled.source.cpp"
+printf '%s\n' compiled $programs |
+    xargs -P "$(nproc)" -I '{}' "$compiler" -std=c++20 -O0 -DRWKV_COMPILED "${includes[@]}" -c "$work/blocks/{}.source.cpp" \
+        -o "$work/blocks/{}.o"
+for name in $programs; do
+    "$compiler" "$work/blocks/$name.o" "$work/blocks/compiled.o" -pthread -o "$work/blocks/$name.program"
+done
 
 while IFS=$'\t' read -r language name where file; do
     echo "== $name ($language)"

@@ -2,8 +2,8 @@
 
 #include <filesystem>
 
-#include <rwkv/io/pytorch.hpp>
-#include <rwkv/load_safetensors.hpp>
+#include <rwkv/loading/options.hpp>
+#include <rwkv/model/model.hpp>
 
 namespace rwkv {
 
@@ -17,19 +17,13 @@ namespace rwkv {
 /// every special token 0; the head is tied to the embeddings where Hugging Face's names are used and it is missing.
 ///
 /// The weights are read into memory the model owns, once, by several threads, quantized as they come if asked for, and
-/// never held twice. Throws FileError, FormatError or ModelError, naming
-/// the file, the tensor, what was expected and what was found, before anything large is allocated;
-/// std::bad_alloc if the memory is not to be had, std::system_error if a thread is not.
-inline Model load_model(const std::filesystem::path& path, const LoadOptions& options = {}) {
-    return loading::load_model(path, options, io::read_pytorch_tensors);
-}
-
-/// The weights of a model, for code that is itself a template over the format: with F32, F16,
-/// BF16, Q8 or Q4 every matrix is brought to that format, and no other format's kernels need be compiled. Otherwise as
-/// `load_model`.
-template <class Format>
-Weights<Format> load_weights(const std::filesystem::path& path, const LoadOptions& options = {}) {
-    return loading::load_weights<Format>(path, options, io::read_pytorch_tensors);
-}
+/// never held twice. Throws FileError, FormatError or ModelError, naming the file, the tensor, what was expected and
+/// what was found, before anything large is allocated; std::bad_alloc if the memory is not to be had,
+/// std::system_error if a thread is not.
+Model load_model(const std::filesystem::path& path, const LoadOptions& options = {});
 
 }  // namespace rwkv
+
+#ifndef RWKV_COMPILED
+#include <rwkv/load_model.inl>
+#endif

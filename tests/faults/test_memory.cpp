@@ -16,6 +16,9 @@
 
 #include <rwkv/convert_model.hpp>
 #include <rwkv/generation/generator.hpp>
+#include <rwkv/generation/sampler.hpp>
+#include <rwkv/io/config_json.hpp>
+#include <rwkv/io/pytorch.hpp>
 #include <rwkv/load_tokenizer.hpp>
 #include <rwkv/state_file.hpp>
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <cerrno>
 
+#include <rwkv/io/file.hpp>
 #include <rwkv/state_file.hpp>
 
 #include "fuzz.hpp"
@@ -32,7 +33,9 @@ class MemoryFile {
 
 void check(const State& state, const Config& config) {
     fuzz::require(state.fits(config), "a state of the model's shape");
-    for (const auto& [name, part] : loading::state_parts(state)) fuzz::require(part.isFinite().all(), name);
+    for (const State::ConstView& part :
+         {state.attention_shift(), state.feed_forward_shift(), state.numerator(), state.denominator(), state.maximum()})
+        fuzz::require(part.isFinite().all(), "finite numbers");
 }
 
 }  // namespace

@@ -1,3 +1,4 @@
+#include <rwkv/fwd.hpp>  // agrees with what it stands for
 #include <rwkv/rwkv.hpp>
 
 std::string refusal_seen_elsewhere();

@@ -9,8 +9,10 @@
 #include <string>
 #include <vector>
 
+#include <rwkv/io/checkpoint.hpp>
 #include <rwkv/io/safetensors_writer.hpp>
 #include <rwkv/load_model.hpp>
+#include <rwkv/model/forward.hpp>
 
 #include "../support.hpp"
 

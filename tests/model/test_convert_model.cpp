@@ -10,6 +10,8 @@
 #include <nlohmann/json.hpp>
 
 #include <rwkv/convert_model.hpp>
+#include <rwkv/loading/items.hpp>
+#include <rwkv/model/tensors.hpp>
 
 #include "../catch.hpp"
 #include "support.hpp"

@@ -1,6 +1,8 @@
 #include <cstdlib>
 #include <numeric>
 
+#include <rwkv/load_weights.hpp>
+
 #include "../catch.hpp"
 #include "support.hpp"
 

@@ -8,6 +8,7 @@
 #include "../catch.hpp"
 #include "support.hpp"
 
+#include <rwkv/load_weights.hpp>
 #include <rwkv/loading/items.hpp>
 
 using namespace rwkv;

@@ -7,6 +7,7 @@
 #include "support.hpp"
 
 #include <rwkv/load_safetensors.hpp>
+#include <rwkv/load_weights.hpp>
 
 using namespace rwkv;
 using namespace rwkv::test;
@@ -57,7 +58,7 @@ TEST_CASE("models from PyTorch files equal their safetensors twins", "[pytorch]"
         }
     }
     const Weights<F32> weights = load_weights<F32>(pytorch / "views");
-    const Weights<F32> same = load_safetensors<F32>(fixture("mixed"));
+    const Weights<F32> same = loading::load_weights<F32>(fixture("mixed"), {}, nullptr);
     const auto elements_of = [](const WeightMatrix<F32>& matrix) {
         std::vector<float> elements(static_cast<std::size_t>(matrix.rows() * matrix.cols()));
         for (Index i = 0; i < matrix.rows(); ++i)

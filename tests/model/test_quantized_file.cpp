@@ -5,6 +5,8 @@
 #include <map>
 
 #include <rwkv/convert_model.hpp>
+#include <rwkv/load_weights.hpp>
+#include <rwkv/loading/items.hpp>
 
 #include "../catch.hpp"
 #include "support.hpp"

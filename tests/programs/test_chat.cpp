@@ -15,6 +15,8 @@
 #include <string_view>
 #include <vector>
 
+#include <rwkv/io/checkpoint.hpp>
+#include <rwkv/io/safetensors_writer.hpp>
 #include <rwkv/text/utf8.hpp>
 
 #include "../model/support.hpp"

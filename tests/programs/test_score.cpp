@@ -6,6 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <rwkv/io/checkpoint.hpp>
+
 #include "../catch.hpp"
 #include "../model/support.hpp"
 

@@ -186,7 +186,7 @@ void multiply(Engine& engine, std::initializer_list<Product<Format, Scalar>> pro
     }
 }
 
-#ifdef RWKV_EXTERN_TEMPLATES  // see instantiate.hpp
+#ifdef RWKV_COMPILED  // see compiled.hpp
 extern template void multiply<Mixed, float>(Engine&, std::initializer_list<Product<Mixed, float>>) noexcept;
 #endif
 

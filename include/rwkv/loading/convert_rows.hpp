@@ -200,7 +200,7 @@ Conversion conversion_to(const io::CheckpointTensor& tensor, Index rows, Index c
     });
 }
 
-#ifdef RWKV_EXTERN_TEMPLATES  // see instantiate.hpp
+#ifdef RWKV_COMPILED  // see compiled.hpp
 extern template Conversion conversion_to<F32>(const io::CheckpointTensor&, Index, Index, Layout);
 extern template Conversion conversion_to<F16>(const io::CheckpointTensor&, Index, Index, Layout);
 extern template Conversion conversion_to<BF16>(const io::CheckpointTensor&, Index, Index, Layout);

@@ -109,7 +109,7 @@ const Elementwise<Scalar>& elementwise([[maybe_unused]] kernels::Isa isa) noexce
     }
 }
 
-#ifdef RWKV_EXTERN_TEMPLATES  // see instantiate.hpp
+#ifdef RWKV_COMPILED  // see compiled.hpp
 extern template const Elementwise<float>& elementwise<float>(kernels::Isa) noexcept;
 #endif
 

@@ -40,6 +40,30 @@ inline void tile(const float* w, Index w_stride, const float* x, Index x_stride,
         for (int i = 0; i < across; ++i) Simd::store(place(t, i), sums[t][i]);
 }
 
+// What a block of weights as floats adds to the tokens: `whole` groups of rows to y, and the next, where `rest` is not
+// 0, to last_group, [token][16 rows]. Not part of many_tokens, because it is the same for every format.
+inline void multiply_block(const float* w, Index w_stride, Index whole, Index rest, const float* x, Index x_stride,
+                           Index depth, Index tokens, float* y, Index y_stride, float* last_group, bool first,
+                           Ahead ahead) noexcept {
+    const Index asks = std::max<Index>(1, (tokens + Simd::tile_tokens - 1) / Simd::tile_tokens * (depth / 8));
+    const Index lines = (ahead.lines() + asks - 1) / asks;
+    over_some<Simd::tile_tokens>(tokens, [&]<int Tokens>(Index t, std::integral_constant<int, Tokens>) {
+        const float* const from = x + t * x_stride;
+        float* const to = y + t * y_stride;
+        Index g = 0;
+        for (; whole - g >= Simd::tile_groups; g += Simd::tile_groups)
+            tile<Simd::tile_groups, Tokens>(w + g * w_stride, w_stride, from, x_stride, depth, to + g * group_rows,
+                                            y_stride, first, ahead, lines);
+        if constexpr (Simd::tile_groups > 1)
+            for (; g < whole; ++g)
+                tile<1, Tokens>(w + g * w_stride, w_stride, from, x_stride, depth, to + g * group_rows, y_stride, first,
+                                ahead, lines);
+        if (rest > 0)
+            tile<1, Tokens>(w + g * w_stride, w_stride, from, x_stride, depth, last_group + t * group_rows, group_rows,
+                            first, ahead, lines);
+    });
+}
+
 // Rows [begin, end), at most block_rows of them and from a whole group on, of y = W x, or of one slab's part of it.
 // `scratch` holds block_floats(tokens) floats.
 template <class Format>
@@ -62,24 +86,8 @@ void many_tokens(const WeightMatrix<Format>& weights, Index begin, Index end, co
             }
         }
         if (w == block) widen(weights, begin, end, k, depth, block);
-        Ahead ahead = after(weights, begin, end, x, k, depth);
-        const Index asks = std::max<Index>(1, (tokens + Simd::tile_tokens - 1) / Simd::tile_tokens * (depth / 8));
-        const Index lines = (ahead.lines() + asks - 1) / asks;
-        over_some<Simd::tile_tokens>(tokens, [&]<int Tokens>(Index t, std::integral_constant<int, Tokens>) {
-            const float* const from = x.values + t * x.stride + k;
-            float* const to = y + t * y_stride + begin;
-            Index g = 0;
-            for (; whole - g >= Simd::tile_groups; g += Simd::tile_groups)
-                tile<Simd::tile_groups, Tokens>(w + g * stride, stride, from, x.stride, depth, to + g * group_rows,
-                                                y_stride, k == 0, ahead, lines);
-            if constexpr (Simd::tile_groups > 1)
-                for (; g < whole; ++g)
-                    tile<1, Tokens>(w + g * stride, stride, from, x.stride, depth, to + g * group_rows, y_stride,
-                                    k == 0, ahead, lines);
-            if (rest > 0)
-                tile<1, Tokens>(w + g * stride, stride, from, x.stride, depth, last_group + t * group_rows, group_rows,
-                                k == 0, ahead, lines);
-        });
+        multiply_block(w, stride, whole, rest, x.values + k, x.stride, depth, tokens, y + begin, y_stride, last_group,
+                       k == 0, after(weights, begin, end, x, k, depth));
     }
     if (rest > 0)
         for (Index t = 0; t < tokens; ++t)

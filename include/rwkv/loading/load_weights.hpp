@@ -3,31 +3,12 @@
 #include <filesystem>
 #include <type_traits>
 
+#include <rwkv/loading/options.hpp>
 #include <rwkv/loading/plan.hpp>
 #include <rwkv/loading/read.hpp>
-#include <rwkv/model/model.hpp>
-#include <rwkv/progress.hpp>
+#include <rwkv/model/weights.hpp>
 
-namespace rwkv {
-
-/// How a model is loaded.
-struct LoadOptions {
-    WeightFormat format = WeightFormat::stored;
-    /// Compute as Hugging Face does with the `rescale_every` of config.json. Off: as rwkv.cpp and BlinkDL's
-    /// float32 path do, which ignore it; the logits of a large model then differ in the third decimal.
-    bool rescale = true;
-    /// Threads that read and convert; 0: one for each processor, up to 16.
-    int threads = 0;
-    /// Leave the matrices in the files, which are mapped into memory: a start of milliseconds, and pages that
-    /// processes share. Only matrices stored in the format asked for; others are read as ever. No one looks whether
-    /// mapped weights are finite, small pages make decoding slower, and a file that is truncated or written to while
-    /// the model lives changes its weights or kills the program (SIGBUS): for files that are yours.
-    bool mapped = false;
-    /// Told of bytes read ("loading").
-    Progress progress = {};
-};
-
-namespace loading {
+namespace rwkv::loading {
 
 /// The format that a template over `Format` brings the matrices to: its own, or the one asked for.
 template <class Format>
@@ -90,12 +71,4 @@ Weights<Format> load_weights(const std::filesystem::path& path, const LoadOption
     return read_weights<Format>(model, options);
 }
 
-/// A model, likewise.
-inline Model load_model(const std::filesystem::path& path, const LoadOptions& options, io::PytorchReader pytorch) {
-    const Preparation model(path, options.format, pytorch);
-    return Model(read_weights<Mixed>(model, options), model.source.warnings());
-}
-
-}  // namespace loading
-
-}  // namespace rwkv
+}  // namespace rwkv::loading

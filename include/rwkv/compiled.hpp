@@ -1,11 +1,25 @@
 #pragma once
 
-// What a program compiled with RWKV_EXTERN_TEMPLATES needs once. Such a program defines that macro for all its source
-// files, which then compile in a fraction of the time, since none of them compiles the kernels; and includes this
-// header in one of them.
+// For programs of several source files, none of which is then to compile more than the declarations it uses. Such a
+// program defines RWKV_COMPILED for all its source files and includes this header in one of them: there everything is
+// compiled, once.
 
+#ifndef RWKV_COMPILED
+#error \
+    "a source file that includes rwkv/compiled.hpp belongs to a program compiled with RWKV_COMPILED, as all its others"
+#endif
+
+#include <rwkv/convert_model.inl>
+#include <rwkv/generation/generator.inl>
+#include <rwkv/generation/log_probabilities.inl>
+#include <rwkv/generation/sampler.inl>
+#include <rwkv/load_model.inl>
+#include <rwkv/load_safetensors.inl>
+#include <rwkv/load_tokenizer.inl>
 #include <rwkv/loading/convert_rows.hpp>
-#include <rwkv/model/forward.hpp>
+#include <rwkv/model/elementwise.hpp>
+#include <rwkv/model/model.inl>
+#include <rwkv/state_file.inl>
 
 namespace rwkv {
 

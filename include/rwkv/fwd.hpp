@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+// The names of what rwkv.hpp declares, for headers that say them and need no more.
+
+namespace rwkv {
+
+using Index = std::ptrdiff_t;
+using TokenId = std::int32_t;
+
+class Error;
+class ArgumentError;
+class FileError;
+class FormatError;
+class ModelError;
+
+struct Config;
+enum class WeightFormat;
+struct LoadOptions;
+class Model;
+
+template <class Scalar>
+class BasicState;
+using State = BasicState<float>;
+
+template <class Scalar>
+class BasicWorkspace;
+using Workspace = BasicWorkspace<float>;
+struct WorkspaceOptions;
+
+class Tokenizer;
+class StreamingDecoder;
+class StopStrings;
+
+enum class SamplingOrder;
+struct GenerationOptions;
+class Sampler;
+struct TokenLogProbability;
+class LogProbabilities;
+
+struct Conversation;
+struct PromptFormat;
+enum class FinishReason;
+struct Generation;
+class Generator;
+
+struct ConvertOptions;
+struct ConvertedModel;
+
+}  // namespace rwkv

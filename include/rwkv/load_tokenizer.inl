@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <system_error>
+
+#include <rwkv/error.hpp>
+#include <rwkv/inline.hpp>
+#include <rwkv/io/file.hpp>
+#include <rwkv/io/json.hpp>
+#include <rwkv/io/model_files.hpp>
+#include <rwkv/load_tokenizer.hpp>
+#include <rwkv/text/tokenizer_json.hpp>
+#include <rwkv/text/world_tokenizer.hpp>
+
+namespace rwkv {
+
+RWKV_INLINE std::optional<std::filesystem::path> find_tokenizer(const std::filesystem::path& directory) {
+    for (const char* name : {"tokenizer.json", "rwkv_vocab_v20230424.txt"})
+        if (io::is_present(directory / name)) return directory / name;
+    return std::nullopt;
+}
+
+RWKV_INLINE Tokenizer load_tokenizer(const std::filesystem::path& path) {
+    constexpr std::uint64_t largest_file = 256U << 20U;
+    std::filesystem::path file = path;
+    std::error_code ignored;
+    if (std::filesystem::is_directory(path, ignored)) {
+        const auto found = find_tokenizer(path);
+        if (!found) throw FileError(path.string(), "", "tokenizer.json or rwkv_vocab_v20230424.txt", "neither");
+        file = *found;
+    }
+    const std::string where = file.string();
+    const std::string text = io::read_text(file, largest_file);
+    if (file.extension() == ".txt") return text::read_world_vocabulary(text, where);
+    return text::read_tokenizer_json(io::parse_json(text, where).root, where);
+}
+
+}  // namespace rwkv
