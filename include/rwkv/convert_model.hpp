@@ -13,6 +13,7 @@ namespace rwkv {
 
 /// How a model is converted.
 struct ConvertOptions {
+    /// What the matrices become.
     WeightFormat format = WeightFormat::stored;
     /// Bytes of tensors in a file; past them the model is split. A larger tensor has a file of its own.
     std::uint64_t max_shard_size = 5'000'000'000;
@@ -27,8 +28,8 @@ struct ConvertOptions {
 
 /// What was written.
 struct ConvertedModel {
-    std::vector<std::string> files;  ///< names, config.json last
-    std::size_t tensors = 0;
+    std::vector<std::string> files;     ///< names, config.json last
+    std::size_t tensors = 0;            ///< in all files
     std::uint64_t bytes = 0;            ///< of all tensors
     std::vector<std::string> warnings;  ///< what was odd but harmless about the model converted, a sentence each
 };

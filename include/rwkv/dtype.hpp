@@ -36,9 +36,9 @@ enum class DType : std::uint8_t {
 
 /// A type's name in a safetensors header and its width in bits.
 struct DTypeInfo {
-    DType dtype;
-    std::string_view name;
-    unsigned bits;
+    DType dtype;            ///< the type
+    std::string_view name;  ///< "BF16"
+    unsigned bits;          ///< 16
 };
 
 /// Every type, in the order of the enumeration.

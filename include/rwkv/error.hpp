@@ -14,6 +14,7 @@ namespace rwkv {
 /// "where: subject: expected …, found …".
 class Error : public std::runtime_error {
   public:
+    /// Each part as its function below gives it back.
     Error(std::string where, std::string subject, std::string expected, std::string found)
         : std::runtime_error(message(where, subject, expected, found)),
           where_(std::move(where)),
@@ -25,7 +26,9 @@ class Error : public std::runtime_error {
     const std::string& where() const noexcept { return where_; }
     /// The tensor, field or option at fault; empty when it is the whole of `where()`.
     const std::string& subject() const noexcept { return subject_; }
+    /// What would have been right.
     const std::string& expected() const noexcept { return expected_; }
+    /// What was there.
     const std::string& found() const noexcept { return found_; }
 
   private:
@@ -42,27 +45,27 @@ class Error : public std::runtime_error {
 /// A file that cannot be opened, read or written: absent, not a regular file, no permission, an I/O error.
 class FileError : public Error {
   public:
-    using Error::Error;
+    using Error::Error;  ///< as Error
 };
 
 /// A file that breaks the rules of its own format: a lying header, bad JSON, an overlap, bytes left over.
 class FormatError : public Error {
   public:
-    using Error::Error;
+    using Error::Error;  ///< as Error
 };
 
 /// Well-formed files that do not make up an RWKV-4 model (or tokenizer) this library can run: a missing tensor, a
 /// wrong shape, an unusable type, a tokenizer larger than the vocabulary.
 class ModelError : public Error {
   public:
-    using Error::Error;
+    using Error::Error;  ///< as Error
 };
 
 /// A call that cannot be answered: a token id outside the vocabulary, a state of another model's shape, a
 /// probability over 1.
 class ArgumentError : public Error {
   public:
-    using Error::Error;
+    using Error::Error;  ///< as Error
 };
 
 }  // namespace rwkv

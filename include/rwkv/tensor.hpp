@@ -25,9 +25,9 @@ inline constexpr std::size_t max_tensor_rank = 8;
 
 /// What a file says of one tensor: its name, element type, shape, and where its bytes lie.
 struct TensorInfo {
-    std::string name;
-    DType dtype = DType::f32;
-    Shape shape;
+    std::string name;          ///< as in the file
+    DType dtype = DType::f32;  ///< of its elements
+    Shape shape;               ///< sizes, outermost first
     std::uint64_t offset = 0;  ///< first byte, counted from the start of the file
     std::uint64_t bytes = 0;   ///< length in bytes, equal to shape × dtype
     /// How many elements lie between neighbours in each dimension, outermost first; empty where the tensor lies in one

@@ -9,9 +9,9 @@ namespace rwkv {
 
 /// The library's version, as major.minor.patch; compatible within one minor version until 1.0.
 struct Version {
-    int major;
-    int minor;
-    int patch;
+    int major;  ///< 1 from the day the interface is promised
+    int minor;  ///< the interface
+    int patch;  ///< what changes no interface
 };
 
 /// The version of the headers this translation unit was compiled with.

@@ -13,6 +13,7 @@ struct Conversation {
     std::vector<TokenId> tokens;  ///< all that was read and said, in order
     std::vector<float> logits;    ///< for the next token; empty where the last of `tokens` is said but not read yet
 
+    /// One of its own that stands at the same place. Allocates.
     Conversation copy() const { return {state.copy(), tokens, logits}; }
 };
 

@@ -24,8 +24,8 @@ namespace rwkv {
 
 /// Tokens and how likely each is to be drawn: in proportion to its weight, perhaps 0. They add up within 64 bits.
 struct WeightedTokens {
-    std::span<const TokenId> tokens;
-    std::span<const std::uint64_t> weights;
+    std::span<const TokenId> tokens;         ///< in no particular order
+    std::span<const std::uint64_t> weights;  ///< of each
 };
 
 /// The largest logit. Throws ArgumentError where there is none, all are −∞, or one is NaN or +∞.

@@ -45,12 +45,12 @@ inline std::string_view name(FinishReason reason) noexcept {
 
 /// What came of a prompt.
 struct Generation {
-    std::string text;
-    std::vector<TokenId> tokens;
+    std::string text;             ///< what was said, without the stop string that ended it
+    std::vector<TokenId> tokens;  ///< the same in ids
     std::vector<double>
         log_probabilities;  ///< of the tokens, as the model itself finds them, before any sampling option
     std::vector<std::vector<TokenLogProbability>> top_logprobs;  ///< the likeliest at each token's place, if asked for
-    FinishReason finish_reason = FinishReason::length;
+    FinishReason finish_reason = FinishReason::length;           ///< why there is no more
     Index prompt_tokens = 0;    ///< read by this call before its first word, the last word of the call before included
     Index decode_steps = 0;     ///< tokens read one by one after that; the first word needs none
     double prompt_seconds = 0;  ///< spent on the former

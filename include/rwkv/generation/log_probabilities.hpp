@@ -10,14 +10,15 @@ namespace rwkv {
 
 /// A token and log p of it, in nats.
 struct TokenLogProbability {
-    TokenId token;
-    double log_probability;
+    TokenId token;           ///< the token
+    double log_probability;  ///< ln p, at most 0
 };
 
 /// log softmax(logits): how likely the model itself finds each token, before any temperature, cut or penalty. A view:
 /// the logits must outlive it. NaN where a logit is NaN or +∞, or all are −∞.
 class LogProbabilities {
   public:
+    /// Goes through all logits once.
     explicit LogProbabilities(std::span<const float> logits);
 
     /// log p(token), which must be an index into the logits.

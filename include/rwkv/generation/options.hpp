@@ -35,10 +35,10 @@ struct GenerationOptions {
                              ///< 2022, locally typical sampling); 1: all
     float mirostat_tau = 0.0f;  ///< Mirostat 2.0 (Basu et al. 2021): the surprise a token in bits to steer for; 0: off
     float mirostat_eta = 0.1f;  ///< and how fast
-    SamplingOrder order = SamplingOrder::rwkv;
-    float presence_penalty = 0.0f;    ///< taken from the logits of tokens drawn before
-    float frequency_penalty = 0.0f;   ///< likewise, times how often each was drawn,
-    float penalty_decay = 0.996f;     ///< of which this much is left after each token
+    SamplingOrder order = SamplingOrder::rwkv;  ///< of cuts and temperature
+    float presence_penalty = 0.0f;              ///< taken from the logits of tokens drawn before
+    float frequency_penalty = 0.0f;             ///< likewise, times how often each was drawn,
+    float penalty_decay = 0.996f;               ///< of which this much is left after each token
     float repetition_penalty = 1.0f;  ///< divides positive logits of tokens in prompt or text, multiplies others
     int no_repeat_ngram_size = 0;     ///< nothing is drawn that would repeat so many tokens; 0: off
     std::map<TokenId, float> logit_bias = {};   ///< added to the logits; −∞ forbids

@@ -33,8 +33,9 @@ inline std::string tidy_message(std::string_view message) {
 /// How a model was taught to tell a user's words from its own. Plain data: a format of one's own is made by filling it
 /// in.
 struct PromptFormat {
-    std::string name;
-    std::string before_message, after_message;
+    std::string name;                       ///< what prompt_format() knows it by
+    std::string before_message;             ///< the user's part begins with it
+    std::string after_message;              ///< and ends with it: the model speaks
     std::string separator;                  ///< between an answer and the next turn
     std::vector<std::string> stop_strings;  ///< end an answer (GenerationOptions::stop_strings)
 

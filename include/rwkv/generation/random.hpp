@@ -11,6 +11,7 @@ namespace rwkv {
 /// plain value: a copy goes on with the same numbers. Not for secrets.
 class Random {
   public:
+    /// The generator of that seed, any number.
     explicit constexpr Random(std::uint64_t seed = 0) noexcept {
         for (std::uint64_t& word : state_) {
             seed += 0x9E3779B97F4A7C15U;

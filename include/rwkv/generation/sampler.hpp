@@ -14,8 +14,8 @@ namespace rwkv {
 
 /// A token that may be drawn, in proportion to its weight.
 struct Candidate {
-    TokenId token;
-    std::uint64_t weight;
+    TokenId token;         ///< the token
+    std::uint64_t weight;  ///< how often, of the sum of all weights
 };
 
 /// Draws tokens from logits: penalties, then cuts and temperature, then a random number (GenerationOptions from
@@ -41,6 +41,7 @@ class Sampler {
     /// number. Throws as `sample` does.
     std::vector<Candidate> candidates(std::span<const float> logits);
 
+    /// Those it was made with.
     const GenerationOptions& options() const noexcept { return options_; }
 
   private:

@@ -42,23 +42,23 @@ inline constexpr std::optional<WeightFormat> weight_format_of(std::string_view n
 
 /// IEEE single precision.
 struct F32 {
-    using Storage = float;
-    static constexpr DType dtype = DType::f32;
-    static constexpr WeightFormat format = WeightFormat::f32;
+    using Storage = float;                                     ///< an element
+    static constexpr DType dtype = DType::f32;                 ///< its name in files
+    static constexpr WeightFormat format = WeightFormat::f32;  ///< its name in options
 };
 
 /// IEEE half precision, widened to float as it is read.
 struct F16 {
-    using Storage = Eigen::half;
-    static constexpr DType dtype = DType::f16;
-    static constexpr WeightFormat format = WeightFormat::f16;
+    using Storage = Eigen::half;                               ///< an element
+    static constexpr DType dtype = DType::f16;                 ///< its name in files
+    static constexpr WeightFormat format = WeightFormat::f16;  ///< its name in options
 };
 
 /// The upper half of a float, widened as it is read.
 struct BF16 {
-    using Storage = Eigen::bfloat16;
-    static constexpr DType dtype = DType::bf16;
-    static constexpr WeightFormat format = WeightFormat::bf16;
+    using Storage = Eigen::bfloat16;                            ///< an element
+    static constexpr DType dtype = DType::bf16;                 ///< its name in files
+    static constexpr WeightFormat format = WeightFormat::bf16;  ///< its name in options
 };
 
 /// Rows of a group: the floats of one AVX-512 register, two of AVX2, four of NEON.
@@ -79,17 +79,17 @@ inline constexpr Index step_cols = 4;
 
 /// Codes are the weights themselves, in units of the scale, from −127 to 127.
 struct Q8 {
-    static constexpr WeightFormat format = WeightFormat::q8;
-    static constexpr Index block_cols = 64;
-    static constexpr Index bits = 8;
+    static constexpr WeightFormat format = WeightFormat::q8;  ///< its name in options
+    static constexpr Index block_cols = 64;                   ///< weights of a row that share a scale
+    static constexpr Index bits = 8;                          ///< of a code
 };
 
 /// Codes are places in a table of sixteen unequal steps, which suit normally distributed weights; found by Lloyd's
 /// method with the search for scales of quantize.hpp within it.
 struct Q4 {
-    static constexpr WeightFormat format = WeightFormat::q4;
-    static constexpr Index block_cols = 32;
-    static constexpr Index bits = 4;
+    static constexpr WeightFormat format = WeightFormat::q4;  ///< its name in options
+    static constexpr Index block_cols = 32;                   ///< weights of a row that share a scale
+    static constexpr Index bits = 4;                          ///< of a code
     /// What the codes stand for, in units of the scale.
     static constexpr std::array<int, 16> table{-127, -99, -77, -61, -46, -33, -21, -9, 2, 13, 24, 36, 49, 64, 81, 104};
     /// The same and 128.

@@ -27,29 +27,35 @@ enum class Layout {
 template <class F>
 class WeightMatrix {
   public:
-    using Format = F;
-    using Storage = typename Format::Storage;
+    using Format = F;                          ///< how its elements lie
+    using Storage = typename Format::Storage;  ///< an element
 
     WeightMatrix() = default;
     /// Shares `data`: bytes(rows, cols, layout) of them, not written to any more.
     WeightMatrix(Index rows, Index cols, std::shared_ptr<const Storage[]> data, Layout layout = Layout::by_row)
         : rows_(rows), cols_(cols), layout_(layout), data_(std::move(data)) {}
 
+    /// Outputs.
     Index rows() const noexcept { return rows_; }
+    /// Inputs.
     Index cols() const noexcept { return cols_; }
+    /// How the elements lie.
     Layout layout() const noexcept { return layout_; }
     /// The first element of row i, where they lie by row.
     const Storage* row(Index i) const noexcept { return data_.get() + i * cols_; }
     /// The first element of group g, where they lie by group.
     const Storage* group(Index g) const noexcept { return data_.get() + g * group_rows * cols_; }
 
+    /// Groups that so many rows need.
     static constexpr Index groups(Index rows) noexcept { return (rows + group_rows - 1) / group_rows; }
     /// Bytes of a matrix of that size.
     static constexpr std::size_t bytes(Index rows, Index cols, Layout layout) noexcept {
         const Index held = layout == Layout::by_group ? groups(rows) * group_rows : rows;
         return static_cast<std::size_t>(held * cols) * sizeof(Storage);
     }
+    /// Bytes of this one.
     std::size_t bytes() const noexcept { return bytes(rows_, cols_, layout_); }
+    /// The name of its format.
     WeightFormat format() const noexcept { return Format::format; }
 
     /// Where the elements begin.
@@ -79,15 +85,18 @@ class WeightMatrix {
 template <QuantizedFormat F>
 class WeightMatrix<F> {
   public:
-    using Format = F;
+    using Format = F;  ///< how its elements lie
 
     WeightMatrix() = default;
     /// Shares `data`: bytes(rows, cols) of them, from a cache line on, not written to any more.
     WeightMatrix(Index rows, Index cols, std::shared_ptr<const std::byte[]> data)
         : rows_(rows), cols_(cols), data_(std::move(data)) {}
 
+    /// Outputs.
     Index rows() const noexcept { return rows_; }
+    /// Inputs.
     Index cols() const noexcept { return cols_; }
+    /// Groups of rows.
     Index groups() const noexcept { return groups(rows_); }
     /// Blocks of a row.
     Index blocks() const noexcept { return blocks(cols_); }
@@ -98,21 +107,29 @@ class WeightMatrix<F> {
         return reinterpret_cast<const std::uint8_t*>(group(g) + scale_bytes(cols_));
     }
 
+    /// Groups that so many rows need.
     static constexpr Index groups(Index rows) noexcept { return (rows + group_rows - 1) / group_rows; }
+    /// Blocks that so many columns need.
     static constexpr Index blocks(Index cols) noexcept { return (cols + Format::block_cols - 1) / Format::block_cols; }
-    /// Bytes of the scales of a group, of its codes, and of both.
+    /// Bytes of the scales of a group of so many columns.
     static constexpr Index scale_bytes(Index cols) noexcept { return (blocks(cols) * group_rows * 2 + 63) / 64 * 64; }
+    /// Bytes of its codes.
     static constexpr Index code_bytes(Index cols) noexcept {
         return blocks(cols) * Format::block_cols * group_rows * Format::bits / 8;
     }
+    /// Bytes of both.
     static constexpr Index group_bytes(Index cols) noexcept { return scale_bytes(cols) + code_bytes(cols); }
     /// Bytes of a matrix of that size; there is one layout only.
     static constexpr std::size_t bytes(Index rows, Index cols, Layout = Layout::by_group) noexcept {
         return static_cast<std::size_t>(groups(rows) * group_bytes(cols));
     }
+    /// Bytes of this one.
     std::size_t bytes() const noexcept { return bytes(rows_, cols_); }
+    /// The only one there is.
     Layout layout() const noexcept { return Layout::by_group; }
+    /// The name of its format.
     WeightFormat format() const noexcept { return Format::format; }
+    /// Where the elements begin.
     const void* data() const noexcept { return data_.get(); }
 
     /// Writes the elements [begin, end) of row i as numbers of the activations' type.
@@ -143,10 +160,12 @@ class WeightMatrix<F> {
 template <>
 class WeightMatrix<Mixed> {
   public:
+    /// What it may be.
     using Any =
         std::variant<WeightMatrix<F32>, WeightMatrix<F16>, WeightMatrix<BF16>, WeightMatrix<Q8>, WeightMatrix<Q4>>;
 
     WeightMatrix() = default;
+    /// That matrix, of whatever format; its elements are shared.
     template <class Format>
     WeightMatrix(WeightMatrix<Format> matrix) : any_(std::move(matrix)) {}
 
@@ -160,18 +179,23 @@ class WeightMatrix<Mixed> {
         return use(*std::get_if<WeightMatrix<F32>>(&any_));
     }
 
+    /// Outputs.
     Index rows() const noexcept {
         return visit([](const auto& w) { return w.rows(); });
     }
+    /// Inputs.
     Index cols() const noexcept {
         return visit([](const auto& w) { return w.cols(); });
     }
+    /// Bytes of this one.
     std::size_t bytes() const noexcept {
         return visit([](const auto& w) { return w.bytes(); });
     }
+    /// The name of its format.
     WeightFormat format() const noexcept {
         return visit([](const auto& w) { return w.format(); });
     }
+    /// Writes the elements [begin, end) of row i as numbers of the activations' type.
     template <class Scalar>
     void copy_row(Index i, Index begin, Index end, Scalar* out) const noexcept {
         visit([&](const auto& w) { w.copy_row(i, begin, end, out); });

@@ -7,6 +7,7 @@ namespace rwkv {
 
 /// How a model is loaded.
 struct LoadOptions {
+    /// What the matrices are held as; converted while they are read.
     WeightFormat format = WeightFormat::stored;
     /// Compute as Hugging Face does with the `rescale_every` of config.json. Off: as rwkv.cpp and BlinkDL's
     /// float32 path do, which ignore it; the logits of a large model then differ in the third decimal.

@@ -16,14 +16,20 @@ namespace rwkv {
 /// The equations of equations.inl, which see, for one instruction set.
 template <class Scalar>
 struct Elementwise {
+    /// (x − mean) / √(variance + ε) · weight + bias.
     void (*layer_norm)(const float* weight, const float* bias, Scalar epsilon, Index n, const Scalar* x,
                        Scalar* out) noexcept;
+    /// x · mix + previous · (1 − mix).
     void (*token_shift)(const float* mix, Index n, const Scalar* x, const Scalar* previous, Scalar* out) noexcept;
+    /// The WKV recurrence of some channels over some tokens; the averages take the values' place.
     void (*wkv)(const float* decay, const float* time_first, Index begin, Index end, Index tokens, const Scalar* key,
                 Index key_stride, Scalar* value, Index value_stride, Scalar* numerator, Scalar* denominator,
                 Scalar* maximum) noexcept;
+    /// x · σ(receptance).
     void (*gate)(Index begin, Index end, const Scalar* receptance, Scalar* x) noexcept;
+    /// max(x, 0)².
     void (*squared_relu)(Index n, Scalar* x) noexcept;
+    /// x + y.
     void (*add)(Index n, const Scalar* y, Scalar* x) noexcept;
 };
 

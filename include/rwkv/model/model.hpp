@@ -30,8 +30,10 @@ class Model {
     /// call.
     using EachPosition = std::function<void(Index position, std::span<const float>)>;
 
+    /// Shares the weights with its copies from now on. `warnings` are to be found again below.
     explicit Model(Weights<Mixed> weights, std::vector<std::string> warnings = {});
 
+    /// Shape and settings.
     const Config& config() const noexcept { return weights_->config; }
     /// False for a base model saved without its head: hidden states and states only.
     bool has_head() const noexcept { return weights_->head.has_value(); }

@@ -20,7 +20,9 @@ namespace rwkv {
 template <class Scalar>
 class BasicState {
   public:
+    /// One part, a column per layer.
     using View = ActivationsView<Scalar>;
+    /// Likewise, to read only.
     using ConstView = ConstActivationsView<Scalar>;
 
     /// The state before any text. Throws ArgumentError for a config without layers or features.
@@ -34,7 +36,9 @@ class BasicState {
         reset();
     }
 
+    /// Moves, leaving a state to be assigned to or destroyed.
     BasicState(BasicState&&) = default;
+    /// Likewise.
     BasicState& operator=(BasicState&&) = default;
     BasicState& operator=(const BasicState&) = delete;
 
@@ -62,8 +66,11 @@ class BasicState {
                (parts_.denominator == other.parts_.denominator).all() && (parts_.maximum == other.parts_.maximum).all();
     }
 
+    /// L of the models it fits.
     Index num_hidden_layers() const noexcept { return parts_.numerator.cols(); }
+    /// H of those.
     Index hidden_size() const noexcept { return parts_.attention_shift.rows(); }
+    /// A of those.
     Index attention_hidden_size() const noexcept { return parts_.numerator.rows(); }
     /// Whether this is a state of models of that shape.
     bool fits(const Config& config) const noexcept {
@@ -73,18 +80,23 @@ class BasicState {
 
     /// [H × L] the last token's input to time mixing, after its layer norm.
     View attention_shift() noexcept { return parts_.attention_shift; }
+    /// To read only.
     ConstView attention_shift() const noexcept { return parts_.attention_shift; }
     /// [H × L] the last token's input to channel mixing, after its layer norm.
     View feed_forward_shift() noexcept { return parts_.feed_forward_shift; }
+    /// To read only.
     ConstView feed_forward_shift() const noexcept { return parts_.feed_forward_shift; }
     /// [A × L] Σ exp(weight − maximum) · value over the tokens so far.
     View numerator() noexcept { return parts_.numerator; }
+    /// To read only.
     ConstView numerator() const noexcept { return parts_.numerator; }
     /// [A × L] Σ exp(weight − maximum).
     View denominator() noexcept { return parts_.denominator; }
+    /// To read only.
     ConstView denominator() const noexcept { return parts_.denominator; }
     /// [A × L] the largest exponent so far, decayed.
     View maximum() noexcept { return parts_.maximum; }
+    /// To read only.
     ConstView maximum() const noexcept { return parts_.maximum; }
 
     /// A fixed-size description of the text so far: what a layer has averaged, that is numerator / denominator,

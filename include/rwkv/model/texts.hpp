@@ -10,11 +10,14 @@ namespace rwkv {
 /// read many tokens at a time, or many texts that are continued by one token.
 template <class Scalar>
 struct Texts {
-    std::span<BasicState<Scalar>* const> states;
-    Index each = 1;
+    std::span<BasicState<Scalar>* const> states;  ///< one for each text
+    Index each = 1;                               ///< tokens of a text
 
+    /// Of texts.
     Index count() const noexcept { return static_cast<Index>(states.size()); }
+    /// Of all texts together: columns.
     Index tokens() const noexcept { return count() * each; }
+    /// That text's.
     BasicState<Scalar>& state(Index text) const noexcept { return *states[static_cast<std::size_t>(text)]; }
 };
 
@@ -22,10 +25,11 @@ struct Texts {
 /// returns for it, the one before that the state has kept.
 template <class Scalar, class Previous>
 struct Shifted {
-    const Texts<Scalar>& texts;
-    ActivationsView<Scalar> x;
-    Previous previous;
+    const Texts<Scalar>& texts;  ///< whose the columns are
+    ActivationsView<Scalar> x;   ///< [H × T]
+    Previous previous;           ///< where a state keeps its last column
 
+    /// The column before that one in its text.
     const Scalar* before(Index column) const noexcept {
         return column % texts.each == 0 ? previous(texts.state(column / texts.each)) : x.col(column - 1).data();
     }

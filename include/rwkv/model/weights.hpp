@@ -18,45 +18,52 @@ namespace rwkv {
 
 /// A layer norm over H features, with the epsilon it is computed with (see `rescaled_epsilon`).
 struct LayerNormWeights {
-    Vector<float> weight, bias;  ///< [H]
-    double epsilon = 1e-5;
+    Vector<float> weight;   ///< [H]
+    Vector<float> bias;     ///< [H]
+    double epsilon = 1e-5;  ///< added to the variance
 };
 
 /// Time mixing: how a block looks back. Named "attention" in the files.
 template <class Format>
 struct AttentionWeights {
-    Vector<float> decay;                                              ///< [A] w = −exp(time_decay), added per step
-    Vector<float> time_first;                                         ///< [A] u, the current token's bonus
-    Vector<float> time_mix_key, time_mix_value, time_mix_receptance;  ///< [H] share of the current token
-    WeightMatrix<Format> key, value, receptance;                      ///< [A, H]
-    WeightMatrix<Format> output;                                      ///< [H, A]
+    Vector<float> decay;                ///< [A] w = −exp(time_decay), added per step
+    Vector<float> time_first;           ///< [A] u, the current token's bonus
+    Vector<float> time_mix_key;         ///< [H] share of the current token in what `key` sees
+    Vector<float> time_mix_value;       ///< [H] in what `value` sees
+    Vector<float> time_mix_receptance;  ///< [H] in what `receptance` sees
+    WeightMatrix<Format> key;           ///< [A, H]
+    WeightMatrix<Format> value;         ///< [A, H]
+    WeightMatrix<Format> receptance;    ///< [A, H]
+    WeightMatrix<Format> output;        ///< [H, A]
 };
 
 /// Channel mixing: a gated two-layer network. Named "feed_forward" in the files.
 template <class Format>
 struct FeedForwardWeights {
-    Vector<float> time_mix_key, time_mix_receptance;  ///< [H]
-    WeightMatrix<Format> key;                         ///< [I, H]
-    WeightMatrix<Format> receptance;                  ///< [H, H]
-    WeightMatrix<Format> value;                       ///< [H, I]
+    Vector<float> time_mix_key;         ///< [H] share of the current token in what `key` sees
+    Vector<float> time_mix_receptance;  ///< [H] in what `receptance` sees
+    WeightMatrix<Format> key;           ///< [I, H]
+    WeightMatrix<Format> receptance;    ///< [H, H]
+    WeightMatrix<Format> value;         ///< [H, I]
 };
 
 /// One block: both mixings, each with the layer norm before it.
 template <class Format>
 struct BlockWeights {
-    LayerNormWeights ln1, ln2;
-    AttentionWeights<Format> attention;
-    FeedForwardWeights<Format> feed_forward;
+    LayerNormWeights ln1;                     ///< before time mixing
+    LayerNormWeights ln2;                     ///< before channel mixing
+    AttentionWeights<Format> attention;       ///< time mixing
+    FeedForwardWeights<Format> feed_forward;  ///< channel mixing
 };
 
 /// A whole model. The embeddings keep the format of the file; a tied head shares their elements.
 template <class Format>
 struct Weights {
-    Config config;
-    WeightMatrix<Mixed> embeddings;  ///< [V, H]
-    LayerNormWeights pre_ln;         ///< before block 0
-    std::vector<BlockWeights<Format>> blocks;
-    LayerNormWeights ln_out;
+    Config config;                             ///< its sizes
+    WeightMatrix<Mixed> embeddings;            ///< [V, H]
+    LayerNormWeights pre_ln;                   ///< before block 0
+    std::vector<BlockWeights<Format>> blocks;  ///< L of them, the first at the bottom
+    LayerNormWeights ln_out;                   ///< after the last block
     /// [V, H]. Absent from a base model saved alone: then there are hidden states, but no logits.
     std::optional<WeightMatrix<Format>> head;
 };

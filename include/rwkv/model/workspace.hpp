@@ -77,6 +77,7 @@ class BasicWorkspace {
     Index chunk() const noexcept { return chunk_; }
     /// Threads at work in one call.
     int threads() const noexcept { return engine_.pool().size(); }
+    /// What products are computed with.
     kernels::Engine& engine() noexcept { return engine_; }
     /// Whether it serves models of that shape.
     bool fits(const Config& config) const noexcept {

@@ -15,6 +15,7 @@ namespace rwkv {
 /// bytes are held back. One per text; used by one thread at a time. Keeps the vocabulary alive.
 class StreamingDecoder {
   public:
+    /// Shares the tokenizer's vocabulary. Special tokens are written out, or skipped.
     explicit StreamingDecoder(Tokenizer tokenizer, SpecialTokens special = SpecialTokens::keep)
         : tokenizer_(std::move(tokenizer)), special_(special) {}
 

@@ -18,9 +18,9 @@ enum class Utf8Status : std::uint8_t {
 /// One step through a text: the character there, and how many bytes it takes. Where there is none, `length` is that
 /// of the maximal subpart: what stands for one U+FFFD.
 struct Utf8Step {
-    char32_t code_point;
-    std::uint8_t length;
-    Utf8Status status;
+    char32_t code_point;  ///< of the character
+    std::uint8_t length;  ///< bytes that it takes
+    Utf8Status status;    ///< whether there is one
 };
 
 /// U+FFFD, which stands for what cannot be decoded.
