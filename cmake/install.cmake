@@ -37,3 +37,10 @@ install(
                       -D \"OUT=${single_header}\" -P \"${CMAKE_CURRENT_LIST_DIR}/single-header.cmake\"
               COMMAND_ERROR_IS_FATAL ANY)")
 install(FILES "${single_header}" DESTINATION "${CMAKE_INSTALL_DATADIR}/rwkv/single_include")
+
+if(PROJECT_IS_TOP_LEVEL)
+    # Nothing of this is built, so installing and packing need not build the rest.
+    set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY ON)
+    set(CMAKE_SKIP_PACKAGE_ALL_DEPENDENCY ON)
+    include("${CMAKE_CURRENT_LIST_DIR}/package.cmake")
+endif()
