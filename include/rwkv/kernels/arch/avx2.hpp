@@ -1,6 +1,9 @@
 #pragma once
 
+#include <rwkv/kernels/arch/input.hpp>
 #include <rwkv/kernels/isa.hpp>
+#include <rwkv/kernels/tiling.hpp>
+#include <rwkv/kernels/weight_matrix.hpp>
 
 #ifdef RWKV_X86_KERNELS
 
@@ -12,10 +15,6 @@
 
 #include <immintrin.h>
 #include <Eigen/Core>
-
-#include <rwkv/kernels/arch/input.hpp>
-#include <rwkv/kernels/tiling.hpp>
-#include <rwkv/kernels/weight_matrix.hpp>
 
 #include <rwkv/kernels/arch/avx2_begin.inl>
 

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <rwkv/kernels/arch/input.hpp>
 #include <rwkv/kernels/isa.hpp>
+#include <rwkv/kernels/tiling.hpp>
+#include <rwkv/kernels/weight_matrix.hpp>
 
 #ifdef RWKV_NEON_KERNELS
 
@@ -12,10 +15,6 @@
 
 #include <arm_neon.h>
 #include <Eigen/Core>
-
-#include <rwkv/kernels/arch/input.hpp>
-#include <rwkv/kernels/tiling.hpp>
-#include <rwkv/kernels/weight_matrix.hpp>
 
 // Every AArch64 processor has these instructions: no target is to be chosen.
 

@@ -1,0 +1,1 @@
+#include <rwkv/rwkv.hpp>
