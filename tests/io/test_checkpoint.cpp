@@ -8,8 +8,10 @@
 #include <thread>
 #include <vector>
 
+#if !defined(_WIN32)
 #include <sys/resource.h>
 #include <sys/stat.h>
+#endif
 
 #include "../catch.hpp"
 #include "../support.hpp"
@@ -181,6 +183,7 @@ TEST_CASE("an index wins over a single file, and says so", "[checkpoint]") {
     CHECK(Checkpoint::open(directory.path()).warnings().empty());
 }
 
+#if !defined(_WIN32)
 TEST_CASE("paths that are no checkpoint", "[checkpoint]") {
     const TempDir directory;
     const auto fails = [&](const fs::path& path, const std::vector<std::string>& expected) {
@@ -207,6 +210,7 @@ TEST_CASE("paths that are no checkpoint", "[checkpoint]") {
     fs::create_symlink(directory.path() / "gone", directory.path() / index_name);
     fails(directory.path(), {"FileError", index_name, "No such file"});
 }
+#endif
 
 TEST_CASE("an index and its shards that do not agree", "[checkpoint]") {
     struct Row {
@@ -327,6 +331,7 @@ TEST_CASE("a checkpoint whose files change after it is opened", "[checkpoint]") 
     CHECK(read(many, "1039", 0, 4) == "1039");
 }
 
+#if !defined(_WIN32)
 TEST_CASE("10,000 shards need few open files", "[checkpoint]") {
     const TempDir directory;
     std::map<std::string, std::string> map;
@@ -361,6 +366,7 @@ TEST_CASE("10,000 shards need few open files", "[checkpoint]") {
     CHECK(found == "accepted");
     CHECK(wrong == 0);
 }
+#endif
 
 TEST_CASE("a pool keeps the files used last", "[checkpoint]") {
     const TempDir directory;
