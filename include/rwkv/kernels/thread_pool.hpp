@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
+#include <mutex>
 #include <thread>
 #include <type_traits>
 #include <vector>
@@ -64,8 +66,7 @@ class ThreadPool {
             (*static_cast<std::remove_reference_t<Body>*>(const_cast<void*>(any)))(part, i, worker);
         };
         busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
-        round_.fetch_add(1);
-        round_.notify_all();
+        begin_round();
         take_turns(0);
         for (int spins = 0; busy_.load(std::memory_order_acquire) != 0; ++spins) pause(spins);
     }
@@ -73,8 +74,7 @@ class ThreadPool {
   private:
     void stop() noexcept {
         stopping_ = true;
-        round_.fetch_add(1);
-        round_.notify_all();
+        begin_round();
         for (std::thread& worker : workers_) worker.join();
     }
 
@@ -85,12 +85,28 @@ class ThreadPool {
         for (;;) {
             for (int spins = 0; round_.load(std::memory_order_acquire) == seen && spins < spin_limit; ++spins)
                 pause(spins);
-            round_.wait(seen, std::memory_order_acquire);
+            if (round_.load(std::memory_order_acquire) == seen) sleep(seen);
             ++seen;
             if (stopping_) return;
             take_turns(worker);
             busy_.fetch_sub(1, std::memory_order_release);
         }
+    }
+
+    // Either this sees a sleeper, or the sleeper sees the new round before it sleeps. (Not round_.wait, since gcc 12's
+    // library loses wake-ups where the system has no futex.)
+    void begin_round() noexcept {
+        round_.fetch_add(1);
+        if (sleepers_.load() == 0) return;
+        { const std::lock_guard lock(mutex_); }  // whoever was about to sleep does so now
+        wake_up_.notify_all();
+    }
+
+    void sleep(std::uint32_t seen) noexcept {
+        std::unique_lock lock(mutex_);
+        sleepers_.fetch_add(1);
+        wake_up_.wait(lock, [&] { return round_.load() != seen; });
+        sleepers_.fetch_sub(1);
     }
 
     void take_turns(int worker) noexcept {
@@ -132,12 +148,15 @@ class ThreadPool {
     std::vector<std::thread> workers_;
     // What is written once a loop, then what every thread writes, each on cache lines of its own.
     alignas(64) std::atomic<std::uint32_t> round_{0};
+    std::atomic<int> sleepers_{0};
     std::atomic<bool> stopping_{false};
     Index parts_ = 1, count_ = 0;
     const void* body_ = nullptr;
     void (*call_)(const void*, Index, Index, int) = nullptr;
     alignas(64) std::atomic<int> busy_{0};
     std::vector<Next> next_;
+    std::mutex mutex_;
+    std::condition_variable wake_up_;
 };
 
 }  // namespace rwkv::kernels
