@@ -252,11 +252,11 @@ class Distribution {
         };
         // Few tokens are so near as it takes: leave the others out first.
         const std::uint64_t enough = share(part, total);
-        for (std::uint64_t near = std::uint64_t{2} << 32U; near < fixed_point::deepest; near *= 2) {
+        for (std::uint64_t radius = std::uint64_t{2} << 32U; radius < fixed_point::deepest; radius *= 2) {
             std::uint64_t reached = 0;
-            for (std::size_t i = 0; i < count_; ++i) reached += distance(i) < near ? weights_[i] : 0;
+            for (std::size_t i = 0; i < count_; ++i) reached += distance(i) < radius ? weights_[i] : 0;
             if (reached < enough) continue;
-            keep([&](std::size_t i) { return distance(i) < near; });
+            keep([&](std::size_t i) { return distance(i) < radius; });
             break;
         }
         cut(

@@ -8,7 +8,9 @@
 
 #include <rwkv/error.hpp>
 
-#if defined(__x86_64__) && defined(__GNUC__)
+// Not gcc for Windows: it takes the stack to be aligned to 32 and 64 bytes, which it is not (its bug 54412). Some
+// distributions mend that, but nothing tells theirs apart.
+#if defined(__x86_64__) && defined(__GNUC__) && (!defined(_WIN32) || defined(__clang__))
 #define RWKV_X86_KERNELS 1
 #include <cpuid.h>
 #elif defined(__aarch64__) && defined(__GNUC__)
