@@ -1,7 +1,5 @@
 #pragma once
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -15,13 +13,15 @@
 
 #include <rwkv/progress.hpp>
 
+#include "system.hpp"
+
 // What the programs share: how they speak to a terminal.
 
 namespace terminal {
 
 /// Draws a bar on standard error while something long goes on, and nothing where that is no terminal.
 inline rwkv::Progress progress_bar() {
-    if (!::isatty(STDERR_FILENO)) return {};
+    if (!is_terminal(stderr)) return {};
     return [last = -1](std::string_view stage, std::uint64_t done, std::uint64_t total) mutable {
         constexpr int width = 40;
         const double share = total ? static_cast<double>(done) / static_cast<double>(total) : 1.0;
@@ -55,6 +55,7 @@ inline bool output_arrived() {
 /// throws or its output is lost, 2 where the command line is wrong.
 template <class Body>
 int run(CLI::App& app, int argc, char** argv, Body&& body) {
+    make_ready(argc, argv);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -69,8 +70,8 @@ int run(CLI::App& app, int argc, char** argv, Body&& body) {
     } catch (const std::exception& error) {
         reason = error.what();
     }
-    if (::isatty(STDERR_FILENO)) std::fprintf(stderr, "\r\033[K");  // a bar may be standing there
-    std::fprintf(stderr, "%s: %s\n", std::filesystem::path(argv[0]).filename().c_str(), reason.c_str());
+    if (is_terminal(stderr)) std::fprintf(stderr, "\r\033[K");  // a bar may be standing there
+    std::fprintf(stderr, "%s: %s\n", std::filesystem::path(argv[0]).filename().string().c_str(), reason.c_str());
     return 1;
 }
 

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Cross-compiles for Windows by MinGW-w64's gcc, and runs under Wine the tests that are not for POSIX systems alone and
+# `generate`:
+#   bash tests/windows.sh [BUILD_DIR]
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+build=$(realpath -m "${1:-build/windows}")
+
+. cmake/install-packages.sh
+install_packages cmake make g++-mingw-w64-x86-64-posix wine64 libeigen3-dev nlohmann-json3-dev libcli11-dev catch2
+
+# The libraries that are headers, without the headers of this system that lie beside them.
+libraries=$build/libraries
+mkdir -p "$libraries"
+cp -r --parents /usr/include/{eigen3,nlohmann,CLI,catch2} /usr/share/eigen3 /usr/share/cmake/{nlohmann_json,CLI11} \
+    /usr/lib/cmake/Catch2 "$libraries"
+
+cmake -S . -B "$build" -DCMAKE_SYSTEM_NAME=Windows -DCMAKE_CXX_COMPILER=x86_64-w64-mingw32-g++-posix \
+    -DCMAKE_FIND_ROOT_PATH="$libraries/usr" -DCMAKE_FIND_ROOT_PATH_MODE_PACKAGE=ONLY -DCMAKE_BUILD_TYPE=Release \
+    -DCMAKE_EXE_LINKER_FLAGS=-static -DRWKV_WERROR=ON -DRWKV_CHECK_HEADERS=OFF
+areas=(ground kernels io text generation)
+cmake --build "$build" --parallel "$(nproc)" --target generate "${areas[@]/#/rwkv_test_}"
+
+export WINEPREFIX=$build/wine WINEDEBUG=-all
+wine=$(command -v wine64 || echo /usr/lib/wine/wine64) # Debian's wine64 is not on the path
+for area in "${areas[@]}"; do "$wine" "$build/tests/rwkv_test_$area.exe"; done
+"$wine" "$build/examples/generate.exe" --model examples/fairy-tales --prompt "Once upon a time" --max-new-tokens 20 -t 2
