@@ -9,11 +9,12 @@ build=$(realpath -m "${1:-build/windows}")
 . cmake/install-packages.sh
 install_packages cmake make g++-mingw-w64-x86-64-posix wine64 libeigen3-dev nlohmann-json3-dev libcli11-dev catch2
 
-# The libraries that are headers, without the headers of this system that lie beside them.
+# What is used of other libraries, their headers, without those of this system that lie beside them. (Catch2's package
+# insists on its archive.)
 libraries=$build/libraries
 mkdir -p "$libraries"
-cp -r --parents /usr/include/{eigen3,nlohmann,CLI,catch2} /usr/share/eigen3 /usr/share/cmake/{nlohmann_json,CLI11} \
-    /usr/lib/cmake/Catch2 "$libraries"
+cp -a --parents /usr/include/{eigen3,nlohmann,CLI,catch2} /usr/share/eigen3 /usr/share/cmake/{nlohmann_json,CLI11} \
+    /usr/lib/cmake/Catch2 /usr/lib/libCatch2WithMain.a "$libraries"
 
 cmake -S . -B "$build" -DCMAKE_SYSTEM_NAME=Windows -DCMAKE_CXX_COMPILER=x86_64-w64-mingw32-g++-posix \
     -DCMAKE_FIND_ROOT_PATH="$libraries/usr" -DCMAKE_FIND_ROOT_PATH_MODE_PACKAGE=ONLY -DCMAKE_BUILD_TYPE=Release \

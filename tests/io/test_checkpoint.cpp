@@ -126,10 +126,12 @@ TEST_CASE("a checkpoint in shards", "[checkpoint]") {
         CHECK(read(checkpoint, "b", 1, 3) == "bbb");
         CHECK(read(checkpoint, "c", 0, 2) == "cc");
     }
+#if !defined(_WIN32)
     // Links out of the directory, as the download cache makes them.
     const TempDir cache;
     for (const auto& [name, bytes] : two_shards) fs::create_symlink(directory.path() / name, cache.path() / name);
     CHECK(read(Checkpoint::open(cache.path()), "b", 0, 4) == "bbbb");
+#endif
 }
 
 TEST_CASE("which files a directory is understood to mean", "[checkpoint]") {
@@ -386,7 +388,9 @@ TEST_CASE("a pool keeps the files used last", "[checkpoint]") {
     pool.open(3);  // closes 0, which we hold all the same
     fs::remove(paths[0]);
     CHECK(first->size() == 1);
+#if !defined(_WIN32)  // where a file stays as long as somebody holds it
     CHECK(as_expected(outcome([&] { pool.open(0); }), {"FileError", "No such file"}));
+#endif
 }
 
 TEST_CASE("the fixtures open", "[checkpoint]") {

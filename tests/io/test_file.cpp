@@ -160,7 +160,9 @@ TEST_CASE("an old file is replaced whole or not at all", "[file]") {
         write(file, "new");
     }
     CHECK(read_all(path) == "old");
+#if !defined(_WIN32)  // which replaces no file that is open
     const InputFile reader(path);
+#endif
     {
         OutputFile first(path);
         OutputFile second(path);  // two at once do not meet
@@ -174,6 +176,8 @@ TEST_CASE("an old file is replaced whole or not at all", "[file]") {
         assigned.commit();
     }
     CHECK(read_all(path) == "second");
+#if !defined(_WIN32)
     CHECK(read(reader, 0, 3) == "old");  // who had it open keeps it
+#endif
     CHECK(directory.count() == 1);
 }

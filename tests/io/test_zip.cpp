@@ -90,14 +90,14 @@ TEST_CASE("the archives PyTorch writes", "[zip]") {
 
 TEST_CASE("an archive of more than 4 GiB", "[zip]") {
     // Only the end exists: one entry of 6 bytes, 5 GiB in, whose place is in a zip64 extra field.
-    constexpr std::uint64_t far = std::uint64_t{5} << 30U;
+    constexpr std::uint64_t begin = std::uint64_t{5} << 30U;
     const std::string local = "PK\3\4" + number(20, 2) + std::string(20, '\0') + number(1, 2) + number(0, 2) + "a";
     const std::string stored =
         local.substr(0, 14) + number(crc("abcdef"), 4) + number(6, 4) + number(6, 4) + local.substr(26) + "abcdef";
-    const std::string extra = number(1, 2) + number(8, 2) + number(far, 8);
+    const std::string extra = number(1, 2) + number(8, 2) + number(begin, 8);
     const std::string directory = "PK\1\2" + number(20, 2) + stored.substr(4, 2) + stored.substr(6, 20) + number(1, 2) +
                                   number(extra.size(), 2) + std::string(10, '\0') + number(0xFFFFFFFF, 4) + "a" + extra;
-    const std::uint64_t at = far + stored.size();
+    const std::uint64_t at = begin + stored.size();
     const std::string zip64 = "PK\6\6" + number(44, 8) + number(45, 4) + number(0, 8) + number(1, 8) + number(1, 8) +
                               number(directory.size(), 8) + number(at, 8);
     const std::string locator = "PK\6\7" + number(0, 4) + number(at + directory.size(), 8) + number(1, 4);
@@ -106,10 +106,10 @@ TEST_CASE("an archive of more than 4 GiB", "[zip]") {
     const std::string whole = stored + directory + zip64 + locator + end;
     // The search for the end reads 64 KiB.
     const std::string room(70'000, '\0');
-    const Far file{far - room.size(), MemoryFile(room + whole)};
+    const Far file{begin - room.size(), MemoryFile(room + whole)};
     const auto entries = read_zip_directory(file);
     REQUIRE(entries.size() == 1);
-    CHECK(entries[0].offset == far + local.size());
+    CHECK(entries[0].offset == begin + local.size());
     CHECK(entries[0].size == 6);
     CHECK(read_zip_entry(file, entries[0], 6).size() == 6);
 }

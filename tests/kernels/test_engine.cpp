@@ -10,6 +10,19 @@
 using namespace rwkv;
 using namespace rwkv::kernels;
 
+namespace {
+
+/// Sets the environment variable RWKV_ISA.
+void set_isa(const char* value) {
+#if defined(_WIN32)
+    ::_putenv_s("RWKV_ISA", value);
+#else
+    ::setenv("RWKV_ISA", value, 1);
+#endif
+}
+
+}  // namespace
+
 TEST_CASE("a thread pool does everything once") {
     for (const int threads : {1, 2, 5}) {
         ThreadPool pool(threads);
@@ -75,11 +88,11 @@ TEST_CASE("a thread pool that slept wakes up") {
 }
 
 TEST_CASE("an instruction set can be forced, and only one that is there") {
-    ::unsetenv("RWKV_ISA");
+    set_isa("");
     CHECK(chosen_isa() == best_isa());
-    ::setenv("RWKV_ISA", "portable", 1);
+    set_isa("portable");
     CHECK(chosen_isa() == Isa::portable);
-    ::setenv("RWKV_ISA", "avx1024", 1);
+    set_isa("avx1024");
     try {
         Engine engine(1, 1, 1);
         FAIL("accepted");
@@ -87,7 +100,7 @@ TEST_CASE("an instruction set can be forced, and only one that is there") {
         CHECK(error.subject() == "RWKV_ISA");
         CHECK(error.found() == "avx1024");
     }
-    ::unsetenv("RWKV_ISA");
+    set_isa("");
 }
 
 TEST_CASE("memory for weights is aligned, and refused where there is none") {
