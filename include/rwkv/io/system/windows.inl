@@ -41,7 +41,10 @@ inline constexpr DWORD high_half(std::uint64_t value) noexcept {
 }  // namespace detail
 
 inline std::error_code last_error() noexcept {
-    return {static_cast<int>(::GetLastError()), std::system_category()};
+    const std::error_code error(static_cast<int>(::GetLastError()), std::system_category());
+    // In the words of other systems where they have them.
+    const std::error_condition general = error.default_error_condition();
+    return general.category() == std::generic_category() ? std::error_code(general.value(), general.category()) : error;
 }
 
 inline File File::open(const std::filesystem::path& path) noexcept {
