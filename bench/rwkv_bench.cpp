@@ -14,6 +14,7 @@
 
 #include <rwkv/rwkv.hpp>
 
+#include "../examples/demo_model.hpp"
 #include "measure.hpp"
 #include "synthetic.hpp"
 
@@ -157,11 +158,12 @@ int main(int argc, char** argv) {
     Options options;
     const std::vector<std::string> formats(rwkv::weight_format_names.begin(), rwkv::weight_format_names.end());
     auto* what = app.add_option_group("model");
-    what->add_option("-m,--model", options.directory, "a model directory")->type_name("DIR");
+    options.directory = demo_model();
+    what->add_option("-m,--model", options.directory, "a model directory")->type_name("DIR")->capture_default_str();
     what->add_option("--shape", options.shape, "random weights of this shape")
         ->check(CLI::IsMember({"169m", "430m", "1b5"}).description(""))
         ->type_name("169m|430m|1b5");
-    what->require_option(1);
+    what->require_option(options.directory.empty() ? 1 : 0, 1);
     app.add_option("--format", options.formats, "weight formats: stored (a model's), f32, f16, bf16, q8, q4")
         ->check(CLI::IsMember(formats).description(""))
         ->delimiter(',')

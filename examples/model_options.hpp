@@ -8,6 +8,7 @@
 
 #include <rwkv/rwkv.hpp>
 
+#include "demo_model.hpp"
 #include "terminal.hpp"
 
 inline std::vector<std::string> format_names() {
@@ -26,9 +27,7 @@ struct ModelOptions {
 
     void add_to(CLI::App& app) {
         app.footer("Exit codes: 0; 1 with the reason on standard error; 2 for a wrong command line.");
-        app.add_option("-m,--model", model, "directory of the model: config.json, weights, tokenizer")
-            ->required()
-            ->type_name("DIR");
+        add_model_option(app, model, "directory of the model: config.json, weights, tokenizer");
         app.add_option("--format", format, "hold the weights as stored, f32, f16, bf16, q8 (8 bits) or q4 (4 bits)")
             ->check(CLI::IsMember(format_names()).description(""))
             ->type_name("FORMAT")

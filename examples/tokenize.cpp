@@ -16,6 +16,7 @@
 #include <rwkv/io/quote.hpp>
 #include <rwkv/load_tokenizer.hpp>
 
+#include "demo_model.hpp"
 #include "terminal.hpp"
 
 namespace {
@@ -89,9 +90,7 @@ int main(int argc, char** argv) {
     app.footer("Exit codes: 0; 1 with the reason on standard error; 2 for a wrong command line.");
     std::string model;
     bool decode = false;
-    app.add_option("-m,--model", model, "directory of the model, or its tokenizer.json or World vocabulary")
-        ->required()
-        ->type_name("DIR");
+    add_model_option(app, model, "directory of the model, or its tokenizer.json or World vocabulary");
     app.add_flag("--decode", decode, "from ids to text");
     return terminal::run(app, argc, argv, [&] {
         const rwkv::Tokenizer tokenizer = rwkv::load_tokenizer(model);

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Cross-compiles the tests of kernels and model for AArch64 and runs them under qemu-user:
+# Cross-compiles the tests of kernels and model and the golden texts for AArch64 and runs them under qemu-user:
 #   bash tests/aarch64.sh [BUILD_DIR]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -12,9 +12,13 @@ cmake -S . -B "$build" -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch6
     -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE=-O1 \
     -DCMAKE_CROSSCOMPILING_EMULATOR="qemu-aarch64;-L;/usr/aarch64-linux-gnu" \
     -DRWKV_WERROR=ON -DRWKV_BUILD_EXAMPLES=OFF -DRWKV_BUILD_BENCHMARKS=OFF -DRWKV_CHECK_HEADERS=OFF
-cmake --build "$build" --parallel "$(nproc)" --target rwkv_test_kernels rwkv_test_model
-# Both at once, each with one thread or two; many that wait for each other take minutes where they are emulated.
+cmake --build "$build" --parallel "$(nproc)" --target rwkv_test_kernels rwkv_test_model rwkv_test_golden
+# Two at once. Many threads that wait for each other take minutes where they are emulated; logits, which the tests of the
+# model compare, would take one more.
 run=(qemu-aarch64 -L /usr/aarch64-linux-gnu)
-"${run[@]}" "$build/tests/rwkv_test_kernels" &
+{
+    "${run[@]}" "$build/tests/rwkv_test_kernels"
+    "${run[@]}" "$build/tests/rwkv_test_golden" '~[logits]'
+} &
 "${run[@]}" "$build/tests/rwkv_test_model" '~[threads]'
 wait $!

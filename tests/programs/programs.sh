@@ -30,7 +30,6 @@ check "unknown option" 2 "--frobnicate" "$generate" --model "$model" --frobnicat
 check "unknown option" 2 "--frobnicate" "$inspect" "$model" --frobnicate
 
 # generate
-check "no model" 2 "--model is required" "$generate"
 check "absent model" 1 "no-such-dir: expected" "$generate" --model no-such-dir --prompt x
 check "empty prompt" 1 "prompt: expected at least one token" "$generate" --model "$model" --prompt ""
 check "bad mode" 2 "--mode" "$generate" --model "$model" --prompt x --mode sideways
@@ -93,6 +92,14 @@ for format in stored f32 f16 bf16; do
     check "format $format" 0 "nats per token" "$score" --model "$model" --text-file "$work/text" --format $format
 done
 check "no rescale" 0 "nats per token" "$score" --model "$fixtures/odd" --ids-file "$work/three" --no-rescale
+
+# without --model: the model of examples/fairy-tales
+for program in generate chat score; do
+    check "$program --help names its model" 0 "examples/fairy-tales" "$programs/$program" --help
+done
+check "generate by default" 0 "there was a king who had a daughter" "$generate" --prompt "Once upon a time" --max-new-tokens 12
+check "chat by default" 0 "max_new_tokens is 5" bash -c "echo 'Who are you?' | '$programs/chat' --max-new-tokens 5"
+check "score by default" 0 "perplexity" "$score" --text-file "$work/text"
 
 # convert: what was quantized is itself a model
 for format in q8 q4; do

@@ -32,11 +32,11 @@ struct Answer {
     std::string output, error;
 };
 
-Answer answer(const std::string& input, const std::string& options) {
+Answer answer(const std::string& input, const std::string& options, const std::string& program = tokenize) {
     const TempDir directory;
     const auto file = [&](const char* name) { return "'" + (directory.path() / name).string() + "'"; };
     directory.write("in", input);
-    const int code = run(tokenize + " " + options + " <" + file("in") + " >" + file("out") + " 2>" + file("err"));
+    const int code = run(program + " " + options + " <" + file("in") + " >" + file("out") + " 2>" + file("err"));
     return {code, read_all(directory.path() / "out"), read_all(directory.path() / "err")};
 }
 
@@ -102,12 +102,20 @@ TEST_CASE("tokenize refuses a line by its number, and has answered those before"
 TEST_CASE("tokenize ends as every program does") {
     const std::string model = "--model '" + bytes + "'";
     CHECK_THAT(answer("", "--help").output, ContainsSubstring("--decode"));
-    CHECK(answer("", "").code == 2);
     CHECK(answer("", model + " --frobnicate").code == 2);
     CHECK_THAT(answer("", "--model no-such-model").error, ContainsSubstring("no-such-model: expected"));
     CHECK(answer("", "--model no-such-model").code == 1);
     CHECK(run("printf '\"a\"\\n' | " + tokenize + " " + model + " >/dev/full 2>/dev/null") == 1);
     CHECK(run(tokenize + " " + model + " </ >/dev/null 2>&1") == 1);  // a directory cannot be read
+}
+
+TEST_CASE("tokenize needs no model where the demo model is") {
+    CHECK(answer("\"Once upon a time\"", "").output == "[2084,691,260,506]\n");
+    CHECK_THAT(answer("", "--help").output, ContainsSubstring("examples/fairy-tales"));
+    const Answer elsewhere = answer("\"a\"", "", RWKV_TOKENIZE_ELSEWHERE);
+    CHECK(elsewhere.code == 2);
+    CHECK_THAT(elsewhere.error, StartsWith("--model is required"));
+    CHECK(answer("\"a\"", "--model '" + bytes + "'", RWKV_TOKENIZE_ELSEWHERE).output == "[97]\n");
 }
 
 TEST_CASE("tokenize answers a line before it waits for the next") {
