@@ -13,8 +13,8 @@ install_packages cmake make g++-mingw-w64-x86-64-posix wine64 libeigen3-dev nloh
 # insists on its archive.)
 libraries=$build/libraries
 mkdir -p "$libraries"
-cp -a --parents /usr/include/{eigen3,nlohmann,CLI,catch2} /usr/share/eigen3 /usr/share/cmake/{nlohmann_json,CLI11} \
-    /usr/lib/cmake/Catch2 /usr/lib/libCatch2WithMain.a "$libraries"
+(cd / && cp -a --parents usr/include/{eigen3,nlohmann,CLI,catch2} usr/share/{eigen3,cmake/{nlohmann_json,CLI11}} \
+    usr/lib/cmake/Catch2 usr/lib/libCatch2WithMain.a "$libraries")
 
 cmake -S . -B "$build" -DCMAKE_SYSTEM_NAME=Windows -DCMAKE_CXX_COMPILER=x86_64-w64-mingw32-g++-posix \
     -DCMAKE_FIND_ROOT_PATH="$libraries/usr" -DCMAKE_FIND_ROOT_PATH_MODE_PACKAGE=ONLY -DCMAKE_BUILD_TYPE=Release \

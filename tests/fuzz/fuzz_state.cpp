@@ -2,13 +2,13 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 #include <sys/mman.h>
 #include <unistd.h>
 #include <cerrno>
 
-#include <rwkv/io/file.hpp>
 #include <rwkv/state_file.hpp>
 
 #include "fuzz.hpp"
@@ -22,13 +22,17 @@ class MemoryFile {
   public:
     explicit MemoryFile(std::string_view bytes) : descriptor_(::memfd_create("input", MFD_CLOEXEC)) {
         const auto size = static_cast<ssize_t>(bytes.size());
-        if (descriptor_.get() < 0 || ::write(descriptor_.get(), bytes.data(), bytes.size()) != size)
+        if (descriptor_ < 0 || ::write(descriptor_, bytes.data(), bytes.size()) != size)
             throw std::system_error(errno, std::generic_category(), "a file in memory");
     }
-    std::string path() const { return "/proc/self/fd/" + std::to_string(descriptor_.get()); }
+    MemoryFile(const MemoryFile&) = delete;
+    MemoryFile& operator=(const MemoryFile&) = delete;
+    ~MemoryFile() { ::close(descriptor_); }
+
+    std::string path() const { return "/proc/self/fd/" + std::to_string(descriptor_); }
 
   private:
-    io::detail::Descriptor descriptor_;
+    int descriptor_;
 };
 
 void check(const State& state, const Config& config) {
