@@ -16,7 +16,7 @@ struct Config {
     Index num_hidden_layers = 32;        ///< L: blocks
     Index attention_hidden_size = 4096;  ///< A: channels of time mixing, each with a decay of its own
     Index intermediate_size = 4 * 4096;  ///< I: keys of channel mixing
-    double layer_norm_epsilon = 1e-5;    ///< added to the variance; of all layer norms but the last
+    double layer_norm_epsilon = 1e-5;    ///< added to the variance by layer norms; ln_out always has 1e-5
     Index rescale_every = 6;           ///< activations are halved after so many blocks (see rescaled_epsilon); 0: never
     bool tie_word_embeddings = false;  ///< the head is the embeddings
     TokenId bos_token_id = 0;          ///< begins a text; RWKV-4 was taught none but 0, which ends one

@@ -13,8 +13,8 @@ namespace rwkv {
 ///
 ///   k = max(K·shift(x, mix_k), 0)²   r = σ(R·shift(x, mix_r))   out = r ∘ (V·k)
 ///
-/// x is the layer-normed input in workspace.normed(T); the result is left in workspace.out(T). Continues from the
-/// states of `layer` and leaves the states after the last token of each text.
+/// The letters are those of model.hpp. x is the layer-normed input in workspace.normed(T); the result is left in
+/// workspace.out(T). Continues from the states of `layer` and leaves the states after the last token of each text.
 template <class Format, class Scalar>
 void channel_mixing(const FeedForwardWeights<Format>& weights, Index layer, const Texts<Scalar>& texts,
                     BasicWorkspace<Scalar>& workspace) noexcept {
@@ -34,7 +34,7 @@ void channel_mixing(const FeedForwardWeights<Format>& weights, Index layer, cons
             of.token_shift(weights.time_mix_receptance.data(), hidden, now, before, mixed_r.col(t).data());
         }
     });
-    x.keep();
+    x.keep();  // only now: until here the state's column was what the first token was mixed with
 
     kernels::multiply<Format, Scalar>(engine, {{weights.key, mixed_k, k}, {weights.receptance, mixed_r, r}});
     over_tokens(engine.pool(), tokens, [&](Index begin, Index end) {

@@ -13,7 +13,7 @@
 
 namespace rwkv {
 
-/// The equations of equations.inl, which see, for one instruction set.
+/// The functions of equations.inl, which says what they compute, for one instruction set.
 template <class Scalar>
 struct Elementwise {
     /// (x − mean) / √(variance + ε) · weight + bias.
@@ -35,7 +35,8 @@ struct Elementwise {
 
 namespace equations {
 
-/// Registers as Eigen has them: of floats where no instruction set is chosen, and of doubles for the oracle.
+/// Registers as Eigen has them: of floats where no instruction set is chosen, and of doubles for the oracle, which
+/// tests compare with.
 template <class S>
 struct EigenSimd {
     using Scalar = S;

@@ -1,11 +1,11 @@
 // RWKV-4 between its matrices: what is done to activations element by element, written once over the registers `V` of
 // a `Simd` and compiled for each instruction set by elementwise.hpp. Everything runs over features or channels of one
-// token (a column), the last register being filled with what is left. Not a header of its own.
+// token (a column), the last register being filled up with zeros. Not a header of its own.
 
 using V = Simd::V;
 using Scalar = Simd::Scalar;
 
-// The i-th register of n numbers; past the last, zeros.
+// The numbers from the i-th of n on, as many as a register holds; past the last, zeros.
 template <class T>
 inline V get(const T* from, Index i, Index n) noexcept {
     if (n - i >= Simd::width) return Simd::load(from + i);
@@ -39,6 +39,7 @@ inline void layer_norm(const float* weight, const float* bias, Scalar epsilon, I
         sum = sum + difference * difference;
     }
     Scalar squares = Simd::sum(sum);
+    // The rest one by one: zeros past the end would count as (0 − mean)².
     for (Index i = whole; i < n; ++i) squares += (x[i] - mean) * (x[i] - mean);
     const Scalar scale = 1 / std::sqrt(squares / static_cast<Scalar>(n) + epsilon);
 
@@ -63,9 +64,15 @@ inline void token_shift(const float* mix, Index n, const Scalar* x, const Scalar
 //
 //   wkv_t = (Σ_(i<t) e^((t−1−i)·w + k_i) v_i  +  e^(u + k_t) v_t) / (Σ_(i<t) e^((t−1−i)·w + k_i)  +  e^(u + k_t))
 //
-// The sums run on as numerator and denominator, both held as multiples of e^p, p the largest exponent met, so that no
-// exponent is ever above 0 (the paper's numerically stable form). Scans over time, a register full of channels at once.
-// Each column of keys, or values, is a stride after the one before; wkv takes the place of the values.
+// As a recurrence, with a = b = 0 before the first token (whose average is thus its own value):
+//
+//   wkv_t = (a + e^(u + k_t) v_t) / (b + e^(u + k_t)),    then    a ← e^w a + e^(k_t) v_t    and    b ← e^w b + e^(k_t)
+//
+// e^k overflows for keys that do occur. So a and b are held as numerator · e^p and denominator · e^p, where p ← max(p +
+// w, k_t) follows the largest exponent of their terms, and no exponent is ever above 0 (the numerically stable form of
+// the paper, arXiv:2305.13048). Only these three go from token to token: several tokens are a loop over t. Channels do
+// not need each other: a register holds several. Each column of keys, or values, is a stride after the one before; wkv
+// takes the place of the values.
 inline void wkv(const float* decay, const float* time_first, Index begin, Index end, Index tokens, const Scalar* key,
                 Index key_stride, Scalar* value, Index value_stride, Scalar* numerators, Scalar* denominators,
                 Scalar* maxima) noexcept {
@@ -75,10 +82,12 @@ inline void wkv(const float* decay, const float* time_first, Index begin, Index 
         for (Index t = 0; t < tokens; ++t) {
             const V k = get(key + t * key_stride, i, end), v = get(value + t * value_stride, i, end);
 
+            // The average, past and present brought to the common exponent q, which cancels.
             V q = Simd::max(p, u + k);
             V past = exp(p - q), now = exp(u + k - q);
             put(value + t * value_stride, i, end, (past * numerator + now * v) / (past * denominator + now));
 
+            // The sums that the next token finds, the past a step older; q becomes their p.
             q = Simd::max(p + w, k);
             past = exp(p + w - q);
             now = exp(k - q);

@@ -9,11 +9,12 @@
 
 namespace rwkv {
 
-// The whole network over float or double activations, in any weight format. Token ids, state and workspace have been
-// checked by the caller (`Model` does); nothing here throws, or allocates once the workspace is warm.
+// The whole network (model.hpp has the picture) over float or double activations, a column for each token, in any
+// weight format. Token ids, state and workspace have been checked by the caller (`Model` does). What throws is a
+// visitor, or logits that find no room.
 
-/// Embedding, pre_ln and every block over one chunk, the next tokens of some texts: x in workspace.x(T), the states
-/// moved on.
+/// Embedding, pre_ln and every block for the next tokens of some texts: leaves x in workspace.x(T) and moves the states
+/// on.
 template <class Format, class Scalar>
 void forward_chunk(const Weights<Format>& weights, std::span<const TokenId> tokens, const Texts<Scalar>& texts,
                    BasicWorkspace<Scalar>& workspace) noexcept {
@@ -29,8 +30,8 @@ void forward_chunk(const Weights<Format>& weights, std::span<const TokenId> toke
         block<Format, Scalar>(weights.blocks[static_cast<std::size_t>(layer)], layer, texts, workspace);
 }
 
-/// All tokens of one text, a chunk at a time, or as much of one as the threads have parts for: after each calls
-/// visit(position of its first token, T), with the residual stream of its T tokens in workspace.x(T).
+/// All tokens of one text, as many at a time as the chunk and the threads allow (see kernels::parts_of). After each
+/// such piece it calls visit(position of its first token, T), with x of its T tokens in workspace.x(T).
 template <class Format, class Scalar, class Visit>
 void forward_chunks(const Weights<Format>& weights, std::span<const TokenId> tokens, BasicState<Scalar>& state,
                     BasicWorkspace<Scalar>& workspace, Visit&& visit) {

@@ -15,15 +15,44 @@
 
 namespace rwkv {
 
+// RWKV-4 (Peng et al. 2023, arXiv:2305.13048) is trained like a transformer and run like a recurrent network. V, H, L,
+// A and I are sizes (config.hpp), σ the logistic function, ∘ the product element by element; no matrix has a bias.
+//
+//   x = pre_ln(embeddings[token])                         [H], the residual stream: each block only adds to it
+//   L times:  x ← x + time_mixing(ln1(x)),  then  x ← x + channel_mixing(ln2(x))
+//   logits = head · ln_out(x)                             [V], scores of the token that comes next
+//
+//   shift(y, mix) = mix ∘ y + (1 − mix) ∘ before          before: y of the token before, at the same place
+//   time_mixing(y):     k = K·shift(y, mix_k)   v = V·shift(y, mix_v)   r = σ(R·shift(y, mix_r))   →   O·(r ∘ wkv)
+//   channel_mixing(y):  k = max(K·shift(y, mix_k), 0)²                  r = σ(R·shift(y, mix_r))   →   r ∘ (V·k)
+//
+//   wkv = (a + e^(u + k) v) / (b + e^(u + k)),  after which  a ← e^w a + e^k v  and  b ← e^w b + e^k
+//
+// K, V, R and O are the matrices key, value, receptance and output, those of channel mixing others than those of time
+// mixing. wkv stands where a transformer has attention: in each of A channels an average of the values v of all tokens
+// so far, weighted by e^k, in which the past fades at a rate w that the channel has learned, and the current token
+// counts e^u times as much as it will later. The receptance r says how much of the result each channel lets through.
+// These letters are the name: R, W, K, V.
+//
+// A token learns of those before it by `before` (two of them a layer) and by a and b alone. These are the State, zeros
+// before the first token; so a token costs the same memory and time however long the text. All else is done to each
+// token by itself. So several tokens of a text can go through a layer together (parallel mode) with the same sums as
+// one at a time (RNN mode): the products read each weight once for all of them, `before` is the column to the left,
+// and only a and b are still computed token after token, in channels that do not need each other.
+//
+// Read on in weights.hpp, state.hpp, equations.inl, time_mixing.hpp, channel_mixing.hpp, block.hpp and forward.hpp.
+// What is left is not about RWKV: texts.hpp (whose tokens are computed together), share_out.hpp (by which threads),
+// workspace.hpp (where), elementwise.hpp (for which instruction set), tensors.hpp (names in files), model.inl (checks).
+
 /// A loaded model of whatever weight format: immutable, cheap to copy (copies share the weights), and usable
 /// by any number of threads at once, each with a state and a workspace of its own.
 ///
-/// Every pass continues from `state` and leaves it after the last token, so a text may come in any pieces.
-/// How it is computed (threads, token by token or in chunks) is the workspace's affair and does not change
-/// the answer beyond rounding. Passes throw ArgumentError before anything is computed: for a token outside
-/// the vocabulary, or a state or workspace of another shape; and std::bad_alloc, if there is no room for as many logits
-/// as were never asked for before. A callback that throws ends the pass mid-text: the state is then to be reset or
-/// replaced. Once a workspace is warm passes allocate nothing.
+/// Every pass continues from `state` and leaves it after the last token, so a text may come in any pieces. How it is
+/// computed (threads, token by token or in chunks) is the workspace's affair and does not change the answer beyond
+/// rounding (WorkspaceOptions says how much that is). Passes throw ArgumentError before anything is computed: for a
+/// token outside the vocabulary, or a state or workspace of another shape; and std::bad_alloc, likewise, where they
+/// find no room. They allocate nothing, except the first that needs room for more logits than any before. A callback
+/// that throws ends the pass mid-text: the state is then to be reset or replaced.
 class Model {
   public:
     /// Told of each position in turn, counted from the first token of the call. The span is gone after the
@@ -58,7 +87,7 @@ class Model {
     void forward_batch(std::span<const TokenId> tokens, std::span<State* const> states, Workspace& workspace,
                        const EachPosition& each) const;
 
-    /// The hidden state (after ln_out, hidden_size numbers) of every token, in order; the head is not
+    /// The hidden state (x after ln_out, hidden_size numbers; no `State`) of every token, in order; the head is not
     /// computed.
     void forward_hidden(std::span<const TokenId> tokens, State& state, Workspace& workspace, const EachPosition& each,
                         const Progress& progress = {}) const;

@@ -75,6 +75,7 @@ RWKV_INLINE void Model::forward_all(std::span<const TokenId> tokens, State& stat
                                     const EachPosition& each, const Progress& progress) const {
     check("forward_all", tokens, state, workspace, true);
     constexpr Index best = 64, most = best + best / 2;  // columns of logits at once: they are long
+    // Room for them now: later, to find none would leave the state mid-text.
     workspace.logits(std::min({most, workspace.chunk(), static_cast<Index>(tokens.size())}));
     forward_chunks(*weights_, tokens, state, workspace, [&](Index first, Index count) {
         const kernels::Parts parts = kernels::parts_of(count, count, best);
@@ -98,6 +99,7 @@ RWKV_INLINE void Model::forward_batch(std::span<const TokenId> tokens, std::span
                                  states[i] ? "one that is there already" : "none");
         check("forward_batch", tokens.subspan(i, 1), *states[i], workspace, true);
     }
+    // Room for them now: later, to find none would leave the states moved on.
     workspace.logits(std::min(workspace.chunk(), static_cast<Index>(tokens.size())));
     for (std::size_t first = 0; first < tokens.size();) {
         const std::size_t count = std::min(tokens.size() - first, static_cast<std::size_t>(workspace.chunk()));

@@ -20,7 +20,8 @@ void over_tokens(kernels::ThreadPool& pool, Index tokens, Body&& body) noexcept 
     });
 }
 
-/// Calls body(begin, end) for slices of [0, channels): what scans over time. A few tokens are not worth sharing out.
+/// Calls body(begin, end) for slices of [0, channels), for WKV, in which a token needs the one before it but no channel
+/// another. A few tokens are not worth sharing out.
 template <class Body>
 void over_channels(kernels::ThreadPool& pool, Index channels, Index tokens, Body&& body) noexcept {
     const Index slice = tokens < 4 ? channels : 64;

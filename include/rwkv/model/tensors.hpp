@@ -34,6 +34,7 @@ void for_each_tensor(Weights<Format>& weights, Visitor&& visit) {
         layer_norm(block + ".ln2", weights.blocks[i].ln2);
 
         AttentionWeights<Format>& attention = weights.blocks[i].attention;
+        // Files hold time_decay; whoever reads it makes it w = −exp(time_decay).
         vector(block + ".attention.time_decay", attention.decay, A);
         vector(block + ".attention.time_first", attention.time_first, A);
         mix(block + ".attention.time_mix_key", attention.time_mix_key);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <span>
 
 #include <rwkv/model/state.hpp>
@@ -21,8 +22,8 @@ struct Texts {
     BasicState<Scalar>& state(Index text) const noexcept { return *states[static_cast<std::size_t>(text)]; }
 };
 
-/// The inputs of the token shift of one layer: the columns of x, and before the first of each text what `previous`
-/// returns for it, the one before that the state has kept.
+/// What the token shift of one layer reads: the columns of x and, for the first token of a text, the column that its
+/// state kept of the token before.
 template <class Scalar, class Previous>
 struct Shifted {
     const Texts<Scalar>& texts;  ///< whose the columns are
@@ -33,7 +34,7 @@ struct Shifted {
     const Scalar* before(Index column) const noexcept {
         return column % texts.each == 0 ? previous(texts.state(column / texts.each)) : x.col(column - 1).data();
     }
-    /// Keeps the last token of each text for the next chunk.
+    /// Keeps the last column of each text in its state, for the text's next token.
     void keep() const noexcept {
         for (Index text = 0; text < texts.count(); ++text)
             std::copy_n(x.col((text + 1) * texts.each - 1).data(), x.rows(), previous(texts.state(text)));

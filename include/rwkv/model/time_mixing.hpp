@@ -13,8 +13,8 @@ namespace rwkv {
 ///
 ///   k = K·shift(x, mix_k)   v = V·shift(x, mix_v)   r = σ(R·shift(x, mix_r))   out = O·(r ∘ wkv(k, v))
 ///
-/// x is the layer-normed input in workspace.normed(T); the result is left in workspace.out(T). Continues from the
-/// states of `layer` and leaves the states after the last token of each text.
+/// The letters are those of model.hpp. x is the layer-normed input in workspace.normed(T); the result is left in
+/// workspace.out(T). Continues from the states of `layer` and leaves the states after the last token of each text.
 template <class Format, class Scalar>
 void time_mixing(const AttentionWeights<Format>& weights, Index layer, const Texts<Scalar>& texts,
                  BasicWorkspace<Scalar>& workspace) noexcept {
@@ -35,11 +35,12 @@ void time_mixing(const AttentionWeights<Format>& weights, Index layer, const Tex
             of.token_shift(weights.time_mix_receptance.data(), hidden, now, before, mixed_r.col(t).data());
         }
     });
-    x.keep();
+    x.keep();  // only now: until here the state's column was what the first token was mixed with
 
     kernels::multiply<Format, Scalar>(
         engine, {{weights.key, mixed_k, k}, {weights.value, mixed_v, v}, {weights.receptance, mixed_r, r}});
 
+    // In place: v becomes wkv, then σ(r) ∘ wkv.
     over_channels(engine.pool(), attention, tokens, [&](Index begin, Index end) {
         for (Index text = 0; text < texts.count(); ++text) {
             const Index first = text * texts.each;

@@ -14,7 +14,9 @@ namespace rwkv {
 
 // What a model has learned, and nothing else: filled once by the loader, then only read, by any number of threads.
 // Matrices keep their weight format; vectors are floats, whatever the file holds, since all of them together are
-// smaller than one matrix. H hidden_size, A attention_hidden_size, I intermediate_size, V vocab_size.
+// smaller than one matrix. `Format` says how the elements of a matrix lie in memory (kernels/format.hpp); Mixed: those
+// of each matrix in a way of its own, found at run time. H hidden_size, A attention_hidden_size, I intermediate_size, V
+// vocab_size.
 
 /// A layer norm over H features, with the epsilon it is computed with (see `rescaled_epsilon`).
 struct LayerNormWeights {
@@ -23,11 +25,11 @@ struct LayerNormWeights {
     double epsilon = 1e-5;  ///< added to the variance
 };
 
-/// Time mixing: how a block looks back. Named "attention" in the files.
+/// Time mixing: how a block looks back further than one token. Named "attention" in the files.
 template <class Format>
 struct AttentionWeights {
-    Vector<float> decay;                ///< [A] w = −exp(time_decay), added per step
-    Vector<float> time_first;           ///< [A] u, the current token's bonus
+    Vector<float> decay;                ///< [A] w = −exp(time_decay): each token multiplies what is past by e^w
+    Vector<float> time_first;           ///< [A] u, added to the current token's key, in its own average only
     Vector<float> time_mix_key;         ///< [H] share of the current token in what `key` sees
     Vector<float> time_mix_value;       ///< [H] in what `value` sees
     Vector<float> time_mix_receptance;  ///< [H] in what `receptance` sees
@@ -56,7 +58,8 @@ struct BlockWeights {
     FeedForwardWeights<Format> feed_forward;  ///< channel mixing
 };
 
-/// A whole model. The embeddings keep the format of the file; a tied head shares their elements.
+/// A whole model. The embeddings keep the format of the file, since single rows are all that is read of them. A tied
+/// head shares them, in the format asked for, if any; one that is quantized while loading is a copy of its own.
 template <class Format>
 struct Weights {
     Config config;                             ///< its sizes
@@ -68,9 +71,12 @@ struct Weights {
     std::optional<WeightMatrix<Format>> head;
 };
 
-/// The epsilon that stands in for Hugging Face's `rescale_every`, which halves the activations after every r-th block
-/// and divides the output matrices of block b by 2^(b / r). A layer norm of x / 2^n with ε equals, bit for bit, one of
-/// x with ε · 4^n; so the weights stay as they are and only epsilon grows.
+/// The epsilon that stands in for Hugging Face's `rescale_every` = r, which keeps the residual stream x within the
+/// range of 16-bit floats: it halves x after every r-th block and, to match, divides attention.output and
+/// feed_forward.value of block b by 2^n, n = ⌊b / r⌋, once they are loaded. So x and all that is added to it are
+/// smaller by 2^n; what reads x is always a layer norm, and one of x / 2^n with ε equals, bit for bit, one of x with ε
+/// · 4^n. Here neither weights nor x are touched, and only epsilon grows. For ln_out, `block` is L and ε 1e-5, torch's
+/// default, as Hugging Face gives it none; pre_ln comes before all blocks. The loader sets them.
 inline double rescaled_epsilon(double epsilon, Index block, Index rescale_every) noexcept {
     if (rescale_every == 0) return epsilon;
     return std::ldexp(epsilon, static_cast<int>(2 * (block / rescale_every)));
