@@ -23,8 +23,9 @@ void multiply(benchmark::State& bench) {
     constexpr Index rows = 3072, cols = 768, matrices = 16;
     const Index tokens = bench.range(0);
     std::vector<WeightMatrix<Mixed>> all(matrices);
-    synthetic::Fill<Format> fill;
-    for (WeightMatrix<Mixed>& matrix : all) fill.matrix("", matrix, rows, cols);
+    synthetic::fill<Format>([&](auto& visitor) {
+        for (WeightMatrix<Mixed>& matrix : all) visitor.matrix("", matrix, rows, cols);
+    });
     const Activations<float> x = Activations<float>::Random(cols, tokens);
     Activations<float> y(rows, tokens);
     kernels::Engine engine(1, tokens, cols);
