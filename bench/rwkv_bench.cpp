@@ -15,6 +15,7 @@
 #include <rwkv/rwkv.hpp>
 
 #include "../examples/demo_model.hpp"
+#include "../examples/terminal.hpp"
 #include "measure.hpp"
 #include "synthetic.hpp"
 
@@ -195,14 +196,9 @@ int main(int argc, char** argv) {
         ->type_name("N")
         ->capture_default_str();
     app.add_flag("--json", options.as_json, "print one JSON object instead of the table");
-    CLI11_PARSE(app, argc, argv);
-    if (!options.shape.empty() && std::ranges::count(options.formats, "stored"))
-        return std::fprintf(stderr, "rwkv_bench: random weights are not stored anywhere: name another format\n"), 2;
-    try {
-        run(options);
-        return 0;
-    } catch (const std::exception& error) {
-        std::fprintf(stderr, "rwkv_bench: %s\n", error.what());
-        return 1;
-    }
+    app.callback([&] {
+        if (!options.shape.empty() && std::ranges::count(options.formats, "stored"))
+            throw CLI::ValidationError("--format", "random weights are not stored anywhere: name another one");
+    });
+    return terminal::run(app, argc, argv, [&] { run(options); });
 }

@@ -20,7 +20,7 @@ cmake -S . -B "$build" -DCMAKE_SYSTEM_NAME=Windows -DCMAKE_CXX_COMPILER=x86_64-w
     -DCMAKE_FIND_ROOT_PATH="$libraries/usr" -DCMAKE_FIND_ROOT_PATH_MODE_PACKAGE=ONLY -DCMAKE_BUILD_TYPE=Release \
     -DCMAKE_EXE_LINKER_FLAGS=-static -DRWKV_WERROR=ON -DRWKV_CHECK_HEADERS=OFF
 areas=(ground kernels io text generation golden)
-cmake --build "$build" --parallel "$(nproc)" --target generate "${areas[@]/#/rwkv_test_}"
+cmake --build "$build" --parallel "$(nproc)" --target generate score inspect tokenize "${areas[@]/#/rwkv_test_}"
 
 export WINEPREFIX=$build/wine WINEDEBUG=-all
 wine=$(command -v wine64 || echo /usr/lib/wine/wine64) # Debian's wine64 is not on the path

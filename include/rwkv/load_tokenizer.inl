@@ -27,7 +27,13 @@ RWKV_INLINE Tokenizer load_tokenizer(const std::filesystem::path& path) {
     std::error_code ignored;
     if (std::filesystem::is_directory(path, ignored)) {
         const auto found = find_tokenizer(path);
-        if (!found) throw FileError(path.string(), "", "tokenizer.json or rwkv_vocab_v20230424.txt", "neither");
+        // Hugging Face's directories of World models may have the vocabulary as a JSON of texts, so without every token
+        // that is not UTF-8.
+        if (!found)
+            throw FileError(path.string(), "", "tokenizer.json or rwkv_vocab_v20230424.txt",
+                            io::is_present(path / "rwkv_vocab_v20230424.json")
+                                ? "rwkv_vocab_v20230424.json, which lacks tokens that the .txt has"
+                                : "neither");
         file = *found;
     }
     const std::string where = file.string();

@@ -20,6 +20,8 @@ TEST_CASE("a tokenizer is loaded by what the directory holds", "[tokenizer]") {
 
     CHECK_THAT(load(directory), ContainsSubstring("FileError") && ContainsSubstring("neither"));
     CHECK_THAT(load(directory / "absent"), ContainsSubstring("FileError"));
+    std::ofstream(directory / "rwkv_vocab_v20230424.json") << "{}";
+    CHECK_THAT(load(directory), ContainsSubstring("FileError") && ContainsSubstring(".json, which lacks tokens"));
 
     std::ofstream(directory / "rwkv_vocab_v20230424.txt", std::ios::binary) << world_bytes();
     CHECK(rwkv::load_tokenizer(directory).vocab_size() == 257);
