@@ -2,7 +2,8 @@
 
 // For programs of several source files, none of which is then to compile more than the declarations it uses. Such a
 // program defines RWKV_COMPILED for all its source files and includes this header in one of them: there everything is
-// compiled, once.
+// compiled, once. All need the same -m flags (-march=native …), since Eigen aligns memory, and expects it aligned, by
+// them.
 
 #ifndef RWKV_COMPILED
 #error \
