@@ -114,6 +114,16 @@ TEST_CASE("what failed to reach the disk is not taken for written later", "[writ
     CHECK(directory.count() == 1);
 }
 
+TEST_CASE("a disk that takes nothing and gives no reason is not written to for ever", "[writing]") {
+    const TempDir directory;
+    const fs::path path = directory.write("out", "old");
+    faults.writes.fail(0, 0, true);
+    CHECK(as_expected(outcome([&] { io::write_text(path, "new"); }), {"FileError", "No space left"}));
+    CHECK(faults.writes.heal());
+    CHECK(read_all(path) == "old");
+    CHECK(directory.count() == 1);
+}
+
 TEST_CASE("a model is converted whole or not at all, whatever the disk does", "[writing]") {
     const TempDir directory;
     const fs::path out = directory.path() / "out";
