@@ -4,10 +4,16 @@
 #include <random>
 #include <vector>
 
+#include <rwkv/kernels/isa.hpp>
 #include <rwkv/kernels/quantize.hpp>
 #include <rwkv/kernels/weight_memory.hpp>
 
 namespace rwkv::test {
+
+/// Whether that instruction set multiplies quantized weights and many tokens as bytes, both.
+inline bool multiplies_bytes(kernels::Isa isa) {
+    return isa == kernels::Isa::avx512_vnni || isa == kernels::Isa::amx;
+}
 
 /// A matrix of those elements, given row after row, in any format; quantized formats have one layout only.
 template <class Format>

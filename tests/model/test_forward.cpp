@@ -4,6 +4,7 @@
 #include <rwkv/load_weights.hpp>
 
 #include "../catch.hpp"
+#include "../kernels/support.hpp"
 #include "support.hpp"
 
 using namespace rwkv;
@@ -108,7 +109,7 @@ TEST_CASE("quantized weights compute what the oracle makes of them", "[network]"
                         Workspace workspace(model.config(), {.threads = threads, .chunk = chunk});
                         const auto found =
                             logits_at<float>(model, expected.tokens, expected.positions, state, workspace);
-                        const bool bytes = isa == kernels::Isa::avx512_vnni && chunk >= kernels::fewest_many_tokens;
+                        const bool bytes = multiplies_bytes(isa) && chunk >= kernels::fewest_many_tokens;
                         CHECK(error_of(found, oracle) < (bytes ? 0.05 : 1e-3));
                         if (threads == 1) first = found;
                         CHECK(found == first);
@@ -130,7 +131,7 @@ TEST_CASE("texts continued together get the logits they get alone", "[network]")
                 Workspace together(model.config(), {.threads = 2, .chunk = 40});
                 for (const std::size_t texts : {1U, 2U, 8U, 33U, 90U}) {
                     // Bytes for activations are much for models as small and as wild as these: 0.15 was seen.
-                    const bool bytes = isa == kernels::Isa::avx512_vnni && texts >= 12;
+                    const bool bytes = multiplies_bytes(isa) && texts >= 12;
                     const double allowed = format == WeightFormat::stored ? tolerance : bytes ? 0.3 : 1e-3;
                     std::vector<State> states, own;
                     std::vector<State*> batch;

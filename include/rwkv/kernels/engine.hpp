@@ -1,12 +1,13 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
-#include <vector>
 
 #include <rwkv/kernels/isa.hpp>
 #include <rwkv/kernels/thread_pool.hpp>
 #include <rwkv/kernels/tiling.hpp>
+#include <rwkv/kernels/weight_memory.hpp>
 
 namespace rwkv::kernels {
 
@@ -23,27 +24,36 @@ class Engine {
     Engine(int threads, Index max_tokens, Index max_features, Isa isa = chosen_isa())
         : isa_(isa), pool_(std::make_unique<ThreadPool>(threads)) {
         if (isa == Isa::portable) return;
+        const bool many = max_tokens >= fewest_many_tokens;
+        in_pieces_ = many && isa == Isa::amx;
         const auto panels = static_cast<std::size_t>(padded(max_tokens) / panel);
-        panels_.resize(panels * (panel_bytes(max_features) + (most_products - 1) * panel_bytes(0)) / sizeof(float));
-        if (max_tokens < fewest_many_tokens) return;
-        tile_floats_ = block_floats(max_tokens);
-        tiles_.resize(static_cast<std::size_t>(tile_floats_ * threads));
+        panel_room_ = panels * (panel_bytes(max_features) + (most_products - 1) * panel_bytes(1));
+        if (many) tile_floats_ = block_floats(max_tokens);
+        bytes_ = panel_room_ + static_cast<std::size_t>(tile_floats_ * threads) * sizeof(float);
+        memory_ = allocate_weights(bytes_);
+        std::fill_n(memory_.get(), bytes_, std::byte(0));
     }
 
     ThreadPool& pool() noexcept { return *pool_; }
     const ThreadPool& pool() const noexcept { return *pool_; }
     Isa isa() const noexcept { return isa_; }
     /// Room for the activations of one call, brought to panels.
-    std::byte* panels() noexcept { return reinterpret_cast<std::byte*>(panels_.data()); }
+    std::byte* panels() noexcept { return memory_.get(); }
+    /// What one panel of so many features takes of it.
+    std::size_t panel_bytes(Index features) const noexcept { return kernels::panel_bytes(features, in_pieces_); }
     /// Room for one thread's tile.
-    float* tile(int worker) noexcept { return tiles_.data() + worker * tile_floats_; }
-    std::size_t bytes() const noexcept { return (panels_.size() + tiles_.size()) * sizeof(float); }
+    float* tile(int worker) noexcept {
+        return reinterpret_cast<float*>(memory_.get() + panel_room_) + worker * tile_floats_;
+    }
+    std::size_t bytes() const noexcept { return bytes_; }
 
   private:
     Isa isa_;
     std::unique_ptr<ThreadPool> pool_;
-    std::vector<float> panels_, tiles_;
+    bool in_pieces_ = false;
     Index tile_floats_ = 0;
+    std::size_t panel_room_ = 0, bytes_ = 0;
+    std::shared_ptr<std::byte[]> memory_;
 };
 
 }  // namespace rwkv::kernels

@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include <rwkv/kernels/activations.hpp>
+#include <rwkv/kernels/arch/amx.hpp>
 #include <rwkv/kernels/arch/avx2.hpp>
 #include <rwkv/kernels/arch/avx512.hpp>
 #include <rwkv/kernels/arch/avx512_vnni.hpp>
@@ -37,6 +38,8 @@ struct Way {
     Prepare* prepare;
     /// Whether it takes a slab of the features at a time.
     bool in_slabs;
+    /// Rows that a thread takes at a time; 0: as many as are worth a turn.
+    Index turn_rows;
     /// Rows [begin, end) of y = W x, from a whole group on.
     void (*rows)(const WeightMatrix<Format>& weight, Index begin, Index end, const Input& x, Index tokens, float* y,
                  Index y_stride, float* scratch) noexcept;
@@ -47,30 +50,36 @@ template <class Format>
 const Way<Format>* way_of([[maybe_unused]] Isa isa, Index tokens) noexcept {
     [[maybe_unused]] const bool many = tokens >= fewest_many_tokens;
 #if defined(RWKV_X86_KERNELS)
-    static constexpr Way<Format> many_avx2{nullptr, true, avx2::many_tokens<Format>};
-    static constexpr Way<Format> many_avx512{nullptr, true, avx512::many_tokens<Format>};
+    static constexpr Way<Format> many_avx2{nullptr, true, block_rows, avx2::many_tokens<Format>};
+    static constexpr Way<Format> many_avx512{nullptr, true, block_rows, avx512::many_tokens<Format>};
     if constexpr (DenseFormat<Format>) {
-        static constexpr Way<Format> few_avx2{nullptr, false, avx2::few_tokens<Format>};
-        static constexpr Way<Format> few_avx512{nullptr, false, avx512::few_tokens<Format>};
+        static constexpr Way<Format> few_avx2{nullptr, false, 0, avx2::few_tokens<Format>};
+        static constexpr Way<Format> few_avx512{nullptr, false, 0, avx512::few_tokens<Format>};
+        static constexpr Way<Format> many_amx{amx::split_panel, true, most_rows, amx::split_tokens<Format>};
+        if (isa == Isa::amx && many) return &many_amx;
         if (isa >= Isa::avx512) return many ? &many_avx512 : &few_avx512;
         if (isa == Isa::avx2) return many ? &many_avx2 : &few_avx2;
     } else {
-        static constexpr Way<Format> few_avx2{avx2::code_panel<Format, std::int16_t>, false, avx2::few_tokens<Format>};
-        static constexpr Way<Format> few_vnni{avx512_vnni::code_panel<Format, std::int16_t>, false,
+        static constexpr Way<Format> few_avx2{avx2::code_panel<Format, std::int16_t>, false, 0,
+                                              avx2::few_tokens<Format>};
+        static constexpr Way<Format> few_vnni{avx512_vnni::code_panel<Format, std::int16_t>, false, 0,
                                               avx512_vnni::few_tokens<Format>};
-        static constexpr Way<Format> many_vnni{avx512_vnni::code_panel<Format, std::int8_t>, false,
+        static constexpr Way<Format> many_vnni{avx512_vnni::code_panel<Format, std::int8_t>, false, block_rows,
                                                avx512_vnni::byte_tokens<Format>};
+        static constexpr Way<Format> many_amx{avx512_vnni::code_panel<Format, std::int8_t>, false, most_rows,
+                                              amx::byte_tokens<Format>};
+        if (isa == Isa::amx) return many ? &many_amx : &few_vnni;
         if (isa == Isa::avx512_vnni) return many ? &many_vnni : &few_vnni;
         if (isa == Isa::avx512) return many ? &many_avx512 : &few_avx2;
         if (isa == Isa::avx2) return many ? &many_avx2 : &few_avx2;
     }
 #elif defined(RWKV_NEON_KERNELS)
-    static constexpr Way<Format> most{nullptr, true, neon::many_tokens<Format>};
+    static constexpr Way<Format> most{nullptr, true, block_rows, neon::many_tokens<Format>};
     static constexpr Way<Format> few = [] {
         if constexpr (DenseFormat<Format>)
-            return Way<Format>{nullptr, false, neon::few_tokens<Format>};
+            return Way<Format>{nullptr, false, 0, neon::few_tokens<Format>};
         else
-            return Way<Format>{neon::code_panel<Format, std::int16_t>, false, neon::few_tokens<Format>};
+            return Way<Format>{neon::code_panel<Format, std::int16_t>, false, 0, neon::few_tokens<Format>};
     }();
     if (isa == Isa::neon) return many ? &most : &few;
 #endif
@@ -104,20 +113,24 @@ void multiply_rows(Engine& engine, const Product<Format, Scalar>& product, Index
         ActivationsView<Scalar> y = product.y;
         if constexpr (std::is_same_v<Scalar, float>)
             if (way)
-                return way->rows(weight, begin, end, {product.x.data(), product.x.outerStride(), panels, first, last},
+                return way->rows(weight, begin, end,
+                                 {product.x.data(), product.x.outerStride(), panels,
+                                  static_cast<Index>(engine.panel_bytes(product.x.rows())), first, last},
                                  y.cols(), y.data(), y.outerStride(), engine.tile(worker));
         portable::multiply_rows<Own, Scalar>(weight, begin, end, product.x, y);
     });
 }
 
 /// Rows that a thread takes at a time: whole groups.
-template <class Format>
-Index rows_a_turn(const WeightMatrix<Format>& weight, Index tokens) noexcept {
-    constexpr std::size_t bytes_of_a_turn = 32 * 1024;  // about a microsecond of reading
-    if (tokens >= fewest_many_tokens) return block_rows;
-    const std::size_t groups = static_cast<std::size_t>((weight.rows() + group_rows - 1) / group_rows);
-    const std::size_t group = std::max<std::size_t>(1, weight.bytes() / std::max<std::size_t>(1, groups));
-    return group_rows * std::max<Index>(1, static_cast<Index>(bytes_of_a_turn / group));
+template <class Format, class Scalar>
+Index rows_a_turn(const Engine& engine, const Product<Format, Scalar>& product) noexcept {
+    return with_way(engine, product, []<class Own>(const Way<Own>* way, const WeightMatrix<Own>& weight) {
+        constexpr std::size_t bytes_of_a_turn = 32 * 1024;  // about a microsecond of reading
+        if (way && way->turn_rows > 0) return way->turn_rows;
+        const std::size_t groups = static_cast<std::size_t>((weight.rows() + group_rows - 1) / group_rows);
+        const std::size_t group = std::max<std::size_t>(1, weight.bytes() / std::max<std::size_t>(1, groups));
+        return group_rows * std::max<Index>(1, static_cast<Index>(bytes_of_a_turn / group));
+    });
 }
 
 /// Computes up to `most_products` products of the same number of tokens at once, shared out over the engine's threads
@@ -137,7 +150,7 @@ void multiply(Engine& engine, std::initializer_list<Product<Format, Scalar>> pro
     std::array<std::byte*, most_products> rooms{engine.panels()};
     for (std::size_t i = 0; i < count; ++i) {
         const auto& x = all[i].x;
-        const std::size_t bytes = panel_bytes(x.rows());
+        const std::size_t bytes = engine.panel_bytes(x.rows());
         if (i + 1 < count) rooms[i + 1] = rooms[i] + static_cast<std::size_t>(panels) * bytes;
         features = std::max(features, x.rows());
         with_way(engine, all[i], [&]<class Own>(const Way<Own>* way, const WeightMatrix<Own>&) {
@@ -161,7 +174,7 @@ void multiply(Engine& engine, std::initializer_list<Product<Format, Scalar>> pro
     std::size_t work = 0;
     for (std::size_t i = 0; i < count; ++i) {
         work += all[i].weight.bytes() * static_cast<std::size_t>(tokens);
-        rows[i] = rows_a_turn(all[i].weight, tokens);
+        rows[i] = rows_a_turn(engine, all[i]);
         turns[i] = (all[i].weight.rows() + rows[i] - 1) / rows[i];
         total += turns[i];
     }
@@ -176,8 +189,8 @@ void multiply(Engine& engine, std::initializer_list<Product<Format, Scalar>> pro
             if (first < last)
                 multiply_rows<Format, Scalar>(
                     engine, {all[i].weight, all[i].x.middleCols(from, size), y.middleCols(from, size)}, begin, end,
-                    first, last, rooms[i] + static_cast<std::size_t>(from / panel) * panel_bytes(all[i].x.rows()),
-                    worker);
+                    first, last,
+                    rooms[i] + static_cast<std::size_t>(from / panel) * engine.panel_bytes(all[i].x.rows()), worker);
         };
         if (work < little)
             for (Index i = 0; i < parts.count * total; ++i) one_turn(i / total, i % total, 0);

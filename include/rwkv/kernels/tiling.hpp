@@ -16,6 +16,9 @@ inline constexpr Index panel = 16;
 /// Rows of weights a thread takes at a time where there are many tokens: whole groups.
 inline constexpr Index block_rows = 48;
 
+/// The most that any kernel takes at a time.
+inline constexpr Index most_rows = 64;
+
 /// Weights of a row taken at a time, so that those of all these rows stay in the first-level cache while the tokens
 /// pass by: whole blocks of every quantized format.
 inline constexpr Index block_depth = 128;
@@ -50,16 +53,16 @@ constexpr Parts parts_of(Index tokens, Index most, Index best = 128) noexcept {
     return {tokens, std::clamp<Index>((tokens + best / 2) / best, 1, most)};
 }
 
-/// Bytes that a panel of so many features takes at most: 16-bit numbers, and a scale and a bias for each block of at
-/// least 32, the last block padded.
-constexpr std::size_t panel_bytes(Index features) noexcept {
-    return static_cast<std::size_t>(features + 64) * panel * 9 / 4;
+/// Bytes that a panel of so many features takes at most, the last block padded: 16-bit numbers, and a scale and a bias
+/// for each block of at least 32; or three 16-bit numbers.
+constexpr std::size_t panel_bytes(Index features, bool in_pieces) noexcept {
+    return static_cast<std::size_t>((features + 63) / 64 * 64) * panel * (in_pieces ? 6 : 9) / (in_pieces ? 1 : 4);
 }
 
 /// Floats that a thread needs for so many tokens: a block of weights (or what the kernels of bytes hold in its place),
 /// and results of a last group that is not whole.
 constexpr Index block_floats(Index tokens) noexcept {
-    return block_rows * (block_depth + panel) + group_rows * tokens;
+    return most_rows * slab / 2 + group_rows * tokens;
 }
 
 }  // namespace rwkv::kernels

@@ -152,15 +152,20 @@ inline void widen(const WeightMatrix<Format>& weights, Index begin, Index end, I
     }
 }
 
-// What is read after [begin, end) × [k, k + depth) of x's features.
+// What is read after [begin, end) × [k, k + depth) of x's features, as many of them or the last.
 template <DenseFormat Format>
 inline Ahead after(const WeightMatrix<Format>& weights, Index begin, Index end, const Input& x, Index k,
                    Index depth) noexcept {
     Index next = k + depth;
-    if (next == x.end) next = x.begin, begin = end, end = std::min(end + block_rows, weights.rows());
+    if (next >= x.end) {
+        next = x.begin;
+        const Index rows = end - begin;
+        begin = end;
+        end = std::min(end + rows, weights.rows());
+    }
     if (begin >= end) return {};
     constexpr auto size = static_cast<Index>(sizeof(typename Format::Storage));
-    const Index bytes = std::min(block_depth, x.end - next) * size, stride = weights.cols() * size;
+    const Index bytes = std::min(depth, x.end - next) * size, stride = weights.cols() * size;
     if (weights.layout() == Layout::by_row) return {weights.row(begin) + next, stride, end - begin, bytes};
     return {weights.group(begin / group_rows) + next * group_rows, stride * group_rows, weights.groups(end - begin),
             bytes * group_rows};

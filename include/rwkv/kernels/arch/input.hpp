@@ -13,6 +13,8 @@ struct Input {
     const float* values;
     Index stride;
     std::byte* panels;
+    /// From one panel to the next.
+    Index panel_bytes;
     /// The features to multiply, for kernels that take a slab at a time; from the second slab on y is added to.
     Index begin, end;
 };

@@ -87,7 +87,7 @@ void many_tokens(const WeightMatrix<Format>& weights, Index begin, Index end, co
         }
         if (w == block) widen(weights, begin, end, k, depth, block);
         multiply_block(w, stride, whole, rest, x.values + k, x.stride, depth, tokens, y + begin, y_stride, last_group,
-                       k == 0, after(weights, begin, end, x, k, depth));
+                       k == 0, after(weights, begin, end, x, k, block_depth));
     }
     if (rest > 0)
         for (Index t = 0; t < tokens; ++t)

@@ -90,8 +90,7 @@ void byte_tokens(const WeightMatrix<Format>& weights, Index begin, Index end, co
         Index t = 0;
         while (t < tokens) {
             const Index p = t / panel;
-            const CodedPanel<std::int8_t> coded(x.panels + static_cast<std::size_t>(p) * panel_bytes(weights.cols()),
-                                                weights.cols(), block_cols);
+            const CodedPanel<std::int8_t> coded(x.panels + p * x.panel_bytes, weights.cols(), block_cols);
             const auto tiles = [&]<int Groups, int Tokens>(std::integral_constant<int, Groups>,
                                                            std::integral_constant<int, Tokens>) {
                 byte_tile<Groups, Tokens, block_cols>(ready, blocks, coded.values(t % panel) + b * block_cols,
