@@ -8,4 +8,7 @@ set(CPACK_DEBIAN_PACKAGE_NAME librwkv-dev)
 set(CPACK_DEBIAN_PACKAGE_ARCHITECTURE all)
 set(CPACK_DEBIAN_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_PACKAGE_DEPENDS "libeigen3-dev (>= 3.4), nlohmann-json3-dev (>= 3.9)")
+# Where Debian looks for the licence; an install of another kind has it in share/licenses.
+configure_file("${PROJECT_SOURCE_DIR}/LICENSE" "${PROJECT_BINARY_DIR}/debian/copyright" COPYONLY)
+set(CPACK_INSTALLED_DIRECTORIES "${PROJECT_BINARY_DIR}/debian" usr/share/doc/librwkv-dev)
 include(CPack)

@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,14 @@
 #include "catch.hpp"
 
 namespace rwkv::test {
+
+/// Calls body(i) for each i in [0, count), all at once, each on a thread of its own. (libc++ 19 has no std::jthread.)
+template <class Body>
+void in_threads(std::size_t count, Body&& body) {
+    std::vector<std::thread> threads;
+    for (std::size_t i = 0; i < count; ++i) threads.emplace_back([&body, i] { body(i); });
+    for (std::thread& thread : threads) thread.join();
+}
 
 /// A new empty directory, removed with all it holds at the end.
 class TempDir {

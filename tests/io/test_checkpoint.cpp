@@ -5,7 +5,6 @@
 #include <map>
 #include <span>
 #include <string>
-#include <thread>
 #include <vector>
 
 #if !defined(_WIN32)
@@ -353,16 +352,14 @@ TEST_CASE("10,000 shards need few open files", "[checkpoint]") {
         const Checkpoint checkpoint = Checkpoint::open(directory.path());
         if (checkpoint.tensors().size() != 10'000) ++wrong;
         // Several threads, each opening and closing the others' files.
-        std::vector<std::jthread> threads;
-        for (std::size_t thread = 0; thread < 4; ++thread)
-            threads.emplace_back([&, thread] {
-                for (std::size_t i = 0; i < 1000; ++i) {
-                    const CheckpointTensor& tensor = checkpoint.tensors()[(i * 6151 + thread * 31) % 10'000];
-                    std::string text(6, '?');
-                    checkpoint.read(tensor, 0, std::as_writable_bytes(std::span(text)));
-                    if (text != tensor.info.name) ++wrong;
-                }
-            });
+        in_threads(4, [&](std::size_t thread) {
+            for (std::size_t i = 0; i < 1000; ++i) {
+                const CheckpointTensor& tensor = checkpoint.tensors()[(i * 6151 + thread * 31) % 10'000];
+                std::string text(6, '?');
+                checkpoint.read(tensor, 0, std::as_writable_bytes(std::span(text)));
+                if (text != tensor.info.name) ++wrong;
+            }
+        });
     });
     REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
     CHECK(found == "accepted");

@@ -5,7 +5,6 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -68,15 +67,12 @@ TEST_CASE("reading a file from several threads", "[file]") {
     for (int i = 0; i < 100'000; ++i) text += std::to_string(i);
     const InputFile file(directory.write("f", text));
     std::atomic<int> wrong{0};
-    std::vector<std::jthread> threads;
-    for (std::size_t thread = 0; thread < 8; ++thread)
-        threads.emplace_back([&, thread] {
-            for (std::size_t i = 0; i < 200; ++i) {
-                const std::size_t offset = (thread * 7919 + i * 2741) % (text.size() - 3000);
-                if (read(file, offset, 3000) != text.substr(offset, 3000)) ++wrong;
-            }
-        });
-    threads.clear();
+    in_threads(8, [&](std::size_t thread) {
+        for (std::size_t i = 0; i < 200; ++i) {
+            const std::size_t offset = (thread * 7919 + i * 2741) % (text.size() - 3000);
+            if (read(file, offset, 3000) != text.substr(offset, 3000)) ++wrong;
+        }
+    });
     CHECK(wrong == 0);
 }
 

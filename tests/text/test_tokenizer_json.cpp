@@ -1,6 +1,5 @@
 #include <fstream>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "generated.hpp"
@@ -273,12 +272,9 @@ TEST_CASE("threads share a tokenizer", "[tokenizer]") {
         expected.push_back(tokenizer.encode(texts.back()));
     }
     std::vector<std::vector<std::vector<TokenId>>> found(4);
-    {
-        std::vector<std::jthread> threads;
-        for (auto& own : found)
-            threads.emplace_back([&own, &texts, copy = tokenizer] {
-                for (const std::string& text : texts) own.push_back(copy.encode(text));
-            });
-    }
+    in_threads(found.size(), [&](std::size_t i) {
+        const Tokenizer copy = tokenizer;
+        for (const std::string& text : texts) found[i].push_back(copy.encode(text));
+    });
     for (const auto& own : found) CHECK((own == expected));
 }
