@@ -12,4 +12,4 @@ cmake --preset release "$@"
 cmake --build --preset release --parallel "$(nproc)"
 
 echo "Running the tests"
-ctest --preset release
+ctest --preset release --parallel "$(nproc)"
