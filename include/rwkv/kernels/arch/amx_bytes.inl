@@ -27,12 +27,13 @@ inline void unpack(const WeightMatrix<Format>& weights, Index first_group, Index
 }
 
 // The products of some blocks, one by one: of `Panels` panels of tokens with two groups of weights, whole numbers as
-// [block][group][token][16 rows].
+// [block][group][token][16 rows]. Asks for what comes next, too.
 template <int Panels, Index BlockCols>
 inline void multiply_blocks(const std::int8_t* tokens, Index token_stride, Index panel_bytes, const std::byte* codes,
-                            Index group_stride, Index blocks, std::int32_t* products) noexcept {
+                            Index group_stride, Index blocks, std::int32_t* products, Ahead& ahead) noexcept {
     constexpr Index of_panel = panel * group_rows, of_group = 2 * of_panel;
     for (Index b = 0; b < blocks; ++b, products += 2 * of_group) {
+        ahead.ask();
         const std::int8_t* const x = tokens + b * BlockCols;
         const std::byte* const w = codes + b * BlockCols * group_rows;
         _tile_loadd(6, w, 64);
@@ -76,6 +77,22 @@ inline void add_products(const std::int32_t* products, Index tokens, const float
     }
 }
 
+// What is read after rows [begin, end) × `slice` blocks from `block` on.
+template <QuantizedFormat Format>
+inline Ahead after(const WeightMatrix<Format>& weights, Index begin, Index end, Index block, Index slice) noexcept {
+    Index next = block + slice;
+    if (next >= weights.blocks()) {
+        next = 0;
+        const Index rows = end - begin;
+        begin = end;
+        end = std::min(end + rows, weights.rows());
+    }
+    if (begin >= end) return {};
+    constexpr Index block_bytes = Format::block_cols * group_rows * Format::bits / 8;
+    return {weights.codes(begin / group_rows) + next * block_bytes, weights.group_bytes(weights.cols()),
+            weights.groups(end - begin), std::min(slice, weights.blocks() - next) * block_bytes};
+}
+
 // Rows [begin, end), whole groups and at most turn_rows of them, of y = W x for tokens coded as bytes.
 template <QuantizedFormat Format>
 void byte_tokens(const WeightMatrix<Format>& weights, Index begin, Index end, const Input& x, Index tokens, float* y,
@@ -95,6 +112,8 @@ void byte_tokens(const WeightMatrix<Format>& weights, Index begin, Index end, co
             for (Index i = 0; i < here; ++i)
                 Simd::store(row_scales + i * turn_rows + g * group_rows,
                             Simd::load(weights.scales(first_group + g) + (b + i) * group_rows));
+        Ahead ahead = after(weights, begin, end, b, slice);
+        ahead.spread((padded(tokens) / panel + 1) / 2 * ((groups + 1) / 2) * here);
         written();
         by_twos(padded(tokens) / panel, [&]<int Panels>(Index p, std::integral_constant<int, Panels>) {
             const CodedPanel<std::int8_t> coded(x.panels + p * x.panel_bytes, weights.cols(), block_cols);
@@ -110,7 +129,7 @@ void byte_tokens(const WeightMatrix<Format>& weights, Index begin, Index end, co
                     multiply_blocks<Panels, block_cols>(coded.values(0) + (b + i) * block_cols, blocks * block_cols,
                                                         x.panel_bytes,
                                                         codes + g * group_bytes + i * block_cols * group_rows,
-                                                        (two - 1) * group_bytes, Blocks, products[0][0][0][0]);
+                                                        (two - 1) * group_bytes, Blocks, products[0][0][0][0], ahead);
                     for (Index h = g; h < g + two; ++h) {
                         const Index past = std::max<Index>(0, (h + 1) * group_rows - (end - begin));
                         add_products<Blocks>(products[0][h - g][0][0], count, token_scales[i],

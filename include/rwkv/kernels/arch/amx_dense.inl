@@ -84,10 +84,10 @@ struct Place {
 };
 
 // What `steps` steps of columns add to the sums of `Panels` panels of tokens by two groups of weights, which are at
-// places[panel][group]. Between the multiplications asks for `lines` lines a step of what comes next.
+// places[panel][group]. Between the multiplications asks for what comes next.
 template <int Pieces, int Panels>
 inline void split_tile(const std::byte* tokens, Index panel_bytes, const std::byte* weights, Index group_stride,
-                       Index steps, const Place (&places)[2][2], bool first, Ahead& ahead, Index lines) noexcept {
+                       Index steps, const Place (&places)[2][2], bool first, Ahead& ahead) noexcept {
     if (first) {
         _tile_zero(0);
         _tile_zero(1);
@@ -102,13 +102,13 @@ inline void split_tile(const std::byte* tokens, Index panel_bytes, const std::by
         }
     }
     for (Index s = 0; s < steps; ++s, tokens += token_pieces * tile_bytes, weights += Pieces * tile_bytes) {
-        ahead.ask(lines);
 #pragma GCC unroll 3
         for (int w = 0; w < Pieces; ++w) {
             _tile_loadd(6, weights + w * tile_bytes, 64);
             _tile_loadd(7, weights + group_stride + w * tile_bytes, 64);
 #pragma GCC unroll 3
             for (int x = 0; x < token_pieces - w; ++x) {
+                ahead.ask();
                 _tile_loadd(4, tokens + x * tile_bytes, 64);
                 _tile_dpbf16ps(0, 4, 6);
                 _tile_dpbf16ps(1, 4, 7);
@@ -135,8 +135,8 @@ inline void multiply_split(const std::byte* weights, Index rows, Index depth, co
                            Ahead ahead) noexcept {
     constexpr Index line = group_rows * static_cast<Index>(sizeof(float));
     const Index steps = (depth + tile_cols - 1) / tile_cols, group_bytes = steps * Pieces * tile_bytes;
-    const Index asks = (padded(tokens) / panel + 1) / 2 * ((rows + 2 * group_rows - 1) / (2 * group_rows)) * steps;
-    const Index lines = (ahead.lines() + asks - 1) / asks;
+    constexpr Index terms = Pieces * (2 * token_pieces + 1 - Pieces) / 2;
+    ahead.spread((padded(tokens) / panel + 1) / 2 * ((rows + 2 * group_rows - 1) / (2 * group_rows)) * steps * terms);
     by_twos(padded(tokens) / panel, [&]<int Panels>(Index p, std::integral_constant<int, Panels>) {
         for (Index r = 0; r < rows; r += 2 * group_rows) {
             // Sums that do not fill a tile of y have one of their own.
@@ -161,7 +161,7 @@ inline void multiply_split(const std::byte* weights, Index rows, Index depth, co
             written();
             const Index g = r / group_rows, next_group = r + group_rows < rows ? group_bytes : 0;  // or the same twice
             split_tile<Pieces, Panels>(panels + p * panel_bytes, panel_bytes, weights + g * group_bytes, next_group,
-                                       steps, places, first, ahead, lines);
+                                       steps, places, first, ahead);
             over_own([](float* in_y, const float* sums, Index count) { std::copy_n(sums, count, in_y); });
         }
     });

@@ -24,11 +24,10 @@ class Ahead {
     Ahead(const void* first, Index stride, Index runs, Index bytes) noexcept
         : run_(static_cast<const char*>(first)), stride_(stride), runs_(runs), bytes_(bytes) {}
 
-    /// So many lines in all.
-    Index lines() const noexcept { return runs_ * ((bytes_ + 63) / 64); }
-    /// Asks for up to so many of them.
-    void ask(Index lines) noexcept {
-        for (; lines > 0 && runs_ > 0; --lines) {
+    /// Has so many calls of ask() ask for all of them.
+    void spread(Index asks) noexcept { at_once_ = (runs_ * ((bytes_ + 63) / 64) + asks - 1) / asks; }
+    void ask() noexcept {
+        for (Index lines = at_once_; lines > 0 && runs_ > 0; --lines) {
             Simd::prefetch_far(run_ + at_);
             at_ += 64;
             if (at_ >= bytes_) at_ = 0, run_ += stride_, --runs_;
@@ -37,5 +36,5 @@ class Ahead {
 
   private:
     const char* run_ = nullptr;
-    Index stride_ = 0, runs_ = 0, bytes_ = 0, at_ = 0;
+    Index stride_ = 0, runs_ = 0, bytes_ = 0, at_ = 0, at_once_ = 0;
 };

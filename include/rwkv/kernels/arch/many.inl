@@ -2,10 +2,10 @@
 // its own.
 
 // y (+)= W x for `Groups` groups of weights as floats and `Tokens` tokens, accumulated in registers. Between the
-// multiplications asks for `lines` lines of what comes next, for every eight columns.
+// multiplications asks for what comes next, for every eight columns.
 template <int Groups, int Tokens>
 inline void tile(const float* w, Index w_stride, const float* x, Index x_stride, Index depth, float* y, Index y_stride,
-                 bool first, Ahead& ahead, Index lines) noexcept {
+                 bool first, Ahead& ahead) noexcept {
     constexpr int across = Groups * parts;
     V sums[Tokens][across];
     const auto place = [&](int t, int i) {
@@ -29,7 +29,7 @@ inline void tile(const float* w, Index w_stride, const float* x, Index x_stride,
     };
     Index k = 0;
     for (; k + 8 <= depth; k += 8) {
-        ahead.ask(lines);
+        ahead.ask();
 #pragma GCC unroll 2
         for (Index i = 0; i < 8; ++i) column(k + i);
     }
@@ -45,22 +45,21 @@ inline void tile(const float* w, Index w_stride, const float* x, Index x_stride,
 inline void multiply_block(const float* w, Index w_stride, Index whole, Index rest, const float* x, Index x_stride,
                            Index depth, Index tokens, float* y, Index y_stride, float* last_group, bool first,
                            Ahead ahead) noexcept {
-    const Index asks = std::max<Index>(1, (tokens + Simd::tile_tokens - 1) / Simd::tile_tokens * (depth / 8));
-    const Index lines = (ahead.lines() + asks - 1) / asks;
+    ahead.spread(std::max<Index>(1, (tokens + Simd::tile_tokens - 1) / Simd::tile_tokens * (depth / 8)));
     over_some<Simd::tile_tokens>(tokens, [&]<int Tokens>(Index t, std::integral_constant<int, Tokens>) {
         const float* const from = x + t * x_stride;
         float* const to = y + t * y_stride;
         Index g = 0;
         for (; whole - g >= Simd::tile_groups; g += Simd::tile_groups)
             tile<Simd::tile_groups, Tokens>(w + g * w_stride, w_stride, from, x_stride, depth, to + g * group_rows,
-                                            y_stride, first, ahead, lines);
+                                            y_stride, first, ahead);
         if constexpr (Simd::tile_groups > 1)
             for (; g < whole; ++g)
                 tile<1, Tokens>(w + g * w_stride, w_stride, from, x_stride, depth, to + g * group_rows, y_stride, first,
-                                ahead, lines);
+                                ahead);
         if (rest > 0)
             tile<1, Tokens>(w + g * w_stride, w_stride, from, x_stride, depth, last_group + t * group_rows, group_rows,
-                            first, ahead, lines);
+                            first, ahead);
     });
 }
 
