@@ -85,6 +85,7 @@ int main(int argc, char** argv) {
             prompt = rwkv::io::read_text(prompt_file, largest_prompt);
         } else if (!*prompt_option) {
             prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
+            terminal::check_input("a prompt");
         }
         std::optional<rwkv::Tokenizer> tokenizer;
         if (!ids) tokenizer = rwkv::load_tokenizer(options.model);

@@ -5,12 +5,14 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
+#include <iostream>
 #include <new>
 #include <string>
 #include <string_view>
 
 #include <CLI/CLI.hpp>
 
+#include <rwkv/error.hpp>
 #include <rwkv/progress.hpp>
 
 #include "system.hpp"
@@ -44,6 +46,13 @@ inline std::string size_of(std::uint64_t bytes) {
     if (bytes < 1000) return std::to_string(bytes) + " B";
     if (bytes < 1000 * 1000) return std::snprintf(text, sizeof text, "%.1f kB", static_cast<double>(bytes) / 1e3), text;
     return std::snprintf(text, sizeof text, "%.1f MB", static_cast<double>(bytes) / 1e6), text;
+}
+
+/// Throws FileError if what was read from std::cin ended by an error. (libstdc++'s stream says so; libc++'s takes it
+/// for the end.)
+inline void check_input(const char* expected) {
+    if (std::cin.bad() || std::ferror(stdin))
+        throw rwkv::FileError("standard input", "", expected, "an error while reading");
 }
 
 /// Whether all that was written to standard output so far has arrived.

@@ -109,6 +109,6 @@ int main(int argc, char** argv) {
             std::fwrite(answer.data(), 1, answer.size(), stdout);
             if (!terminal::output_arrived()) return;
         }
-        if (std::cin.bad()) throw rwkv::FileError("standard input", "", "lines of text", "an error while reading");
+        terminal::check_input("lines of text");
     });
 }

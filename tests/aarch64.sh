@@ -13,12 +13,11 @@ cmake -S . -B "$build" -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch6
     -DCMAKE_CROSSCOMPILING_EMULATOR="qemu-aarch64;-L;/usr/aarch64-linux-gnu" \
     -DRWKV_WERROR=ON -DRWKV_BUILD_EXAMPLES=OFF -DRWKV_BUILD_BENCHMARKS=OFF -DRWKV_CHECK_HEADERS=OFF
 cmake --build "$build" --parallel "$(nproc)" --target rwkv_test_kernels rwkv_test_model rwkv_test_golden
-# Two at once. Many threads that wait for each other take minutes where they are emulated; logits, which the tests of the
-# model compare, would take one more.
-run=(qemu-aarch64 -L /usr/aarch64-linux-gnu)
-{
-    "${run[@]}" "$build/tests/rwkv_test_kernels"
-    "${run[@]}" "$build/tests/rwkv_test_golden" '~[logits]'
-} &
-"${run[@]}" "$build/tests/rwkv_test_model" '~[threads]'
-wait $!
+# As many at once as there are processors. Many threads that wait for each other take minutes where they are emulated;
+# logits, which the tests of the model compare, would take one more.
+xargs -P "$(nproc)" -L 1 "$BASH" -c 'qemu-aarch64 -L /usr/aarch64-linux-gnu "$0/tests/rwkv_test_$1" $2' "$build" <<'TESTS'
+model [network]~[threads]
+model ~[network]~[threads]
+kernels
+golden ~[logits]
+TESTS

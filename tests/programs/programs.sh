@@ -67,6 +67,7 @@ check "no words asked for" 0 "generated 0 tokens, -/s" "$generate" --model "$mod
 for program in "inspect '$model'" "score --json --model '$model' --text-file '$work/prompt'"; do
     check "a lost output is an error" 1 "standard output" bash -c "'$programs'/$program >/dev/full"
 done
+check "a prompt that cannot be read is an error" 1 "standard input: expected a prompt" bash -c "'$generate' --model '$model' </"
 check "a closed output is an error" 1 "standard output" bash -c "'$generate' --model '$model' --prompt x --max-new-tokens 5 >/dev/full"
 
 # score
