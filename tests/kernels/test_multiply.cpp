@@ -111,14 +111,14 @@ TEST_CASE("infinities and NaN stay where they arise") {
     elements[39] = std::numeric_limits<float>::quiet_NaN();
     const auto w = matrix_of<F32>(elements, 2, 20);
     for (const Isa isa : available_isas()) {
-        for (const Index tokens : {1, 20}) {
+        for (const Index tokens : {1, 20, 70}) {
             const Activations<float> x = Activations<float>::Ones(20, tokens);
             Activations<float> y(2, tokens);
-            Engine engine(1, 20, 20, isa);
+            Engine engine(1, 70, 20, isa);
             multiply<F32, float>(engine, {{w, x, y}});
             CAPTURE(name(isa), tokens);
             // In pieces an infinity is one and, for the rest of it, no number.
-            const bool in_pieces = isa == Isa::amx && tokens >= fewest_many_tokens;
+            const bool in_pieces = isa == Isa::amx && tokens == 70;
             CHECK((y.row(0).isNaN() == in_pieces && y.row(0).isInf() != in_pieces && !(y.row(0) < 0)).all());
             CHECK(y.row(1).isNaN().all());
         }

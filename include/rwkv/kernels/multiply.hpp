@@ -56,7 +56,7 @@ const Way<Format>* way_of([[maybe_unused]] Isa isa, Index tokens) noexcept {
         static constexpr Way<Format> few_avx2{nullptr, false, 0, avx2::few_tokens<Format>};
         static constexpr Way<Format> few_avx512{nullptr, false, 0, avx512::few_tokens<Format>};
         static constexpr Way<Format> many_amx{amx::split_panel, true, most_rows, amx::split_tokens<Format>};
-        if (isa == Isa::amx && many) return &many_amx;
+        if (isa == Isa::amx && tokens >= amx::fewest_tokens<Format>) return &many_amx;
         if (isa >= Isa::avx512) return many ? &many_avx512 : &few_avx512;
         if (isa == Isa::avx2) return many ? &many_avx2 : &few_avx2;
     } else {
