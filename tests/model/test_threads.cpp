@@ -1,6 +1,5 @@
 #include <latch>
 #include <random>
-#include <thread>
 
 #include "../catch.hpp"
 #include "support.hpp"
@@ -19,9 +18,7 @@ TEST_CASE("one model serves many threads, each with a state and a workspace of i
     };
     std::vector<std::vector<float>> alone, together(8);
     for (Index i = 0; i < 8; ++i) alone.push_back(run(i + 1));
-    std::vector<std::thread> threads;
-    for (Index i = 0; i < 8; ++i) threads.emplace_back([&, i] { together[static_cast<std::size_t>(i)] = run(i + 1); });
-    for (std::thread& thread : threads) thread.join();
+    in_threads(8, [&](std::size_t i) { together[i] = run(static_cast<Index>(i) + 1); });
     CHECK(alone == together);
 }
 
@@ -46,13 +43,10 @@ TEST_CASE("eight threads read a thousand tokens each, bit for bit as one thread 
         std::vector<std::vector<float>> alone, together(texts);
         for (unsigned i = 0; i < texts; ++i) alone.push_back(read(i));
         std::latch all_are_there(texts);
-        std::vector<std::thread> threads;
-        for (unsigned i = 0; i < texts; ++i)
-            threads.emplace_back([&, i] {
-                all_are_there.arrive_and_wait();
-                together[i] = read(i);
-            });
-        for (std::thread& thread : threads) thread.join();
+        in_threads(texts, [&](std::size_t i) {
+            all_are_there.arrive_and_wait();
+            together[i] = read(static_cast<unsigned>(i));
+        });
         CHECK((alone == together));  // not to be printed, should it fail
         CHECK((alone[0] != alone[2]));
     }

@@ -55,7 +55,7 @@ const Way<Format>* way_of([[maybe_unused]] Isa isa, Index tokens) noexcept {
     if constexpr (DenseFormat<Format>) {
         static constexpr Way<Format> few_avx2{nullptr, false, 0, avx2::few_tokens<Format>};
         static constexpr Way<Format> few_avx512{nullptr, false, 0, avx512::few_tokens<Format>};
-        static constexpr Way<Format> many_amx{amx::split_panel, true, most_rows, amx::split_tokens<Format>};
+        static constexpr Way<Format> many_amx{amx::split_panel, true, amx::turn_rows, amx::split_tokens<Format>};
         if (isa == Isa::amx && tokens >= amx::fewest_tokens<Format>) return &many_amx;
         if (isa >= Isa::avx512) return many ? &many_avx512 : &few_avx512;
         if (isa == Isa::avx2) return many ? &many_avx2 : &few_avx2;
@@ -66,7 +66,7 @@ const Way<Format>* way_of([[maybe_unused]] Isa isa, Index tokens) noexcept {
                                               avx512_vnni::few_tokens<Format>};
         static constexpr Way<Format> many_vnni{avx512_vnni::code_panel<Format, std::int8_t>, false, block_rows,
                                                avx512_vnni::byte_tokens<Format>};
-        static constexpr Way<Format> many_amx{avx512_vnni::code_panel<Format, std::int8_t>, false, most_rows,
+        static constexpr Way<Format> many_amx{avx512_vnni::code_panel<Format, std::int8_t>, false, amx::turn_rows,
                                               amx::byte_tokens<Format>};
         if (isa == Isa::amx) return many ? &many_amx : &few_vnni;
         if (isa == Isa::avx512_vnni) return many ? &many_vnni : &few_vnni;

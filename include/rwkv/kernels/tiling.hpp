@@ -48,15 +48,18 @@ struct Parts {
     constexpr Index longest() const noexcept { return std::min(tokens, padded(tokens / count + panel)); }
 };
 
+/// Tokens of a part that do best (see bench/NOTES.md).
+inline constexpr Index best_part = 128;
+
 /// At most `most` parts, of about `best` tokens where that is enough of them; none but the only one is of few tokens.
-constexpr Parts parts_of(Index tokens, Index most, Index best = 128) noexcept {
+constexpr Parts parts_of(Index tokens, Index most, Index best = best_part) noexcept {
     return {tokens, std::clamp<Index>((tokens + best / 2) / best, 1, most)};
 }
 
 /// Bytes that a panel of so many features takes at most, the last block padded: 16-bit numbers, and a scale and a bias
 /// for each block of at least 32; or three 16-bit numbers.
 constexpr std::size_t panel_bytes(Index features, bool in_pieces) noexcept {
-    return static_cast<std::size_t>((features + 63) / 64 * 64) * panel * (in_pieces ? 6 : 9) / (in_pieces ? 1 : 4);
+    return static_cast<std::size_t>((features + 63) / 64 * 64) * panel * (in_pieces ? 24 : 9) / 4;
 }
 
 /// Floats that a thread needs for so many tokens: a block of weights (or what the kernels of bytes hold in its place),

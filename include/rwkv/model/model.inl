@@ -74,11 +74,11 @@ RWKV_INLINE std::span<const float> Model::forward(std::span<const TokenId> token
 RWKV_INLINE void Model::forward_all(std::span<const TokenId> tokens, State& state, Workspace& workspace,
                                     const EachPosition& each, const Progress& progress) const {
     check("forward_all", tokens, state, workspace, true);
-    constexpr Index best = 128, most = best + best / 2;  // columns of logits at once: they are long
+    constexpr Index most = kernels::best_part * 3 / 2;  // columns of logits at once: they are long
     // Room for them now: later, to find none would leave the state mid-text.
     workspace.logits(std::min({most, workspace.chunk(), static_cast<Index>(tokens.size())}));
     forward_chunks(*weights_, tokens, state, workspace, [&](Index first, Index count) {
-        const kernels::Parts parts = kernels::parts_of(count, count, best);
+        const kernels::Parts parts = kernels::parts_of(count, count);
         for (Index part = 0; part < parts.count; ++part) {
             const Index begin = parts.begin(part), end = parts.begin(part + 1);
             const auto columns = logits(*weights_, begin, end, count, workspace);

@@ -19,10 +19,12 @@ inline constexpr int weight_pieces = std::is_same_v<Format, BF16>  ? 1
                                      : std::is_same_v<Format, F16> ? 2
                                                                    : 3;
 
-/// With fewer tokens than this it takes longer to split weights than to widen and multiply them. At most half of the best
-/// part (see parts_of), so that a part of many tokens is multiplied as all of them are.
+/// With fewer tokens than this it takes longer to split weights than to widen and multiply them.
 template <DenseFormat Format>
 inline constexpr Index fewest_tokens = weight_pieces<Format> == 3 ? 64 : 32;
+
+// No part of many tokens is shorter (see parts_of), so that parts are multiplied as all of them together would be.
+static_assert(fewest_tokens<F32> <= best_part / 2);
 
 // Sixteen pairs of floats in pieces, each a row of a tile.
 template <int Pieces>
