@@ -123,11 +123,10 @@ TEST_CASE("the exponential function is within two units in the last place", "[ne
             elementwise<float>(isa).wkv(&w, &u, 0, 1, 1, &key, 1, &value, 1, &numerator, &denominator, &maximum);
             return numerator;
         };
-        for (float x = -104; x <= 0; x += 0.00517f) {
+        for (float x = -87.3f; x <= 0; x += 0.00517f) {
             const double expected = std::exp(static_cast<double>(x));
-            const auto unit = static_cast<double>(
-                std::max(std::numeric_limits<float>::denorm_min(),
-                         std::nextafter(static_cast<float>(expected), 2.0f) - static_cast<float>(expected)));
+            const auto unit =
+                static_cast<double>(std::nextafter(static_cast<float>(expected), 2.0f) - static_cast<float>(expected));
             worst = std::max(worst, std::abs(static_cast<double>(exp_of(x)) - expected) / unit);
         }
         CAPTURE(kernels::name(isa));
@@ -137,8 +136,7 @@ TEST_CASE("the exponential function is within two units in the last place", "[ne
             continue;
         }
         CHECK(worst < 2);
-        CHECK(exp_of(-1e38f) == 0);
-        CHECK(exp_of(-200) == 0);
+        for (const float x : {-87.4f, -100.0f, -104.0f, -200.0f, -1e38f}) CHECK(exp_of(x) == 0);
     }
 }
 
