@@ -15,6 +15,8 @@ using avx512::Ahead;
 using avx512::over_some;
 using avx512::Simd;
 using avx512_vnni::Codes;
+using avx512_vnni::unpack;
+using avx512_vnni::widen_scales;
 using V = Simd::V;
 
 // Products with many tokens on tiles, registers of 16 rows of 64 bytes:

@@ -3,39 +3,16 @@
 // Blocks multiplied before their products are scaled and added up, by four tiles each.
 inline constexpr Index blocks_at_once = 4;
 
-// Weights as tiles want them, [group][block][step][16 rows][4 columns], codes without the 128 they have too much.
-template <QuantizedFormat Format>
-inline void unpack(const WeightMatrix<Format>& weights, Index first_group, Index groups, Index block, Index blocks,
-                   std::byte* to) noexcept {
-    const __m512i excess = _mm512_set1_epi8(-128);
-    const auto put = [&](__m512i codes) {
-        _mm512_storeu_si512(to, _mm512_xor_si512(codes, excess));
-        to += 64;
-    };
-    for (Index g = first_group; g < first_group + groups; ++g) {
-        const std::uint8_t* codes = weights.codes(g) + block * Format::block_cols * group_rows * Format::bits / 8;
-        for (Index i = 0; i < blocks * Format::block_cols * Format::bits / 8 / step_cols; ++i, codes += 64) {
-            const __m512i bytes = Codes::load(codes);
-            if constexpr (Format::bits == 8) {
-                put(bytes);
-            } else {
-                put(Codes::low(bytes));
-                put(Codes::high(bytes));
-            }
-        }
-    }
-}
-
 // The products of some blocks, one by one: of `Panels` panels of tokens with two groups of weights, whole numbers as
 // [block][group][token][16 rows]. Asks for what comes next, too.
 template <int Panels, Index BlockCols>
-inline void multiply_blocks(const std::int8_t* tokens, Index token_stride, Index panel_bytes, const std::byte* codes,
+inline void multiply_blocks(const std::int8_t* tokens, Index token_stride, Index panel_bytes, const std::uint8_t* codes,
                             Index group_stride, Index blocks, std::int32_t* products, Ahead& ahead) noexcept {
     constexpr Index of_panel = panel * group_rows, of_group = 2 * of_panel;
     for (Index b = 0; b < blocks; ++b, products += 2 * of_group) {
         ahead.ask();
         const std::int8_t* const x = tokens + b * BlockCols;
-        const std::byte* const w = codes + b * BlockCols * group_rows;
+        const std::uint8_t* const w = codes + b * BlockCols * group_rows;
         _tile_loadd(6, w, 64);
         _tile_loadd(4, x, token_stride);
         _tile_zero(0);
@@ -101,17 +78,15 @@ void byte_tokens(const WeightMatrix<Format>& weights, Index begin, Index end, co
     static_assert(slice * turn_rows + slice * block_cols * turn_rows / 4 <= block_floats(0));
     const Index groups = weights.groups(end - begin), first_group = begin / group_rows, blocks = weights.blocks();
     float* const row_scales = scratch;  // [block][row]
-    auto* const codes = reinterpret_cast<std::byte*>(scratch + slice * turn_rows);
+    auto* const codes = reinterpret_cast<std::uint8_t*>(scratch + slice * turn_rows);
+    const __m512i excess = _mm512_set1_epi8(-128);  // tiles multiply signed bytes
     alignas(64) std::int32_t products[blocks_at_once][2][2][panel][group_rows];
     float token_scales[slice][2 * panel];
     const Tiles<block_cols> tiles;
     for (Index b = 0; b < blocks; b += slice) {
         const Index here = std::min(slice, blocks - b), group_bytes = here * block_cols * group_rows;
-        unpack(weights, first_group, groups, b, here, codes);
-        for (Index g = 0; g < groups; ++g)
-            for (Index i = 0; i < here; ++i)
-                Simd::store(row_scales + i * turn_rows + g * group_rows,
-                            Simd::load(weights.scales(first_group + g) + (b + i) * group_rows));
+        unpack(weights, first_group, groups, b, here, excess, codes);
+        widen_scales(weights, first_group, groups, b, here, turn_rows, row_scales);
         Ahead ahead = after(weights, begin, end, b, slice);
         ahead.spread((padded(tokens) / panel + 1) / 2 * ((groups + 1) / 2) * here);
         written();

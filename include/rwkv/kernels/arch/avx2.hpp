@@ -138,16 +138,23 @@ struct Codes {
     static __m256 total(const Sum& sum, int part, std::int32_t bias) noexcept {
         return _mm256_cvtepi32_ps(_mm256_add_epi32(sum.v[part], _mm256_set1_epi32(bias)));
     }
-    /// Writes 16 numbers · factor, rounded, as `add` wants them, and returns their sum.
-    static std::int32_t write(const float* x, float factor, std::int16_t* token) noexcept {
+    /// Writes 16 · n numbers · factor, rounded, as `add` wants them, and returns their sum.
+    static std::int32_t write(const float* x, Index count, float factor, std::int16_t* token) noexcept {
         const __m256 scale = _mm256_set1_ps(factor);
-        const __m256i a = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x), scale)),
-                      b = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + 8), scale));
         const __m256i order = _mm256_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15, 0, 1, 4, 5, 2, 3,
                                                6, 7, 8, 9, 12, 13, 10, 11, 14, 15);
-        const __m256i halves = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(token), _mm256_shuffle_epi8(halves, order));
-        const __m256i eight = _mm256_add_epi32(a, b);
+        __m256i eight = _mm256_setzero_si256();
+        for (Index i = 0; i < count; i += 16) {
+            const __m256i a = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + i), scale)),
+                          b = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + i + 8), scale));
+            const __m256i halves = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
+            _mm256_storeu_si256(reinterpret_cast<__m256i*>(token + i), _mm256_shuffle_epi8(halves, order));
+            eight = _mm256_add_epi32(eight, _mm256_add_epi32(a, b));
+        }
+        return sum(eight);
+    }
+    /// The sum of eight numbers.
+    static std::int32_t sum(__m256i eight) noexcept {
         const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
         const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
         return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));

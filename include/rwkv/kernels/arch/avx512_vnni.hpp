@@ -36,23 +36,31 @@ struct Codes {
         const __m512i low = _mm512_add_epi32(sum.low, _mm512_set1_epi32(bias));
         return to_floats(_mm512_add_epi32(_mm512_maskz_slli_epi32(Simd::all, sum.high, 8), low));
     }
-    /// Writes 16 numbers · factor, rounded, as `add` wants them, and returns their sum.
-    static std::int32_t write(const float* x, float factor, std::int16_t* token) noexcept {
-        const __m512i whole = nearest(x, factor);
-        const __m512i high = _mm512_maskz_srai_epi32(Simd::all, _mm512_add_epi32(whole, _mm512_set1_epi32(128)), 8);
-        const __m512i low = _mm512_sub_epi32(whole, _mm512_maskz_slli_epi32(Simd::all, high, 8));
-        const __m128i highs = _mm512_maskz_cvtsepi32_epi8(Simd::all, high),
-                      lows = _mm512_maskz_cvtsepi32_epi8(Simd::all, low);
-        auto* const to = reinterpret_cast<__m128i*>(token);
-        _mm_storeu_si128(to, _mm_unpacklo_epi32(highs, lows));
-        _mm_storeu_si128(to + 1, _mm_unpackhi_epi32(highs, lows));
-        return sum(whole);
+    /// Writes 16 · n numbers · factor, rounded, as `add` wants them, and returns their sum.
+    static std::int32_t write(const float* x, Index count, float factor, std::int16_t* token) noexcept {
+        __m512i sums = _mm512_setzero_si512();
+        for (Index i = 0; i < count; i += 16) {
+            const __m512i whole = nearest(x + i, factor);
+            const __m512i high = _mm512_maskz_srai_epi32(Simd::all, _mm512_add_epi32(whole, _mm512_set1_epi32(128)), 8);
+            const __m512i low = _mm512_sub_epi32(whole, _mm512_maskz_slli_epi32(Simd::all, high, 8));
+            const __m128i highs = _mm512_maskz_cvtsepi32_epi8(Simd::all, high),
+                          lows = _mm512_maskz_cvtsepi32_epi8(Simd::all, low);
+            auto* const to = reinterpret_cast<__m128i*>(token + i);
+            _mm_storeu_si128(to, _mm_unpacklo_epi32(highs, lows));
+            _mm_storeu_si128(to + 1, _mm_unpackhi_epi32(highs, lows));
+            sums = _mm512_add_epi32(sums, whole);
+        }
+        return sum(sums);
     }
     /// Likewise as bytes in their order.
-    static std::int32_t write(const float* x, float factor, std::int8_t* token) noexcept {
-        const __m512i whole = nearest(x, factor);
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(token), _mm512_maskz_cvtsepi32_epi8(Simd::all, whole));
-        return sum(whole);
+    static std::int32_t write(const float* x, Index count, float factor, std::int8_t* token) noexcept {
+        __m512i sums = _mm512_setzero_si512();
+        for (Index i = 0; i < count; i += 16) {
+            const __m512i whole = nearest(x + i, factor);
+            _mm_storeu_si128(reinterpret_cast<__m128i*>(token + i), _mm512_maskz_cvtsepi32_epi8(Simd::all, whole));
+            sums = _mm512_add_epi32(sums, whole);
+        }
+        return sum(sums);
     }
     static float largest_magnitude(const float* x, Index count) noexcept {
         return avx2::Codes::largest_magnitude(x, count);
@@ -77,11 +85,8 @@ struct Codes {
         return _mm512_maskz_cvtps_epi32(Simd::all, _mm512_mul_ps(_mm512_loadu_ps(x), _mm512_set1_ps(factor)));
     }
     static std::int32_t sum(__m512i v) noexcept {
-        const __m256i eight =
-            _mm256_add_epi32(_mm512_maskz_extracti32x8_epi32(0xff, v, 0), _mm512_maskz_extracti32x8_epi32(0xff, v, 1));
-        const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
-        const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
-        return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
+        return avx2::Codes::sum(
+            _mm256_add_epi32(_mm512_maskz_extracti32x8_epi32(0xff, v, 0), _mm512_maskz_extracti32x8_epi32(0xff, v, 1)));
     }
 };
 

@@ -133,15 +133,15 @@ struct Codes {
         const int32x4_t* const rows = sum.v + 4 * part;
         return vcvtq_f32_s32(vpaddq_s32(vpaddq_s32(rows[0], rows[1]), vpaddq_s32(rows[2], rows[3])));
     }
-    /// Writes 16 numbers · factor, rounded, as `add` wants them, and returns their sum.
-    static std::int32_t write(const float* x, float factor, std::int16_t* token) noexcept {
-        std::uint32_t sum = 0;
-        for (int i = 0; i < 16; i += 4) {
+    /// Writes 16 · n numbers · factor, rounded, as `add` wants them, and returns their sum.
+    static std::int32_t write(const float* x, Index count, float factor, std::int16_t* token) noexcept {
+        int32x4_t sum = vdupq_n_s32(0);
+        for (Index i = 0; i < count; i += 4) {
             const int32x4_t whole = vcvtnq_s32_f32(vmulq_n_f32(vld1q_f32(x + i), factor));
             vst1_s16(token + i, vqmovn_s32(whole));
-            sum += static_cast<std::uint32_t>(vaddvq_s32(whole));
+            sum = vaddq_s32(sum, whole);
         }
-        return static_cast<std::int32_t>(sum);
+        return vaddvq_s32(sum);
     }
     /// The largest of the magnitudes of 16 · n numbers; NaN if there is one.
     static float largest_magnitude(const float* x, Index count) noexcept {

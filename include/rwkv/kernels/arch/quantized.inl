@@ -22,10 +22,8 @@ void code_panel(const float* x, Index x_stride, Index tokens, Index cols, std::b
             // With an infinity or NaN among them the scale is none either, and no whole number matters.
             const bool usable = largest > smallest && largest <= std::numeric_limits<float>::max();
             const float factor = usable ? largest_code / largest : 0;
-            std::uint32_t sum = 0;
-            for (Index i = 0; i < Format::block_cols; i += 16)
-                sum += static_cast<std::uint32_t>(Codes::write(block + i, factor, values + i));
-            coded.scales(t)[b] = {largest / largest_code, usable ? -128 * static_cast<std::int32_t>(sum) : 0};
+            const std::int32_t sum = Codes::write(block, Format::block_cols, factor, values);
+            coded.scales(t)[b] = {largest / largest_code, usable ? -128 * sum : 0};
         }
     }
 }

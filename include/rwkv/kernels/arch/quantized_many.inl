@@ -7,6 +7,39 @@ struct TileWeights {
     const float* scales;  ///< [block][group][16 rows]
 };
 
+// Scales of groups × blocks as floats, [block][group][16 rows], `stride` of them a block.
+template <QuantizedFormat Format>
+inline void widen_scales(const WeightMatrix<Format>& weights, Index first_group, Index groups, Index block,
+                         Index blocks, Index stride, float* to) noexcept {
+    for (Index g = 0; g < groups; ++g)
+        for (Index b = 0; b < blocks; ++b)
+            Simd::store(to + b * stride + g * group_rows,
+                        Simd::load(weights.scales(first_group + g) + (block + b) * group_rows));
+}
+
+// Codes of groups × blocks, a byte each, with some bits of every 64 flipped: [group][block][step][16 rows][4 columns].
+template <QuantizedFormat Format>
+inline void unpack(const WeightMatrix<Format>& weights, Index first_group, Index groups, Index block, Index blocks,
+                   __m512i flipped, std::uint8_t* to) noexcept {
+    constexpr Index block_bytes = Format::block_cols * group_rows * Format::bits / 8;
+    const auto put = [&](__m512i codes) {
+        _mm512_storeu_si512(to, _mm512_xor_si512(codes, flipped));
+        to += 64;
+    };
+    for (Index g = first_group; g < first_group + groups; ++g) {
+        const std::uint8_t* codes = weights.codes(g) + block * block_bytes;
+        for (const std::uint8_t* const end = codes + blocks * block_bytes; codes < end; codes += 64) {
+            const __m512i bytes = Codes::load(codes);
+            if constexpr (Format::bits == 8) {
+                put(bytes);
+            } else {
+                put(Codes::low(bytes));
+                put(Codes::high(bytes));
+            }
+        }
+    }
+}
+
 // y (+)= W x for `Groups` groups of rows and `Tokens` tokens: a register for each pair of them, of whole numbers within
 // a block and of floats over the blocks. `last` masks the rows of the last group.
 template <int Groups, int Tokens, Index BlockCols>
@@ -70,20 +103,11 @@ void byte_tokens(const WeightMatrix<Format>& weights, Index begin, Index end, co
     auto* const unpacked = reinterpret_cast<std::uint8_t*>(scratch + slice * block_rows);
     for (Index b = 0; b < weights.blocks(); b += slice) {
         const Index blocks = std::min(slice, weights.blocks() - b), steps = blocks * block_cols / step_cols;
-        for (Index g = 0; g < groups; ++g)
-            for (Index i = 0; i < blocks; ++i)
-                Simd::store(scratch + i * block_rows + g * group_rows,
-                            Simd::load(weights.scales(first_group + g) + (b + i) * group_rows));
+        widen_scales(weights, first_group, groups, b, blocks, block_rows, scratch);
         TileWeights ready{weights.codes(first_group) + b * block_cols * group_rows * Format::bits / 8,
                           weights.group_bytes(weights.cols()), scratch};
         if constexpr (Format::bits == 4) {
-            for (Index g = 0; g < groups; ++g)
-                for (Index s = 0; s < steps; s += 2) {
-                    const auto pairs = Codes::load(ready.codes + g * ready.group_stride + s * 32);
-                    std::uint8_t* const to = unpacked + (g * steps + s) * 64;
-                    _mm512_storeu_si512(to, Codes::low(pairs));
-                    _mm512_storeu_si512(to + 64, Codes::high(pairs));
-                }
+            unpack(weights, first_group, groups, b, blocks, _mm512_setzero_si512(), unpacked);
             ready.codes = unpacked;
             ready.group_stride = steps * 64;
         }
