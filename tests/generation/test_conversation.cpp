@@ -1,18 +1,14 @@
 #include <rwkv/rwkv.hpp>
 
 #include "../catch.hpp"
-#include "../model/support.hpp"
+#include "support.hpp"
 
 using namespace rwkv;
 using namespace rwkv::test;
 
 namespace {
 
-const std::string prompt = "Once";
-
-Generator generator(WorkspaceOptions options = {}) {
-    return Generator(load_model(fixture("text")), load_tokenizer(fixture("text")), options);
-}
+const std::string opening = "Once";
 
 std::vector<TokenId> words(Generator& from, std::uint64_t seed, const std::string& more = "") {
     return from.generate(more, {.max_new_tokens = 12, .temperature = 1.0f, .seed = seed}).tokens;
@@ -22,14 +18,14 @@ std::vector<TokenId> words(Generator& from, std::uint64_t seed, const std::strin
 
 TEST_CASE("several continuations of one prompt are those of as many conversations") {
     Generator one = generator();
-    one.generate(prompt, {.max_new_tokens = 0});
+    one.generate(opening, {.max_new_tokens = 0});
     const Conversation start = one.conversation();
     for (const std::uint64_t seed : {1U, 2U, 3U}) {
         Generator alone = generator();
         one.resume(start);
-        const auto expected = words(alone, seed, prompt);
+        const auto expected = words(alone, seed, opening);
         CHECK(words(one, seed) == expected);
-        CHECK(one.tokens().size() == prompt.size() + 12);
+        CHECK(one.tokens().size() == opening.size() + 12);
         CHECK(std::equal(one.tokens().begin(), one.tokens().end(), alone.tokens().begin(), alone.tokens().end()));
         // And go on alike.
         CHECK(words(one, seed, " more") == words(alone, seed, " more"));
@@ -45,7 +41,7 @@ TEST_CASE("a conversation taken up from a file goes on as if never left") {
     // With its last word unread, and with everything read.
     for (const Index count : {5, 0}) {
         first.reset();
-        first.generate(prompt, {.max_new_tokens = count});
+        first.generate(opening, {.max_new_tokens = count});
         const Conversation here = first.conversation();
         CHECK(here.logits.empty() == (count > 0));
         save_conversation(here, path);
@@ -69,12 +65,12 @@ TEST_CASE("a conversation taken up from a file goes on as if never left") {
     first.resume(load_conversation(path, config));
     CHECK(first.tokens().empty());
     CHECK_THROWS_AS(first.generate(""), ArgumentError);
-    CHECK(words(first, 1, prompt) == words(empty, 1, prompt));
+    CHECK(words(first, 1, opening) == words(empty, 1, opening));
 }
 
 TEST_CASE("conversations that do not fit are refused, and change nothing") {
     Generator own = generator();
-    own.generate(prompt, {.max_new_tokens = 4});
+    own.generate(opening, {.max_new_tokens = 4});
     Generator other(load_model(fixture("plain")));
     const Conversation foreign = other.conversation();
     CHECK_THROWS_AS(own.resume(foreign), ArgumentError);
@@ -82,7 +78,7 @@ TEST_CASE("conversations that do not fit are refused, and change nothing") {
     short_logits.logits.resize(7);
     CHECK_THROWS_AS(own.resume(short_logits), ArgumentError);
     Generator twin = generator();
-    twin.generate(prompt, {.max_new_tokens = 4});
+    twin.generate(opening, {.max_new_tokens = 4});
     CHECK(words(own, 3) == words(twin, 3));
 }
 
@@ -90,7 +86,7 @@ TEST_CASE("what is no conversation's file is refused by name") {
     const TempDir directory;
     const auto path = directory.path() / "file.safetensors";
     Generator own = generator();
-    own.generate(prompt, {.max_new_tokens = 0});
+    own.generate(opening, {.max_new_tokens = 0});
     const Config& config = own.model().config();
     const auto load = [&] { return outcome([&] { load_conversation(path, config); }); };
 

@@ -1,16 +1,12 @@
 #include <rwkv/rwkv.hpp>
 
 #include "../catch.hpp"
-#include "../model/support.hpp"
+#include "support.hpp"
 
 using namespace rwkv;
 using namespace rwkv::test;
 
 namespace {
-
-Generator generator(WorkspaceOptions options = {}) {
-    return Generator(load_model(fixture("text")), load_tokenizer(fixture("text")), options);
-}
 
 const std::string prompt = "Hello";
 

@@ -10,6 +10,7 @@
 
 #include "../catch.hpp"
 #include "../support.hpp"
+#include "file_text.hpp"
 
 #include <rwkv/io/file.hpp>
 
@@ -18,20 +19,6 @@ using rwkv::io::InputFile;
 using rwkv::io::OutputFile;
 
 namespace fs = std::filesystem;
-
-namespace {
-
-std::string read(const InputFile& file, std::uint64_t offset, std::size_t size) {
-    std::string text(size, '?');
-    file.read(offset, std::as_writable_bytes(std::span(text)));
-    return text;
-}
-
-void write(OutputFile& file, const std::string& text) {
-    file.write(std::as_bytes(std::span(text)));
-}
-
-}  // namespace
 
 TEST_CASE("reading parts of a file", "[file]") {
     const TempDir directory;

@@ -12,6 +12,7 @@
 
 #include "../catch.hpp"
 #include "../support.hpp"
+#include "file_text.hpp"
 
 #include <rwkv/io/file.hpp>
 
@@ -22,20 +23,6 @@ using rwkv::io::InputFile;
 using rwkv::io::OutputFile;
 
 namespace fs = std::filesystem;
-
-namespace {
-
-std::string read(const InputFile& file, std::uint64_t offset, std::size_t size) {
-    std::string text(size, '?');
-    file.read(offset, std::as_writable_bytes(std::span(text)));
-    return text;
-}
-
-void write(OutputFile& file, const std::string& text) {
-    file.write(std::as_bytes(std::span(text)));
-}
-
-}  // namespace
 
 #if defined(__linux__)
 TEST_CASE("a mapping is given back, and one the system refuses is an error", "[file]") {

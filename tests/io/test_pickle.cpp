@@ -17,19 +17,19 @@ using rwkv::io::PickleValue;
 
 namespace {
 
-Pickle parse(const std::string& bytes) {
+Pickle unpickled(const std::string& bytes) {
     return rwkv::io::parse_pickle(std::as_bytes(std::span(bytes)), "file");
 }
 
 std::string refusal(const std::string& bytes) {
-    return outcome([&] { parse("\x80\2"s + bytes); });
+    return outcome([&] { unpickled("\x80\2"s + bytes); });
 }
 
 }  // namespace
 
 TEST_CASE("numbers of every length", "[pickle]") {
     const auto integer = [](const std::string& bytes) {
-        const Pickle pickle = parse("\x80\2"s + bytes + ".");
+        const Pickle pickle = unpickled("\x80\2"s + bytes + ".");
         REQUIRE(pickle.root->kind == PickleKind::integer);
         return pickle.root->integer;
     };
@@ -48,7 +48,7 @@ TEST_CASE("numbers of every length", "[pickle]") {
 }
 
 TEST_CASE("values are a tree, and calls stay calls", "[pickle]") {
-    const Pickle pickle = parse(
+    const Pickle pickle = unpickled(
         "\x80\2ccollections\nOrderedDict\n)R(X\1\0\0\0a](NK\1e"
         "X\1\0\0\0bctorch._utils\n_rebuild_parameter\n(\x88\x89tRX\1\0\0\0cX\1\0\0\0xQu}b."s);
     const PickleValue& root = *pickle.root;
@@ -71,23 +71,23 @@ TEST_CASE("values are a tree, and calls stay calls", "[pickle]") {
 }
 
 TEST_CASE("what is remembered is the same value, also within itself", "[pickle]") {
-    const Pickle pickle = parse("\x80\2]q\1h\1ah\1a."s);
+    const Pickle pickle = unpickled("\x80\2]q\1h\1ah\1a."s);
     REQUIRE(pickle.root->items.size() == 2);
     CHECK(pickle.root->items[0] == pickle.root);
     CHECK(pickle.root->items[1] == pickle.root);
     // Remembered anew, a number means the later value.
-    CHECK(parse("\x80\2K\1q\0K\2q\0\x86h\0\x86."s).root->items[1]->integer == 2);
+    CHECK(unpickled("\x80\2K\1q\0K\2q\0\x86h\0\x86."s).root->items[1]->integer == 2);
     // Doubled so often that nobody could follow each way through it.
     std::string doubled = "N";
     for (int i = 0; i < 1000; ++i) doubled += "q\0h\0\x86"s;
-    CHECK(parse("\x80\2"s + doubled + ".").values.size() == 1001);
+    CHECK(unpickled("\x80\2"s + doubled + ".").values.size() == 1001);
 }
 
 TEST_CASE("a pickle has limits", "[pickle]") {
     const std::string million = "1000000";
     CHECK(as_expected(refusal(repeat("N", 1'000'001)),
                       {"(NONE) at byte 1000002", "at most " + million + " values, found"}));
-    CHECK(parse("\x80\2("s + repeat("N", 999'999) + "t.").root->items.size() == 999'999);
+    CHECK(unpickled("\x80\2("s + repeat("N", 999'999) + "t.").root->items.size() == 999'999);
     CHECK(as_expected(refusal("Nq\0"s + repeat("h\0"s, 1'000'000)), {"(BINGET)", "values on the stack, found more"}));
     CHECK(as_expected(refusal(repeat("(", 1'000'001)), {"(MARK) at byte 1000002", "at most " + million + " marks"}));
     std::string remembered = "N";
@@ -97,7 +97,7 @@ TEST_CASE("a pickle has limits", "[pickle]") {
     }
     CHECK(as_expected(refusal(remembered), {"(LONG_BINPUT)", "values remembered, found more"}));
     // A hundred thousand within each other, which no recursion would survive.
-    CHECK(parse("\x80\2N"s + repeat("\x85", 900'000) + ".").root->items.size() == 1);
+    CHECK(unpickled("\x80\2N"s + repeat("\x85", 900'000) + ".").root->items.size() == 1);
 }
 
 TEST_CASE("every opcode that is not on the list is refused, with its place", "[pickle]") {

@@ -22,7 +22,7 @@ using rwkv::io::read_zip_entry;
 
 namespace {
 
-const std::filesystem::path fixtures = std::filesystem::path(RWKV_FIXTURES_DIR) / "pytorch";
+const std::filesystem::path archives = std::filesystem::path(RWKV_FIXTURES_DIR) / "pytorch";
 
 /// An InputFile, but for what stands in front of it: so many bytes that nobody wrote.
 struct Far {
@@ -69,7 +69,7 @@ TEST_CASE("checksums are those of ZIP", "[zip]") {
 
 TEST_CASE("the archives PyTorch writes", "[zip]") {
     for (const char* name : {"old.pth", "new.pth", "new_without_crc.pth"}) {
-        const rwkv::io::InputFile file(fixtures / name);
+        const rwkv::io::InputFile file(archives / name);
         const std::string bytes = read_all(file.path());
         bool pickle = false;
         for (const auto& entry : read_zip_directory(file)) {
@@ -115,7 +115,7 @@ TEST_CASE("an archive of more than 4 GiB", "[zip]") {
 }
 
 TEST_CASE("an archive ends in the longest comment, or in no more than a directory may have", "[zip]") {
-    std::string bytes = read_all(fixtures / "new.pth");
+    std::string bytes = read_all(archives / "new.pth");
     bytes.replace(bytes.size() - 2, 2, "\xFF\xFF");
     CHECK(read_zip_directory(MemoryFile(bytes + std::string(0xFFFF, '.'))).size() > 0);
 
@@ -131,7 +131,7 @@ TEST_CASE("an archive ends in the longest comment, or in no more than a director
 
 TEST_CASE("an archive that shrinks while it is read is an error", "[zip]") {
     const TempDir directory;
-    const rwkv::io::InputFile file(directory.write("new.pth", read_all(fixtures / "new.pth")));
+    const rwkv::io::InputFile file(directory.write("new.pth", read_all(archives / "new.pth")));
     std::filesystem::resize_file(file.path(), 100);
     CHECK(as_expected(outcome([&] { read_zip_directory(file); }), {"FileError", "the end of the file"}));
 }

@@ -17,14 +17,14 @@ using namespace rwkv::test;
 namespace {
 
 using Metadata = std::map<std::string, std::string>;
-using Change = std::function<void(std::vector<RawTensor>&, Metadata&)>;
+using Damage = std::function<void(std::vector<RawTensor>&, Metadata&)>;
 
 const std::string key = "rwkv.blocks.1.attention.key.weight";  // [37, 37] of `plain`
 
 /// A fixture quantized, and after that changed.
 class Quantized {
   public:
-    Quantized(const std::string& name, WeightFormat format, const Change& change = {}) {
+    Quantized(const std::string& name, WeightFormat format, const Damage& change = {}) {
         convert_model(fixture(name), path(), {.format = format});
         if (!change) return;
         std::vector<RawTensor> tensors;
@@ -60,7 +60,7 @@ class Quantized {
 };
 
 /// How loading `plain`, in q4, ends after the change.
-std::string after(const Change& change) {
+std::string damaged(const Damage& change) {
     const Quantized model("plain", WeightFormat::q4, change);
     const std::string found = model.loaded();
     CHECK(model.loaded({.mapped = true}) == found);
@@ -69,11 +69,11 @@ std::string after(const Change& change) {
 }
 
 std::string with_metadata(const std::function<void(Metadata&)>& change) {
-    return after([&](auto&, Metadata& metadata) { change(metadata); });
+    return damaged([&](auto&, Metadata& metadata) { change(metadata); });
 }
 
 std::string with_tensor(const std::string& name, const std::function<void(RawTensor&)>& change) {
-    return after([&](auto& tensors, Metadata&) { change(tensor_named(tensors, name)); });
+    return damaged([&](auto& tensors, Metadata&) { change(tensor_named(tensors, name)); });
 }
 
 }  // namespace
@@ -147,7 +147,7 @@ TEST_CASE("tensors that are not what the metadata says are refused") {
                                           tensor.info.shape.back() *= 4;
                                       }),
                           {"ModelError", std::string(name) + ": expected dtype F32, F16, BF16 or F64, found U8"}));
-    CHECK(as_expected(after([](auto& tensors, Metadata&) {
+    CHECK(as_expected(damaged([](auto& tensors, Metadata&) {
                           tensors.push_back(tensors.front());
                           tensors.back().info.name += "s";
                       }),

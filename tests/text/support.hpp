@@ -2,12 +2,21 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include <nlohmann/json.hpp>
+
+#include <rwkv/text/utf8.hpp>
 
 #include "../support.hpp"
 
 namespace rwkv::test {
+
+inline std::string utf8(std::u32string_view text) {
+    std::string result;
+    for (char32_t c : text) rwkv::text::append_utf8(result, c);
+    return result;
+}
 
 /// A file of tests/text/tokenizers.
 inline std::filesystem::path tokenizer_file(const std::string& name) {

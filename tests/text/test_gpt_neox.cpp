@@ -13,12 +13,6 @@ using Ids = std::vector<TokenId>;
 
 namespace {
 
-std::string utf8(std::u32string_view text) {
-    std::string result;
-    for (char32_t c : text) rwkv::text::append_utf8(result, c);
-    return result;
-}
-
 std::u32string repeated(std::size_t count, char32_t c) {
     return std::u32string(count, c);
 }

@@ -2,20 +2,12 @@
 #include <string>
 #include <string_view>
 
-#include "../catch.hpp"
+#include "support.hpp"
 
 #include <rwkv/text/nfc.hpp>
 #include <rwkv/text/utf8.hpp>
 
-namespace {
-
-std::string utf8(std::u32string_view text) {
-    std::string result;
-    for (char32_t c : text) rwkv::text::append_utf8(result, c);
-    return result;
-}
-
-}  // namespace
+using namespace rwkv::test;
 
 TEST_CASE("text is brought into NFC", "[nfc]") {
     struct Row {

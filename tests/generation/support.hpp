@@ -1,0 +1,14 @@
+#pragma once
+
+#include <rwkv/rwkv.hpp>
+
+#include "../model/support.hpp"
+
+namespace rwkv::test {
+
+/// Of fixture `text`, whose tokens are bytes.
+inline Generator generator(WorkspaceOptions options = {}) {
+    return Generator(load_model(fixture("text")), load_tokenizer(fixture("text")), options);
+}
+
+}  // namespace rwkv::test
