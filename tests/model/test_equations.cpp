@@ -113,6 +113,28 @@ TEST_CASE("WKV follows the oracle over many tokens, whatever the keys", "[networ
     }
 }
 
+TEST_CASE("WKV passes on keys that are no numbers, as transformers does", "[network]") {
+    const float infinity = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
+    for (const kernels::Isa isa : kernels::available_isas()) {
+        CAPTURE(kernels::name(isa));
+        const std::vector<float> keys{-infinity, infinity, nan, -infinity, infinity, nan}, decay(6, -1.0f),
+            first(6, 0.5f);
+        std::vector<float> values(6, 3.0f), numerator(6, 2.0f), denominator(6, 1.0f), maximum(6, 0.25f);
+        maximum[3] = maximum[4] = maximum[5] = -1e38f;  // the first token of a text
+        elementwise<float>(isa).wkv(decay.data(), first.data(), 0, 6, 1, keys.data(), 6, values.data(), 6,
+                                    numerator.data(), denominator.data(), maximum.data());
+        CHECK(values[0] == 2);
+        CHECK(numerator[0] == 2);
+        CHECK(denominator[0] == 1);
+        CHECK(maximum[0] == -0.75f);
+        for (const std::size_t i : {1U, 2U, 4U, 5U}) {
+            CAPTURE(i);
+            CHECK(std::isnan(values[i]));
+            CHECK(std::isnan(numerator[i]));
+        }
+    }
+}
+
 TEST_CASE("the exponential function is within two units in the last place", "[network]") {
     for (const kernels::Isa isa : kernels::available_isas()) {
         double worst = 0;

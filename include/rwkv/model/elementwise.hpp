@@ -50,6 +50,9 @@ struct EigenSimd {
     static void store(Scalar* to, const V& v) noexcept { Eigen::Map<V>{to} = v; }
     static V broadcast(Scalar value) noexcept { return V::Constant(value); }
     static V max(const V& a, const V& b) noexcept { return a.max(b); }
+    static V negative(const V& x, const V& value, const V& otherwise) noexcept {
+        return (x < Scalar(0)).select(value, otherwise);
+    }
     static Scalar sum(const V& v) noexcept { return v.sum(); }
 };
 

@@ -59,6 +59,17 @@ inline void token_shift(const float* mix, Index n, const Scalar* x, const Scalar
     }
 }
 
+// Two numbers, held as multiples of e^a and e^b, brought to the larger exponent: q, and the factors e^(a − q) and
+// e^(b − q), of which one is 1. With q infinite or NaN, one is NaN.
+struct Common {
+    V q, of_a, of_b;
+};
+inline Common common_exponent(V a, V b) noexcept {
+    const V q = Simd::max(a, b), below = a - q, one = Simd::broadcast(Scalar(1));
+    const V smaller = exp(below + (b - q));
+    return {q, Simd::negative(below, smaller, one), Simd::negative(below, one, smaller)};
+}
+
 // WKV for the channels [begin, end) of T tokens: a weighted average of the values seen so far, in which a token's
 // weight is exp(key), fading by exp(w) with every step, and the current token's is exp(u + key) instead:
 //
@@ -83,17 +94,14 @@ inline void wkv(const float* decay, const float* time_first, Index begin, Index 
             const V k = get(key + t * key_stride, i, end), v = get(value + t * value_stride, i, end);
 
             // The average, past and present brought to the common exponent q, which cancels.
-            V q = Simd::max(p, u + k);
-            V past = exp(p - q), now = exp(u + k - q);
+            const auto [q, past, now] = common_exponent(p, u + k);
             put(value + t * value_stride, i, end, (past * numerator + now * v) / (past * denominator + now));
 
-            // The sums that the next token finds, the past a step older; q becomes their p.
-            q = Simd::max(p + w, k);
-            past = exp(p + w - q);
-            now = exp(k - q);
-            numerator = past * numerator + now * v;
-            denominator = past * denominator + now;
-            p = q;
+            // The sums that the next token finds, the past a step older.
+            const auto [next, older, newest] = common_exponent(p + w, k);
+            numerator = older * numerator + newest * v;
+            denominator = older * denominator + newest;
+            p = next;
         }
         put(numerators, i, end, numerator);
         put(denominators, i, end, denominator);

@@ -41,6 +41,10 @@ struct Simd {
     static V above(V x, V limit, V value) noexcept {
         return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, limit, _CMP_GT_OQ), value);
     }
+    /// value where x < 0, otherwise elsewhere.
+    static V negative(V x, V value, V otherwise) noexcept {
+        return _mm512_mask_mov_ps(otherwise, _mm512_cmp_ps_mask(x, zero(), _CMP_LT_OQ), value);
+    }
     /// a · 2^n for whole n, with gradual underflow.
     static V scale(V a, V n) noexcept { return _mm512_maskz_scalef_ps(all, a, n); }
     static float sum(V v) noexcept { return avx2::Simd::sum(_mm256_add_ps(half(v, 0), half(v, 1))); }

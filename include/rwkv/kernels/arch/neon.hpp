@@ -50,6 +50,8 @@ struct Simd {
     static V above(V x, V limit, V value) noexcept {
         return vreinterpretq_f32_u32(vandq_u32(vcgtq_f32(x, limit), vreinterpretq_u32_f32(value)));
     }
+    /// value where x < 0, otherwise elsewhere.
+    static V negative(V x, V value, V otherwise) noexcept { return vbslq_f32(vcltzq_f32(x), value, otherwise); }
     /// a · 2^n for whole n from −252 to 254, with gradual underflow.
     static V scale(V a, V n) noexcept {
         const int32x4_t exponent = vcvtq_s32_f32(n), half = vshrq_n_s32(exponent, 1);
