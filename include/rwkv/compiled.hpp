@@ -11,6 +11,7 @@
 #endif
 
 #include <rwkv/convert_model.inl>
+#include <rwkv/generation/distribution.inl>
 #include <rwkv/generation/generator.inl>
 #include <rwkv/generation/log_probabilities.inl>
 #include <rwkv/generation/sampler.inl>
