@@ -1,3 +1,5 @@
+#include <array>
+#include <cmath>
 #include <limits>
 #include <random>
 
@@ -138,7 +140,11 @@ TEST_CASE("activations that are no numbers do not become some under quantized we
             CAPTURE(name(isa), tokens);
             CHECK(y.col(0).isFinite().all());
             CHECK(y.col(1).isNaN().all());
-            CHECK((!y.col(2).isFinite()).all());
+            for (Index r = 0; r < w.rows(); ++r) {
+                std::array<float, 100> row;
+                w.copy_row(r, 0, 100, row.data());
+                CHECK((std::isnan(y(r, 2)) || y(r, 2) == row[3] * x(3, 2)));
+            }
         }
     }
 }

@@ -145,7 +145,7 @@ TEST_CASE("the exponential function is within two units in the last place", "[ne
             elementwise<float>(isa).wkv(&w, &u, 0, 1, 1, &key, 1, &value, 1, &numerator, &denominator, &maximum);
             return numerator;
         };
-        for (float x = -87.3f; x <= 0; x += 0.00517f) {
+        for (float x = -87.33f; x <= 0; x += 0.00517f) {
             const double expected = std::exp(static_cast<double>(x));
             const auto unit =
                 static_cast<double>(std::nextafter(static_cast<float>(expected), 2.0f) - static_cast<float>(expected));
@@ -158,7 +158,7 @@ TEST_CASE("the exponential function is within two units in the last place", "[ne
             continue;
         }
         CHECK(worst < 2);
-        for (const float x : {-87.4f, -100.0f, -104.0f, -200.0f, -1e38f}) CHECK(exp_of(x) == 0);
+        for (const float x : {-87.34f, -100.0f, -104.0f, -200.0f, -1e38f}) CHECK(exp_of(x) == 0);
     }
 }
 

@@ -8,7 +8,7 @@
 
 namespace rwkv::fixed_point {
 
-/// 2^38: what `weight` makes of 0. So many of these as there may be logits (2^22) add up within 64 bits.
+/// 2^38: what `weight` makes of 0. So many of these as there may be logits (2^24) add up within 64 bits.
 inline constexpr int weight_bits = 38;
 /// From here on weights are 0.
 inline constexpr std::uint64_t deepest = std::uint64_t{weight_bits + 1} << 32U;

@@ -28,7 +28,7 @@ struct Product {
     ActivationsView<Scalar> y;
 };
 
-/// Brings up to `panel` tokens to a panel of whole numbers.
+/// Brings up to `panel` tokens to a panel of whole numbers, or of BF16 pieces.
 using Prepare = void(const float* x, Index x_stride, Index tokens, Index cols, std::byte* room) noexcept;
 
 /// How an instruction set multiplies weights of one format with so many tokens; see arch/.

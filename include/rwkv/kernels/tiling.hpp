@@ -10,7 +10,7 @@ namespace rwkv::kernels {
 
 // How a product is cut up.
 
-/// Tokens brought to whole numbers together.
+/// Tokens brought to whole numbers, or to BF16 pieces, together.
 inline constexpr Index panel = 16;
 
 /// Rows of weights a thread takes at a time where there are many tokens: whole groups.

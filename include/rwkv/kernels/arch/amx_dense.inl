@@ -3,9 +3,10 @@
 //
 //   w x = (w₀ + w₁ + w₂)(x₀ + x₁ + x₂) ≈ w₀x₀ + w₀x₁ + w₀x₂ + w₁x₀ + w₁x₁ + w₂x₀
 //
-// What is left out is about what the product of two floats is rounded by; tiles add up in floats. Of 32 columns tiles
-// want pairs; which makes no difference to the sum, so it is the i-th and the one sixteen after it, which is two
-// registers laid over each other. Not a header of its own.
+// What is left out is about what the product of two floats is rounded by; tiles add up in floats. They take numbers
+// below 2^−126 for 0, pieces too, so that features below 2^−110 or so lose some of theirs; of an infinity they make
+// NaN. Of 32 columns tiles want pairs; which makes no difference to the sum, so it is the i-th and the one sixteen
+// after it, which is two registers laid over each other. Not a header of its own.
 
 /// Columns of a tile.
 inline constexpr Index tile_cols = 32;

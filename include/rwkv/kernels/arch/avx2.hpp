@@ -49,8 +49,10 @@ struct Simd {
     static V nearest(V a) noexcept { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
     /// value where x > limit, 0 elsewhere.
     static V above(V x, V limit, V value) noexcept { return _mm256_and_ps(_mm256_cmp_ps(x, limit, _CMP_GT_OQ), value); }
-    /// value where x < 0, otherwise elsewhere; either where x is NaN.
-    static V negative(V x, V value, V otherwise) noexcept { return _mm256_blendv_ps(otherwise, value, x); }
+    /// value where x < 0, otherwise elsewhere.
+    static V negative(V x, V value, V otherwise) noexcept {
+        return _mm256_blendv_ps(otherwise, value, _mm256_cmp_ps(x, zero(), _CMP_LT_OQ));
+    }
     /// a · 2^n for whole n from −252 to 254, with gradual underflow.
     static V scale(V a, V n) noexcept {
         const __m256i exponent = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(exponent, 1);

@@ -19,11 +19,12 @@ void code_panel(const float* x, Index x_stride, Index tokens, Index cols, std::b
                 block = padded_block;
             }
             const float largest = Codes::largest_magnitude(block, Format::block_cols);
-            // With an infinity or NaN among them the scale is none either, and no whole number matters.
-            const bool usable = largest > smallest && largest <= std::numeric_limits<float>::max();
+            // With an infinity or NaN among them the scale is NaN, and no whole number matters.
+            constexpr float most = std::numeric_limits<float>::max(), nan = std::numeric_limits<float>::quiet_NaN();
+            const bool usable = largest > smallest && largest <= most;
             const float factor = usable ? largest_code / largest : 0;
             const std::int32_t sum = Codes::write(block, Format::block_cols, factor, values);
-            coded.scales(t)[b] = {largest / largest_code, usable ? -128 * sum : 0};
+            coded.scales(t)[b] = {largest <= most ? largest / largest_code : nan, usable ? -128 * sum : 0};
         }
     }
 }
