@@ -124,6 +124,7 @@ TEST_CASE("WKV passes on keys that are no numbers, as transformers does", "[netw
         elementwise<float>(isa).wkv(decay.data(), first.data(), 0, 6, 1, keys.data(), 6, values.data(), 6,
                                     numerator.data(), denominator.data(), maximum.data());
         CHECK(values[0] == 2);
+        CHECK(values[3] == 2);
         CHECK(numerator[0] == 2);
         CHECK(denominator[0] == 1);
         CHECK(maximum[0] == -0.75f);
