@@ -6,11 +6,12 @@
 
 #include <rwkv/kernels/isa.hpp>
 #include <rwkv/kernels/quantize.hpp>
+#include <rwkv/kernels/tiling.hpp>
 #include <rwkv/kernels/weight_memory.hpp>
 
 namespace rwkv::test {
 
-/// Whether that instruction set multiplies quantized weights and many tokens as bytes, both.
+/// Whether that instruction set multiplies quantized weights and activations as bytes, both.
 inline bool multiplies_bytes(kernels::Isa isa) {
     return isa == kernels::Isa::avx512_vnni || isa == kernels::Isa::amx;
 }
@@ -51,6 +52,28 @@ inline std::vector<float> normal_numbers(Index count, std::mt19937& random) {
 template <class Format>
 WeightMatrix<Format> random_matrix(Index rows, Index cols, std::mt19937& random, Layout layout = Layout::by_group) {
     return matrix_of<Format>(normal_numbers(rows * cols, random), rows, cols, layout);
+}
+
+/// The largest whole number that activations are brought to for such a product; 0: they stay as they are.
+template <class Format>
+float largest_code(kernels::Isa isa, Index tokens) {
+    if (DenseFormat<Format> || isa == kernels::Isa::portable) return 0;
+    if (multiplies_bytes(isa)) return 127;
+    return tokens < kernels::fewest_many_tokens ? 32767 : 0;
+}
+
+/// What activations, tokens in columns, are as whole numbers: blocks of them in units of the largest magnitude /
+/// `largest`.
+inline Activations<double> as_whole_numbers(const Activations<float>& x, Index block, float largest) {
+    Activations<double> all(x.rows(), x.cols());
+    for (Index t = 0; t < x.cols(); ++t) {
+        for (Index i = 0; i < x.rows(); i += block) {
+            const auto some = x.col(t).segment(i, std::min(block, x.rows() - i));
+            const float size = some.abs().maxCoeff(), factor = largest / size;
+            all.col(t).segment(i, some.size()) = (some * factor).rint().cast<double>() * double(size / largest);
+        }
+    }
+    return all;
 }
 
 }  // namespace rwkv::test

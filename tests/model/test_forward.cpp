@@ -101,17 +101,17 @@ TEST_CASE("quantized weights compute what the oracle makes of them", "[network]"
             CHECK(error_of(oracle, expected.logits) < (format == WeightFormat::q8 ? 0.1 : 0.8));
             for (const kernels::Isa isa : kernels::available_isas()) {
                 const ForcedIsa forced(isa);
+                std::vector<float> first;
                 for (const Index chunk : {1, 7, 64}) {
-                    std::vector<float> first;
                     for (const int threads : {1, 2}) {
                         CAPTURE(name(isa), chunk, threads);
                         State state(model.config());
                         Workspace workspace(model.config(), {.threads = threads, .chunk = chunk});
                         const auto found =
                             logits_at<float>(model, expected.tokens, expected.positions, state, workspace);
-                        const bool bytes = multiplies_bytes(isa) && chunk >= kernels::fewest_many_tokens;
-                        CHECK(error_of(found, oracle) < (bytes ? 0.05 : 1e-3));
-                        if (threads == 1) first = found;
+                        CHECK(error_of(found, oracle) < (multiplies_bytes(isa) ? 0.05 : 1e-3));
+                        // Threads change nothing; nor, where products of a block are exact, does the chunk.
+                        if (threads == 1 && (chunk == 1 || !multiplies_bytes(isa))) first = found;
                         CHECK(found == first);
                     }
                 }
@@ -130,9 +130,9 @@ TEST_CASE("texts continued together get the logits they get alone", "[network]")
                 Workspace alone(model.config(), {.threads = 1, .chunk = 1});
                 Workspace together(model.config(), {.threads = 2, .chunk = 40});
                 for (const std::size_t texts : {1U, 2U, 8U, 33U, 90U}) {
-                    // Bytes for activations are much for models as small and as wild as these: 0.15 was seen.
-                    const bool bytes = multiplies_bytes(isa) && texts >= 12;
-                    const double allowed = format == WeightFormat::stored ? tolerance : bytes ? 0.3 : 1e-3;
+                    const double allowed = format == WeightFormat::stored ? tolerance
+                                           : multiplies_bytes(isa)        ? 0.0
+                                                                          : 1e-3;
                     std::vector<State> states, own;
                     std::vector<State*> batch;
                     for (std::size_t i = 0; i < texts; ++i) {
@@ -151,13 +151,13 @@ TEST_CASE("texts continued together get the logits they get alone", "[network]")
                             CAPTURE(fixture_name, static_cast<int>(format), texts, i, step);
                             CHECK(i == static_cast<Index>(told++));
                             const auto at = static_cast<std::size_t>(i);
-                            CHECK(error_of(logits, model.forward(std::span(tokens).subspan(at, 1), own[at], alone)) <
+                            CHECK(error_of(logits, model.forward(std::span(tokens).subspan(at, 1), own[at], alone)) <=
                                   allowed);
                         });
                         CHECK(told == texts);
                     }
                     for (std::size_t i = 0; i < texts; ++i)
-                        CHECK(error_of(span_of(states[i].numerator()), span_of(own[i].numerator())) < allowed);
+                        CHECK(error_of(span_of(states[i].numerator()), span_of(own[i].numerator())) <= allowed);
                 }
             }
         }

@@ -60,16 +60,15 @@ const Way<Format>* way_of([[maybe_unused]] Isa isa, Index tokens) noexcept {
         if (isa >= Isa::avx512) return many ? &many_avx512 : &few_avx512;
         if (isa == Isa::avx2) return many ? &many_avx2 : &few_avx2;
     } else {
-        static constexpr Way<Format> few_avx2{avx2::code_panel<Format, std::int16_t>, false, 0,
-                                              avx2::few_tokens<Format>};
-        static constexpr Way<Format> few_vnni{avx512_vnni::code_panel<Format, std::int16_t>, false, 0,
+        static constexpr Way<Format> few_avx2{avx2::code_panel<Format>, false, 0, avx2::few_tokens<Format>};
+        static constexpr Way<Format> few_vnni{avx512_vnni::code_panel<Format>, false, 0,
                                               avx512_vnni::few_tokens<Format>};
-        static constexpr Way<Format> many_vnni{avx512_vnni::code_panel<Format, std::int8_t>, false, block_rows,
+        static constexpr Way<Format> many_vnni{avx512_vnni::code_panel<Format>, false, block_rows,
                                                avx512_vnni::byte_tokens<Format>};
-        static constexpr Way<Format> many_amx{avx512_vnni::code_panel<Format, std::int8_t>, false, amx::turn_rows,
+        static constexpr Way<Format> many_amx{avx512_vnni::code_panel<Format>, false, amx::turn_rows,
                                               amx::byte_tokens<Format>};
-        if (isa == Isa::amx) return many ? &many_amx : &few_vnni;
-        if (isa == Isa::avx512_vnni) return many ? &many_vnni : &few_vnni;
+        if (isa == Isa::amx && tokens >= amx::fewest_byte_tokens<Format>) return &many_amx;
+        if (isa >= Isa::avx512_vnni) return many ? &many_vnni : &few_vnni;
         if (isa == Isa::avx512) return many ? &many_avx512 : &few_avx2;
         if (isa == Isa::avx2) return many ? &many_avx2 : &few_avx2;
     }
@@ -79,7 +78,7 @@ const Way<Format>* way_of([[maybe_unused]] Isa isa, Index tokens) noexcept {
         if constexpr (DenseFormat<Format>)
             return Way<Format>{nullptr, false, 0, neon::few_tokens<Format>};
         else
-            return Way<Format>{neon::code_panel<Format, std::int16_t>, false, 0, neon::few_tokens<Format>};
+            return Way<Format>{neon::code_panel<Format>, false, 0, neon::few_tokens<Format>};
     }();
     if (isa == Isa::neon) return many ? &most : &few;
 #endif

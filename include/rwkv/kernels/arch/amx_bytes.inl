@@ -1,5 +1,9 @@
 // Products of quantized weights with many tokens, both as bytes, on tiles. Not a header of its own.
 
+/// With fewer tokens than this AVX-512 takes no longer.
+template <QuantizedFormat Format>
+inline constexpr Index fewest_byte_tokens = Format::bits == 8 ? 32 : 48;
+
 // Blocks multiplied before their products are scaled and added up, by four tiles each.
 inline constexpr Index blocks_at_once = 4;
 
@@ -48,7 +52,7 @@ inline void add_products(const std::int32_t* products, Index tokens, const float
         V sum = first ? Simd::zero() : _mm512_maskz_loadu_ps(rows, y);
 #pragma GCC unroll 4
         for (int b = 0; b < Blocks; ++b)
-            sum = Simd::multiply_add(Codes::to_floats(_mm512_load_si512(products + b * of_block)),
+            sum = Simd::multiply_add(Codes::total(_mm512_load_si512(products + b * of_block)),
                                      Simd::multiply(by_row[b], Simd::broadcast(token_scales[b * 2 * panel])), sum);
         _mm512_mask_storeu_ps(y, rows, sum);
     }

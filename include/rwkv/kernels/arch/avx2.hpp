@@ -98,6 +98,9 @@ struct Simd {
 /// A step of a group, sixteen rows by four columns, and its product with a token in 16-bit whole numbers. The token's
 /// four numbers lie as 0 2 1 3: the bytes 0 and 2 of each row make one register of 16-bit numbers, 1 and 3 the other.
 struct Codes {
+    using Value = std::int16_t;
+    static constexpr int few = 4;
+
     struct Bytes {
         __m256i v[2];
     };
@@ -108,7 +111,7 @@ struct Codes {
         __m256i v[2];
     };
 
-    static Sum none() noexcept { return {{_mm256_setzero_si256(), _mm256_setzero_si256()}}; }
+    static Sum begin(std::int32_t bias) noexcept { return {{_mm256_set1_epi32(bias), _mm256_set1_epi32(bias)}}; }
     static Bytes load(const std::uint8_t* codes) noexcept {
         const auto* const at = reinterpret_cast<const __m256i*>(codes);
         return {{_mm256_loadu_si256(at), _mm256_loadu_si256(at + 1)}};
@@ -139,9 +142,7 @@ struct Codes {
         }
     }
     /// The sums of eight rows.
-    static __m256 total(const Sum& sum, int part, std::int32_t bias) noexcept {
-        return _mm256_cvtepi32_ps(_mm256_add_epi32(sum.v[part], _mm256_set1_epi32(bias)));
-    }
+    static __m256 total(const Sum& sum, int part) noexcept { return _mm256_cvtepi32_ps(sum.v[part]); }
     /// Writes 16 · n numbers · factor, rounded, as `add` wants them, and returns their sum.
     static std::int32_t write(const float* x, Index count, float factor, std::int16_t* token) noexcept {
         const __m256 scale = _mm256_set1_ps(factor);

@@ -14,61 +14,42 @@ using avx512::read_ahead;
 using avx512::Simd;
 using V = Simd::V;
 
-/// A step of a group, sixteen rows by four columns, and its product with a token. The token's four 16-bit numbers lie
-/// as four high bytes, then four low ones, all signed: 256 · high + low.
+/// A step of a group, sixteen rows by four columns, and its product with a token in bytes.
 struct Codes {
+    using Value = std::int8_t;
+    static constexpr int few = 8;
+
     using Bytes = __m512i;
     using Step = __m512i;
-    struct Sum {
-        __m512i high, low;
-    };
+    using Sum = __m512i;
 
-    static Sum none() noexcept { return {_mm512_setzero_si512(), _mm512_setzero_si512()}; }
+    static Sum begin(std::int32_t bias) noexcept { return _mm512_set1_epi32(bias); }
     static Bytes load(const std::uint8_t* codes) noexcept { return _mm512_loadu_si512(codes); }
     static Bytes low(Bytes pairs) noexcept { return look_up(pairs); }
     static Bytes high(Bytes pairs) noexcept { return look_up(_mm512_maskz_srli_epi16(all_halves, pairs, 4)); }
     static Step prepare(Bytes bytes) noexcept { return bytes; }
-    static void add(Sum& sum, Step step, const std::int16_t* token) noexcept {
-        sum.high = _mm512_dpbusd_epi32(sum.high, step, four(token));
-        sum.low = _mm512_dpbusd_epi32(sum.low, step, four(token + 2));
+    static void add(Sum& sum, Step step, const std::int8_t* token) noexcept {
+        sum = _mm512_dpbusd_epi32(sum, step, four(token));
     }
-    static __m512 total(const Sum& sum, int, std::int32_t bias) noexcept {
-        const __m512i low = _mm512_add_epi32(sum.low, _mm512_set1_epi32(bias));
-        return to_floats(_mm512_add_epi32(_mm512_maskz_slli_epi32(Simd::all, sum.high, 8), low));
-    }
-    /// Writes 16 · n numbers · factor, rounded, as `add` wants them, and returns their sum.
-    static std::int32_t write(const float* x, Index count, float factor, std::int16_t* token) noexcept {
-        __m512i sums = _mm512_setzero_si512();
-        for (Index i = 0; i < count; i += 16) {
-            const __m512i whole = nearest(x + i, factor);
-            const __m512i high = _mm512_maskz_srai_epi32(Simd::all, _mm512_add_epi32(whole, _mm512_set1_epi32(128)), 8);
-            const __m512i low = _mm512_sub_epi32(whole, _mm512_maskz_slli_epi32(Simd::all, high, 8));
-            const __m128i highs = _mm512_maskz_cvtsepi32_epi8(Simd::all, high),
-                          lows = _mm512_maskz_cvtsepi32_epi8(Simd::all, low);
-            auto* const to = reinterpret_cast<__m128i*>(token + i);
-            _mm_storeu_si128(to, _mm_unpacklo_epi32(highs, lows));
-            _mm_storeu_si128(to + 1, _mm_unpackhi_epi32(highs, lows));
-            sums = _mm512_add_epi32(sums, whole);
-        }
-        return sum(sums);
-    }
-    /// Likewise as bytes in their order.
+    static __m512 total(Sum sum, int = 0) noexcept { return _mm512_maskz_cvtepi32_ps(Simd::all, sum); }
+    /// Writes 16 · n numbers · factor, rounded, and returns their sum.
     static std::int32_t write(const float* x, Index count, float factor, std::int8_t* token) noexcept {
         __m512i sums = _mm512_setzero_si512();
         for (Index i = 0; i < count; i += 16) {
-            const __m512i whole = nearest(x + i, factor);
+            const __m512i whole =
+                _mm512_maskz_cvtps_epi32(Simd::all, _mm512_mul_ps(_mm512_loadu_ps(x + i), _mm512_set1_ps(factor)));
             _mm_storeu_si128(reinterpret_cast<__m128i*>(token + i), _mm512_maskz_cvtsepi32_epi8(Simd::all, whole));
             sums = _mm512_add_epi32(sums, whole);
         }
-        return sum(sums);
+        return avx2::Codes::sum(_mm256_add_epi32(_mm512_maskz_extracti32x8_epi32(0xff, sums, 0),
+                                                 _mm512_maskz_extracti32x8_epi32(0xff, sums, 1)));
     }
     static float largest_magnitude(const float* x, Index count) noexcept {
         return avx2::Codes::largest_magnitude(x, count);
     }
-    static __m512 to_floats(__m512i v) noexcept { return _mm512_maskz_cvtepi32_ps(Simd::all, v); }
-    static __m512i four(const void* bytes) noexcept {
+    static __m512i four(const std::int8_t* token) noexcept {
         std::int32_t bits;
-        std::memcpy(&bits, bytes, sizeof bits);
+        std::memcpy(&bits, token, sizeof bits);
         return _mm512_set1_epi32(bits);
     }
 
@@ -80,13 +61,6 @@ struct Codes {
         const __m512i table = _mm512_maskz_broadcast_i32x4(
             Simd::all, _mm_loadu_si128(reinterpret_cast<const __m128i*>(Q4::shifted_table.data())));
         return _mm512_maskz_shuffle_epi8(all_bytes, table, _mm512_and_si512(nibbles, _mm512_set1_epi8(15)));
-    }
-    static __m512i nearest(const float* x, float factor) noexcept {
-        return _mm512_maskz_cvtps_epi32(Simd::all, _mm512_mul_ps(_mm512_loadu_ps(x), _mm512_set1_ps(factor)));
-    }
-    static std::int32_t sum(__m512i v) noexcept {
-        return avx2::Codes::sum(
-            _mm256_add_epi32(_mm512_maskz_extracti32x8_epi32(0xff, v, 0), _mm512_maskz_extracti32x8_epi32(0xff, v, 1)));
     }
 };
 

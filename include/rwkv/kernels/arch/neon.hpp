@@ -86,6 +86,9 @@ struct Simd {
 /// A step of a group, sixteen rows by four columns, and its product with a token's four 16-bit whole numbers: a
 /// register of four sums for each row, one a column.
 struct Codes {
+    using Value = std::int16_t;
+    static constexpr int few = 4;
+
     struct Bytes {
         uint8x16_t v[4];
     };
@@ -96,7 +99,8 @@ struct Codes {
         int32x4_t v[16];
     };
 
-    static Sum none() noexcept {
+    /// Nothing is to be taken off: the codes are signed here.
+    static Sum begin(std::int32_t) noexcept {
         Sum sum;
         for (int32x4_t& row : sum.v) row = vdupq_n_s32(0);
         return sum;
@@ -130,8 +134,8 @@ struct Codes {
             sum.v[2 * i + 1] = vmlal_s16(sum.v[2 * i + 1], vget_high_s16(step.v[i]), x);
         }
     }
-    /// The sums of four rows. Nothing is to be taken off: the codes are signed here.
-    static float32x4_t total(const Sum& sum, int part, std::int32_t) noexcept {
+    /// The sums of four rows.
+    static float32x4_t total(const Sum& sum, int part) noexcept {
         const int32x4_t* const rows = sum.v + 4 * part;
         return vcvtq_f32_s32(vpaddq_s32(vpaddq_s32(rows[0], rows[1]), vpaddq_s32(rows[2], rows[3])));
     }

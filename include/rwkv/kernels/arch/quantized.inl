@@ -1,16 +1,15 @@
-// Products with quantized weights, written once over the `Simd` and the `Codes` of the including namespace. A few
-// tokens are brought to 16-bit whole numbers, so that products are of whole numbers and exact; for many, weights are
-// widened to floats. Not a header of its own.
+// Products of quantized weights with a few tokens, written once over the `Simd` and the `Codes` of the including
+// namespace. Tokens are brought to whole numbers, so that products are of whole numbers and exact. Not a header of its
+// own.
 
-// A panel of tokens as whole numbers of that type, each block in units of its largest magnitude / the largest number:
-// 127, or 127 · 256, so that the two bytes of a 16-bit number can be signed, both.
-template <QuantizedFormat Format, class Value>
+// A panel of tokens as whole numbers, each block in units of its largest magnitude / the largest number.
+template <QuantizedFormat Format>
 void code_panel(const float* x, Index x_stride, Index tokens, Index cols, std::byte* room) noexcept {
-    const CodedPanel<Value> coded(room, cols, Format::block_cols);
-    constexpr float largest_code = sizeof(Value) == 1 ? 127 : 127 * 256;
+    const CodedPanel<Codes::Value> coded(room, cols, Format::block_cols);
+    constexpr float largest_code = std::numeric_limits<Codes::Value>::max();
     constexpr float smallest = 1e-30f;  // below, the quotient would be infinite
     for (Index t = 0; t < tokens; ++t, x += x_stride) {
-        Value* values = coded.values(t);
+        Codes::Value* values = coded.values(t);
         for (Index b = 0; b < coded.blocks(); ++b, values += Format::block_cols) {
             float padded_block[Format::block_cols];
             const float* block = x + b * Format::block_cols;
@@ -31,11 +30,11 @@ void code_panel(const float* x, Index x_stride, Index tokens, Index cols, std::b
 
 // y = W x of one group for `Tokens` tokens from `first` on. Whole numbers within a block, floats over the blocks.
 template <class Format, int Tokens>
-inline void dot_group(const WeightMatrix<Format>& weights, Index group, const CodedPanel<std::int16_t>& x, Index first,
+inline void dot_group(const WeightMatrix<Format>& weights, Index group, const CodedPanel<Codes::Value>& x, Index first,
                       float* y, Index y_stride) noexcept {
     const std::uint8_t* codes = weights.codes(group);
     const Eigen::bfloat16* scales = weights.scales(group);
-    const std::int16_t* values[Tokens];
+    const Codes::Value* values[Tokens];
     const CodedBlock* blocks[Tokens];
     V sums[Tokens][parts];
     for (int t = 0; t < Tokens; ++t) {
@@ -49,10 +48,11 @@ inline void dot_group(const WeightMatrix<Format>& weights, Index group, const Co
     for (Index b = 0; b < x.blocks(); ++b, scales += group_rows, ahead += lines * 64 + scale_bytes) {
         read_ahead(ahead + lines * 64);
         typename Codes::Sum products[Tokens];
-        for (auto& product : products) product = Codes::none();
+#pragma GCC unroll 8
+        for (int t = 0; t < Tokens; ++t) products[t] = Codes::begin(blocks[t][b].bias);
         const auto step = [&](const typename Codes::Bytes& bytes) {
             const typename Codes::Step prepared = Codes::prepare(bytes);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
             for (int t = 0; t < Tokens; ++t) {
                 Codes::add(products[t], prepared, values[t]);
                 values[t] += step_cols;
@@ -72,10 +72,10 @@ inline void dot_group(const WeightMatrix<Format>& weights, Index group, const Co
 #pragma GCC unroll 4
         for (int part = 0; part < parts; ++part) {
             const V scale = Simd::load(scales + part * Simd::width);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
             for (int t = 0; t < Tokens; ++t)
                 sums[t][part] =
-                    Simd::multiply_add(Codes::total(products[t], part, blocks[t][b].bias),
+                    Simd::multiply_add(Codes::total(products[t], part),
                                        Simd::multiply(scale, Simd::broadcast(blocks[t][b].scale)), sums[t][part]);
         }
     }
@@ -91,9 +91,9 @@ inline void dot_group(const WeightMatrix<Format>& weights, Index group, const Co
 template <QuantizedFormat Format>
 void few_tokens(const WeightMatrix<Format>& weights, Index begin, Index end, const Input& x, Index tokens, float* y,
                 Index y_stride, float*) noexcept {
-    const CodedPanel<std::int16_t> coded(x.panels, weights.cols(), Format::block_cols);
+    const CodedPanel<Codes::Value> coded(x.panels, weights.cols(), Format::block_cols);
     for (Index g = begin / group_rows; g * group_rows < end; ++g) {
-        over_some<4>(tokens, [&]<int Tokens>(Index t, std::integral_constant<int, Tokens>) {
+        over_some<Codes::few>(tokens, [&]<int Tokens>(Index t, std::integral_constant<int, Tokens>) {
             dot_group<Format, Tokens>(weights, g, coded, t, y + t * y_stride, y_stride);
         });
     }

@@ -81,7 +81,7 @@ inline void byte_tile(const TileWeights& weights, Index blocks, const std::int8_
 #pragma GCC unroll 4
             for (int g = 0; g < Groups; ++g)
                 sums[g][t] =
-                    Simd::multiply_add(Codes::to_floats(products[g][t]),
+                    Simd::multiply_add(Codes::total(products[g][t]),
                                        Simd::multiply(scale, Simd::load(row_scales + g * group_rows)), sums[g][t]);
         }
     }
