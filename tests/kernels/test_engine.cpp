@@ -1,5 +1,8 @@
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
+#include <thread>
 #include <vector>
 
 #include <rwkv/kernels/engine.hpp>
@@ -57,6 +60,33 @@ TEST_CASE("a thread pool does every turn of every part once") {
                     CHECK(std::ranges::all_of(done, [](const auto& times) { return times == 1; }));
                 }
     }
+}
+
+TEST_CASE("workers that wait do something meanwhile, and stop when the next loop begins") {
+    ThreadPool pool(3);
+    std::atomic<int> begun{0}, ended{0}, second{0}, turns{0};
+    // A worker that sleeps already, or is not given time, does nothing.
+    int waits = 0;
+    for (; begun < 10 && waits < 100'000; ++waits) {
+        pool.parallel_for(100, [&](Index, int) { ++turns; });
+        pool.meanwhile([&begun, &ended](int worker, const auto& is_over) {
+            if (worker == 1 || worker == 2) ++begun;
+            while (!is_over()) std::this_thread::yield();
+            ++ended;
+        });
+        pool.meanwhile([&second](int, const auto&) { ++second; });
+        std::this_thread::yield();
+    }
+    pool.parallel_for(100, [&](Index, int) { ++turns; });
+    CHECK(begun >= 10);
+    CHECK(begun <= 2 * waits);
+    CHECK(begun == ended);
+    CHECK(second == 0);
+    CHECK(turns == 100 * (waits + 1));
+
+    ThreadPool alone(1);
+    alone.meanwhile([](int, const auto&) { FAIL(); });
+    alone.parallel_for(1, [](Index, int) {});
 }
 
 TEST_CASE("tokens are cut into parts of whole panels, none of them small or large") {

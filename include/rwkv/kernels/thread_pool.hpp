@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <mutex>
 #include <thread>
 #include <type_traits>
@@ -71,7 +73,28 @@ class ThreadPool {
         for (int spins = 0; busy_.load(std::memory_order_acquire) != 0; ++spins) pause(spins);
     }
 
+    /// Has each worker call body(worker, ended) while it waits for the next loop, for as long as ended() does not say
+    /// that this has begun: for what may as well be left undone. Returns at once, with a copy of the body made. One
+    /// body a wait: others are forgotten.
+    template <class Body>
+    void meanwhile(const Body& body) noexcept {
+        static_assert(std::is_trivially_copyable_v<Body> && sizeof(Body) <= sizeof aside_);
+        if (workers_.empty() || has_aside_.load(std::memory_order_relaxed)) return;
+        std::memcpy(aside_, &body, sizeof body);
+        call_aside_ = [](const void* any, int worker, const Ended& ended) {
+            (*static_cast<const Body*>(any))(worker, ended);
+        };
+        has_aside_.store(true, std::memory_order_release);
+    }
+
   private:
+    // Whether a round has been followed by another.
+    struct Ended {
+        const std::atomic<std::uint32_t>& round;
+        std::uint32_t seen;
+        bool operator()() const noexcept { return round.load(std::memory_order_relaxed) != seen; }
+    };
+
     void stop() noexcept {
         stopping_ = true;
         begin_round();
@@ -83,8 +106,14 @@ class ThreadPool {
     void work(int worker) noexcept {
         std::uint32_t seen = 0;
         for (;;) {
-            for (int spins = 0; round_.load(std::memory_order_acquire) == seen && spins < spin_limit; ++spins)
+            bool free = true;
+            for (int spins = 0; round_.load(std::memory_order_acquire) == seen && spins < spin_limit; ++spins) {
+                if (free && has_aside_.load(std::memory_order_acquire)) {
+                    call_aside_(aside_, worker, Ended{round_, seen});
+                    free = false;
+                }
                 pause(spins);
+            }
             if (round_.load(std::memory_order_acquire) == seen) sleep(seen);
             ++seen;
             if (stopping_) return;
@@ -96,6 +125,7 @@ class ThreadPool {
     // Either this sees a sleeper, or the sleeper sees the new round before it sleeps. (Not round_.wait, since gcc 12's
     // library loses wake-ups where the system has no futex.)
     void begin_round() noexcept {
+        has_aside_.store(false, std::memory_order_relaxed);
         round_.fetch_add(1);
         if (sleepers_.load() == 0) return;
         { const std::lock_guard lock(mutex_); }  // whoever was about to sleep does so now
@@ -153,6 +183,10 @@ class ThreadPool {
     Index parts_ = 1, count_ = 0;
     const void* body_ = nullptr;
     void (*call_)(const void*, Index, Index, int) = nullptr;
+    // What to do meanwhile. It is written when no worker is in a round, and so none reads it.
+    alignas(64) std::atomic<bool> has_aside_{false};
+    void (*call_aside_)(const void*, int, const Ended&) = nullptr;
+    alignas(std::max_align_t) std::byte aside_[128];
     alignas(64) std::atomic<int> busy_{0};
     std::vector<Next> next_;
     std::mutex mutex_;

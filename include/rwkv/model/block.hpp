@@ -33,9 +33,11 @@ void block(const BlockWeights<Format>& weights, Index layer, const Texts<Scalar>
         layer_norm<Scalar>(engine.isa(), norm, x.middleCols(begin, end - begin), normed.middleCols(begin, end - begin));
     };
 
+    kernels::expect<Format>(engine, {&weights.attention.key, &weights.attention.value, &weights.attention.receptance});
     over_tokens(engine.pool(), tokens, [&](Index begin, Index end) { norm_x(weights.ln1, begin, end); });
     time_mixing<Format, Scalar>(weights.attention, layer, texts, workspace);
 
+    kernels::expect<Format>(engine, {&weights.feed_forward.key, &weights.feed_forward.receptance});
     over_tokens(engine.pool(), tokens, [&](Index begin, Index end) {
         add_out(begin, end);
         norm_x(weights.ln2, begin, end);

@@ -37,6 +37,7 @@ void channel_mixing(const FeedForwardWeights<Format>& weights, Index layer, cons
     x.keep();  // only now: until here the state's column was what the first token was mixed with
 
     kernels::multiply<Format, Scalar>(engine, {{weights.key, mixed_k, k}, {weights.receptance, mixed_r, r}});
+    kernels::expect<Format>(engine, {&weights.value});
     over_tokens(engine.pool(), tokens, [&](Index begin, Index end) {
         for (Index t = begin; t < end; ++t) of.squared_relu(intermediate, k.col(t).data());
     });

@@ -67,6 +67,7 @@ ActivationsView<Scalar> hidden_states(const Weights<Format>& weights, Index begi
 template <class Format, class Scalar>
 ActivationsView<Scalar> logits(const Weights<Format>& weights, Index begin, Index end, Index tokens,
                                BasicWorkspace<Scalar>& workspace) {
+    kernels::expect<Format>(workspace.engine(), {&*weights.head});
     const auto hidden = hidden_states<Format, Scalar>(weights, begin, end, tokens, workspace);
     auto out = workspace.logits(end - begin);
     kernels::multiply<Format, Scalar>(workspace.engine(), {{*weights.head, hidden, out}});

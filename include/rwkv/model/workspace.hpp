@@ -19,9 +19,9 @@ struct WorkspaceOptions {
     int threads = 1;
     /// Most tokens that go through the model together: 1 is RNN mode, token by token; more is parallel mode, where one
     /// reading of the weights serves many. Of one text about 128 for each thread go together (at most 191), so more
-    /// pays for forward_batch only. A longer prompt is cut into pieces; the answer is the same but for rounding, which
-    /// with q8 and q4, on x86-64 with VNNI or AMX, is that of 8-bit activations where 12 tokens or more go together. 1 to
-    /// 65536; the scratch is allocated for so many, whatever the prompt.
+    /// pays for forward_batch only. A longer prompt is cut into pieces; the answer is the same but for rounding, and
+    /// with q8 and q4 on x86-64 with VNNI bit by bit. 1 to 65536; the scratch is allocated for so many, whatever the
+    /// prompt.
     Index chunk = 256;
 };
 

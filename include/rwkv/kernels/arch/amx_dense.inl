@@ -24,9 +24,6 @@ inline constexpr int weight_pieces = std::is_same_v<Format, BF16>  ? 1
 template <DenseFormat Format>
 inline constexpr Index fewest_tokens = weight_pieces<Format> == 3 ? 64 : 32;
 
-// No part of many tokens is shorter (see parts_of), so that parts are multiplied as all of them together would be.
-static_assert(fewest_tokens<F32> <= best_part / 2);
-
 // Sixteen pairs of floats in pieces, each a row of a tile.
 template <int Pieces>
 inline void split_pairs(V first, V second, std::byte* to) noexcept {
