@@ -63,8 +63,8 @@ TEST_CASE("a thread pool does every turn of every part once") {
 }
 
 TEST_CASE("workers that wait do something meanwhile, and stop when the next loop begins") {
-    ThreadPool pool(3);
     std::atomic<int> begun{0}, ended{0}, second{0}, turns{0};
+    ThreadPool pool(3);
     // A worker that sleeps already, or is not given time, does nothing.
     int waits = 0;
     for (; begun < 10 && waits < 100'000; ++waits) {

@@ -17,13 +17,18 @@ namespace rwkv::kernels {
 /// What one thread does in the time it takes to wake another: bytes of weights, times tokens.
 inline constexpr std::size_t little_work = 128 * 1024;
 
+/// Bytes of a group of rows, or of as many that lie one after the other; 1 at least.
+template <class Own>
+Index bytes_of_a_group(const WeightMatrix<Own>& weight) noexcept {
+    const Index groups = (weight.rows() + group_rows - 1) / group_rows;
+    return std::max<Index>(1, static_cast<Index>(weight.bytes()) / std::max<Index>(1, groups));
+}
+
 /// Rows that a thread takes at a time, whole groups: what is about a microsecond of reading.
 template <class Own>
 Index rows_worth_a_turn(const WeightMatrix<Own>& weight) noexcept {
-    constexpr std::size_t bytes_of_a_turn = 32 * 1024;
-    const auto groups = static_cast<std::size_t>((weight.rows() + group_rows - 1) / group_rows);
-    const std::size_t group = std::max<std::size_t>(1, weight.bytes() / std::max<std::size_t>(1, groups));
-    return group_rows * std::max<Index>(1, static_cast<Index>(bytes_of_a_turn / group));
+    constexpr Index bytes_of_a_turn = 32 * 1024;
+    return group_rows * std::max<Index>(1, bytes_of_a_turn / bytes_of_a_group(weight));
 }
 
 /// The first of the turns that are a thread's to begin with, or where the last thread's end.
@@ -31,45 +36,64 @@ constexpr Index first_turn(Index turns, Index thread, Index threads) noexcept {
     return turns * thread / threads;
 }
 
-/// Where threads begin to read in products of a few tokens.
+/// What threads read first of the next products, should these be of a few tokens.
 struct Beginnings {
     struct Matrix {
         const char* data;
-        Index turns, turn_bytes;
+        Index bytes, turns, turn_bytes;
+    };
+    struct Run {
+        const char* begin;
+        Index bytes;
     };
     std::array<Matrix, most_products> matrices;
     Index turns, threads;
 
-    /// Asks memory for what a thread reads first, until ended() says that it is about to read it.
-    template <class Ended>
-    void operator()(int thread, const Ended& ended) const noexcept {
-        constexpr Index most = 256 * 1024, at_a_time = 512;
+    /// The beginning of a thread's share, of one matrix and not longer than is read while one waits.
+    Run of(int thread) const noexcept {
+        constexpr Index most = 256 * 1024;
         Index turn = first_turn(turns, thread, threads);
+        const Index share = first_turn(turns, thread + 1, threads) - turn;
+        if (share == 0) return {nullptr, 0};
         const Matrix* matrix = matrices.data();
         for (; turn >= matrix->turns; ++matrix) turn -= matrix->turns;
-        const char* at = matrix->data + turn * matrix->turn_bytes;
-        const char* const end = at + std::min(most, (matrix->turns - turn) * matrix->turn_bytes);
-        for (; at < end && !ended(); at += at_a_time)
-            for (Index i = 0; i < at_a_time; i += 64) __builtin_prefetch(at + i, 0, 2);
+        const Index at = turn * matrix->turn_bytes;
+        return {matrix->data + at, std::min({most, share * matrix->turn_bytes, matrix->bytes - at})};
+    }
+
+    /// Asks memory for it until ended() says that it is about to be read.
+    template <class Ended>
+    void operator()(int thread, const Ended& ended) const noexcept {
+        constexpr Index line = 64, at_a_time = 8 * line;
+        const Run run = of(thread);
+        for (Index at = 0; at < run.bytes && !ended(); at += at_a_time)
+            for (Index i = at; i < std::min(at + at_a_time, run.bytes); i += line)
+                __builtin_prefetch(run.begin + i, 0, 2);
     }
 };
 
-/// Says what the next multiply call will read: until then, threads that wait for it ask memory for the beginnings of
-/// their shares, which are those of a few tokens' products. Computes nothing.
+/// Those of up to `most_products` matrices, multiplied together.
 template <class Format>
-void expect(Engine& engine, std::initializer_list<const WeightMatrix<Format>*> weights) noexcept {
-    Beginnings beginnings{{}, 0, engine.pool().size()};
-    std::size_t bytes = 0;
+Beginnings beginnings(int threads, std::initializer_list<const WeightMatrix<Format>*> weights) noexcept {
+    Beginnings all{{}, 0, threads};
     for (std::size_t i = 0; i < std::min(weights.size(), most_products); ++i)
         with_format(*weights.begin()[i], [&]<class Own>(const WeightMatrix<Own>& weight) {
             const Index rows = rows_worth_a_turn(weight), turns = (weight.rows() + rows - 1) / rows;
-            const Index groups = (weight.rows() + group_rows - 1) / group_rows;
-            beginnings.matrices[i] = {static_cast<const char*>(weight.data()), turns,
-                                      static_cast<Index>(weight.bytes()) / groups * (rows / group_rows)};
-            beginnings.turns += turns;
-            bytes += weight.bytes();
+            all.matrices[i] = {static_cast<const char*>(weight.data()), static_cast<Index>(weight.bytes()), turns,
+                               bytes_of_a_group(weight) * (rows / group_rows)};
+            all.turns += turns;
         });
-    if (bytes >= little_work) engine.pool().meanwhile(beginnings);
+    return all;
+}
+
+/// Says what the next multiply call will read: threads that wait for it ask memory for the beginnings of their shares
+/// meanwhile. Computes nothing.
+template <class Format>
+void expect(Engine& engine, std::initializer_list<const WeightMatrix<Format>*> weights) noexcept {
+    if (engine.pool().size() == 1) return;
+    std::size_t bytes = 0;
+    for (const auto* weight : weights) bytes += weight->bytes();
+    if (bytes >= little_work) engine.pool().meanwhile(beginnings(engine.pool().size(), weights));
 }
 
 /// What a thread takes of a product at a time.
@@ -153,8 +177,9 @@ void multiply(Engine& engine, std::initializer_list<Product<Format, Scalar>> pro
     const Index shares = by_rows ? engine.pool().size() : parts.count;
     const Index most_turns = by_rows ? (turns + shares - 1) / shares : turns;
     for (Index first = 0; first < features; first += std::min(at_a_time, features)) {
-        const auto one_turn = [&](Index share, Index turn, int worker) {
-            if (by_rows && (turn += first_turn(turns, share, shares)) >= first_turn(turns, share + 1, shares)) return;
+        const auto one_turn = [&](Index share, Index of_share, int worker) {
+            Index turn = of_share + (by_rows ? first_turn(turns, share, shares) : 0);
+            if (turn >= (by_rows ? first_turn(turns, share + 1, shares) : turns)) return;
             std::size_t i = 0;
             for (; turn >= plans[i].turns; ++i) turn -= plans[i].turns;
             const auto& [y, its_panels, rows, its_turns] = plans[i];

@@ -73,12 +73,13 @@ class ThreadPool {
         for (int spins = 0; busy_.load(std::memory_order_acquire) != 0; ++spins) pause(spins);
     }
 
-    /// Has each worker call body(worker, ended) while it waits for the next loop, for as long as ended() does not say
-    /// that this has begun: for what may as well be left undone. Returns at once, with a copy of the body made. One
-    /// body a wait: others are forgotten.
+    /// Has each worker call body(worker, ended) while it waits for the next loop: what may as well be left undone. It
+    /// must return when ended() says that the loop has begun, or the pool's end, and must not throw. A copy is made of
+    /// it and this returns at once. One body a wait: another is forgotten, and a worker that sleeps calls none.
     template <class Body>
     void meanwhile(const Body& body) noexcept {
-        static_assert(std::is_trivially_copyable_v<Body> && sizeof(Body) <= sizeof aside_);
+        static_assert(std::is_trivially_copyable_v<Body> && sizeof(Body) <= sizeof aside_ &&
+                      alignof(Body) <= alignof(std::max_align_t));
         if (workers_.empty() || has_aside_.load(std::memory_order_relaxed)) return;
         std::memcpy(aside_, &body, sizeof body);
         call_aside_ = [](const void* any, int worker, const Ended& ended) {
@@ -183,7 +184,8 @@ class ThreadPool {
     Index parts_ = 1, count_ = 0;
     const void* body_ = nullptr;
     void (*call_)(const void*, Index, Index, int) = nullptr;
-    // What to do meanwhile. It is written when no worker is in a round, and so none reads it.
+    // What to do meanwhile. Written only where has_aside_ is false: then every worker has been in a round since the
+    // last body, and so has left it.
     alignas(64) std::atomic<bool> has_aside_{false};
     void (*call_aside_)(const void*, int, const Ended&) = nullptr;
     alignas(std::max_align_t) std::byte aside_[128];

@@ -27,7 +27,8 @@ inline constexpr Index block_depth = 128;
 /// the second-level cache: whole depths.
 inline constexpr Index slab = 768;
 
-/// With fewer tokens than this, weights are used as they are read; with more they are widened first, for all tokens.
+/// With fewer tokens than this, weights are used as they are read; with more they are widened or unpacked first, for
+/// all.
 inline constexpr Index fewest_many_tokens = 12;
 
 /// Tokens rounded up to whole panels.

@@ -24,6 +24,9 @@ inline constexpr int weight_pieces = std::is_same_v<Format, BF16>  ? 1
 template <DenseFormat Format>
 inline constexpr Index fewest_tokens = weight_pieces<Format> == 3 ? 64 : 32;
 
+// One thread multiplies parts of many tokens one after the other, several all together: both must be many enough.
+static_assert(fewest_tokens<F32> <= best_part / 2);
+
 // Sixteen pairs of floats in pieces, each a row of a tile.
 template <int Pieces>
 inline void split_pairs(V first, V second, std::byte* to) noexcept {
