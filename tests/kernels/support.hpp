@@ -4,6 +4,7 @@
 #include <random>
 #include <vector>
 
+#include <rwkv/kernels/activations.hpp>
 #include <rwkv/kernels/isa.hpp>
 #include <rwkv/kernels/quantize.hpp>
 #include <rwkv/kernels/tiling.hpp>
