@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Cross-compiles the tests of kernels and model and the golden texts for AArch64 and runs them under qemu-user:
+# Cross-compiles the tests of threads, kernels and model and the golden texts for AArch64 and runs them under qemu-user:
 #   bash tests/aarch64.sh [BUILD_DIR]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -13,12 +13,13 @@ cmake -S . -B "$build" -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch6
     -DCMAKE_CROSSCOMPILING_EMULATOR="qemu-aarch64;-L;/usr/aarch64-linux-gnu" \
     -DRWKV_WERROR=ON -DRWKV_BUILD_EXAMPLES=OFF -DRWKV_BUILD_BENCHMARKS=OFF -DRWKV_CHECK_HEADERS=OFF \
     -DCMAKE_UNITY_BUILD=ON
-cmake --build "$build" --parallel "$(nproc)" --target rwkv_test_kernels rwkv_test_model rwkv_test_golden
+cmake --build "$build" --parallel "$(nproc)" --target rwkv_test_threads rwkv_test_kernels rwkv_test_model rwkv_test_golden
 # As many at once as there are processors. Many threads that wait for each other take minutes where they are emulated;
 # logits, which the tests of the model compare, would take one more.
 xargs -P "$(nproc)" -L 1 "$BASH" -c 'qemu-aarch64 -L /usr/aarch64-linux-gnu "$0/tests/rwkv_test_$1" $2' "$build" <<'TESTS'
 model [network]~[threads]
 model ~[network]~[threads]
 kernels
+threads
 golden ~[logits]
 TESTS

@@ -19,7 +19,7 @@ mkdir -p "$libraries"
 cmake -S . -B "$build" -DCMAKE_SYSTEM_NAME=Windows -DCMAKE_CXX_COMPILER=x86_64-w64-mingw32-g++-posix \
     -DCMAKE_FIND_ROOT_PATH="$libraries/usr" -DCMAKE_FIND_ROOT_PATH_MODE_PACKAGE=ONLY -DCMAKE_BUILD_TYPE=Release \
     -DCMAKE_EXE_LINKER_FLAGS=-static -DRWKV_WERROR=ON -DRWKV_CHECK_HEADERS=OFF
-areas=(ground kernels io text generation golden)
+areas=(ground threads kernels io text generation golden)
 cmake --build "$build" --parallel "$(nproc)" --target generate score inspect tokenize "${areas[@]/#/rwkv_test_}"
 
 export WINEPREFIX=$build/wine WINEDEBUG=-all

@@ -47,19 +47,19 @@ std::string number(std::uint64_t value, int bytes) {
 
 TEST_CASE("bytes are read in order and never past their end", "[zip]") {
     const std::string where = "file", bytes = "\x01\x02\x03\x04\x05\x06\x07\x08\x09\xFF\xFE\xFD\xFC\xFB\xFA text"s;
-    ByteReader reader(std::as_bytes(std::span(bytes)), where, "part");
-    CHECK(reader.u64() == 0x0807060504030201);
-    CHECK(reader.u8() == 9);
-    CHECK(reader.u16() == 0xFEFF);
-    CHECK(reader.u32() == 0xFAFBFCFD);
-    CHECK(reader.position() == 15);
-    CHECK(reader.remaining() == 5);
+    ByteReader in(std::as_bytes(std::span(bytes)), where, "part");
+    CHECK(in.u64() == 0x0807060504030201);
+    CHECK(in.u8() == 9);
+    CHECK(in.u16() == 0xFEFF);
+    CHECK(in.u32() == 0xFAFBFCFD);
+    CHECK(in.position() == 15);
+    CHECK(in.remaining() == 5);
     const std::string refusal = "FormatError file: part: expected 8 more bytes at byte 15, found 5";
-    CHECK(outcome([&] { reader.u64(); }) == refusal);
-    CHECK(outcome([&] { reader.take(~std::uint64_t{0}); }).ends_with("found 5"));
-    CHECK(reader.take(0).empty());
-    CHECK(reader.text(5) == " text");
-    CHECK(outcome([&] { reader.u8(); }) == "FormatError file: part: expected 1 more bytes at byte 20, found 0");
+    CHECK(outcome([&] { in.u64(); }) == refusal);
+    CHECK(outcome([&] { in.take(~std::uint64_t{0}); }).ends_with("found 5"));
+    CHECK(in.take(0).empty());
+    CHECK(in.text(5) == " text");
+    CHECK(outcome([&] { in.u8(); }) == "FormatError file: part: expected 1 more bytes at byte 20, found 0");
 }
 
 TEST_CASE("checksums are those of ZIP", "[zip]") {
