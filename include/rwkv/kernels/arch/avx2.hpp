@@ -98,8 +98,8 @@ struct Simd {
 /// A step of a group, sixteen rows by four columns, and its product with a token in 16-bit whole numbers. The token's
 /// four numbers lie as 0 2 1 3: the bytes 0 and 2 of each row make one register of 16-bit numbers, 1 and 3 the other.
 struct Codes {
-    using Value = std::int16_t;
-    static constexpr int few = 4;
+    using Value = std::int16_t;    ///< what tokens are brought to
+    static constexpr int few = 4;  ///< tokens that there are registers for
 
     struct Bytes {
         __m256i v[2];

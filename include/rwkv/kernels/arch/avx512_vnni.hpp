@@ -16,8 +16,8 @@ using V = Simd::V;
 
 /// A step of a group, sixteen rows by four columns, and its product with a token in bytes.
 struct Codes {
-    using Value = std::int8_t;
-    static constexpr int few = 8;
+    using Value = std::int8_t;     ///< what tokens are brought to
+    static constexpr int few = 8;  ///< tokens that there are registers for
 
     using Bytes = __m512i;
     using Step = __m512i;

@@ -86,8 +86,8 @@ struct Simd {
 /// A step of a group, sixteen rows by four columns, and its product with a token's four 16-bit whole numbers: a
 /// register of four sums for each row, one a column.
 struct Codes {
-    using Value = std::int16_t;
-    static constexpr int few = 4;
+    using Value = std::int16_t;    ///< what tokens are brought to
+    static constexpr int few = 4;  ///< tokens that there are registers for
 
     struct Bytes {
         uint8x16_t v[4];
