@@ -15,12 +15,6 @@ function(rwkv_fetch_headers name target repository commit include_dir)
         ${target} PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${${name}_SOURCE_DIR}/${include_dir}")
 endfunction()
 
-# Adds the build of one that has any, without options that are meant for our own files.
-function(rwkv_build_fetched name)
-    set(CMAKE_UNITY_BUILD OFF)
-    FetchContent_MakeAvailable(${name})
-endfunction()
-
 macro(rwkv_need_eigen)
     if(NOT TARGET Eigen3::Eigen)
         find_package(Eigen3 3.4 QUIET CONFIG)
@@ -64,7 +58,7 @@ macro(rwkv_need_catch2)
         FetchContent_Declare(
             rwkv_catch2 GIT_REPOSITORY https://github.com/catchorg/Catch2.git
             GIT_TAG fa43b77429ba76c462b1898d6cd2f2d7a9416b14) # v3.7.1
-        rwkv_build_fetched(rwkv_catch2)
+        FetchContent_MakeAvailable(rwkv_catch2)
     endif()
 endmacro()
 
@@ -79,6 +73,6 @@ macro(rwkv_need_benchmark)
         FetchContent_Declare(
             rwkv_benchmark GIT_REPOSITORY https://github.com/google/benchmark.git
             GIT_TAG 344117638c8ff7e239044fd0fa7085839fc03021) # v1.8.3
-        rwkv_build_fetched(rwkv_benchmark)
+        FetchContent_MakeAvailable(rwkv_benchmark)
     endif()
 endmacro()

@@ -11,8 +11,7 @@ install_packages cmake make g++-aarch64-linux-gnu qemu-user libeigen3-dev nlohma
 cmake -S . -B "$build" -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
     -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE=-O1 \
     -DCMAKE_CROSSCOMPILING_EMULATOR="qemu-aarch64;-L;/usr/aarch64-linux-gnu" \
-    -DRWKV_WERROR=ON -DRWKV_BUILD_EXAMPLES=OFF -DRWKV_BUILD_BENCHMARKS=OFF -DRWKV_CHECK_HEADERS=OFF \
-    -DCMAKE_UNITY_BUILD=ON
+    -DRWKV_WERROR=ON -DRWKV_BUILD_EXAMPLES=OFF -DRWKV_BUILD_BENCHMARKS=OFF -DRWKV_CHECK_HEADERS=OFF
 cmake --build "$build" --parallel "$(nproc)" --target rwkv_test_threads rwkv_test_kernels rwkv_test_model rwkv_test_golden
 # As many at once as there are processors. Many threads that wait for each other take minutes where they are emulated;
 # logits, which the tests of the model compare, would take one more.

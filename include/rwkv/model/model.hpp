@@ -49,10 +49,10 @@ namespace rwkv {
 ///
 /// Every pass continues from `state` and leaves it after the last token, so a text may come in any pieces. How it is
 /// computed (threads, token by token or in chunks) is the workspace's affair and does not change the answer beyond
-/// rounding. Passes throw ArgumentError before anything is computed: for a
-/// token outside the vocabulary, or a state or workspace of another shape; and std::bad_alloc, likewise, where they
-/// find no room. They allocate nothing, except the first that needs room for more logits than any before. A callback
-/// that throws ends the pass mid-text: the state is then to be reset or replaced.
+/// rounding. Passes throw ArgumentError before anything is computed: for a token outside the vocabulary, or a state or
+/// workspace of another shape; and std::bad_alloc, likewise, where they find no room. They allocate nothing, except the
+/// first that needs room for more logits than any before. A callback that throws ends the pass mid-text: the state is
+/// then to be reset or replaced.
 class Model {
   public:
     /// Told of each position in turn, counted from the first token of the call. The span is gone after the

@@ -39,8 +39,8 @@ void time_mixing(const AttentionWeights<Format>& weights, Index layer, const Tex
 
     kernels::multiply<Format, Scalar>(
         engine, {{weights.key, mixed_k, k}, {weights.value, mixed_v, v}, {weights.receptance, mixed_r, r}});
-
     kernels::expect<Format>(engine, {&weights.output});
+
     // In place: v becomes wkv, then σ(r) ∘ wkv.
     over_channels(engine.pool(), attention, tokens, [&](Index begin, Index end) {
         for (Index text = 0; text < texts.count(); ++text) {
