@@ -8,7 +8,7 @@
 
 #include <rwkv/generation/log_probabilities.hpp>
 #include <rwkv/generation/sampler.hpp>
-#include <rwkv/kernels/multiply.hpp>
+#include <rwkv/kernels/matmul.hpp>
 #include <rwkv/model/elementwise.hpp>
 
 #include "synthetic.hpp"

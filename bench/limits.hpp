@@ -5,9 +5,9 @@
 #include <memory>
 #include <vector>
 
+#include <rwkv/core/aligned_buffer.hpp>
 #include <rwkv/kernels/isa.hpp>
 #include <rwkv/kernels/thread_pool.hpp>
-#include <rwkv/kernels/weight_memory.hpp>
 
 #ifdef RWKV_X86_KERNELS
 #include <immintrin.h>

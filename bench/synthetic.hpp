@@ -11,10 +11,10 @@
 #include <utility>
 #include <vector>
 
+#include <rwkv/checkpoint/load_weights.hpp>
+#include <rwkv/checkpoint/tensor_specs.hpp>
 #include <rwkv/kernels/quantize.hpp>
-#include <rwkv/loading/load_weights.hpp>
 #include <rwkv/model/model.hpp>
-#include <rwkv/model/tensors.hpp>
 
 // Models of a published shape with weights of normal size, for timing: no file is needed.
 
@@ -49,7 +49,7 @@ class Fill {
     void fill_as(rwkv::WeightMatrix<rwkv::Mixed>& member, Index rows, Index cols, rwkv::Layout layout) {
         using Matrix = rwkv::WeightMatrix<Own>;
         const std::size_t at = used_;
-        used_ += rwkv::loading::Plan::room(Own::format, rows, cols, layout);
+        used_ += rwkv::checkpoint::Plan::room(Own::format, rows, cols, layout);
         if (!memory_) return;
         std::byte* const begin = memory_.get() + at;
         const float size = 2 / std::sqrt(static_cast<float>(cols));
@@ -109,7 +109,7 @@ inline rwkv::Model model(const std::string& shape, rwkv::WeightFormat format) {
             visitor.matrix("head.weight", weights.head.emplace(), config.vocab_size, config.hidden_size);
         });
     });
-    rwkv::loading::set_epsilons(weights, true);
+    rwkv::checkpoint::set_epsilons(weights, true);
     return rwkv::Model(std::move(weights));
 }
 

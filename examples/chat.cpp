@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include <rwkv/io/quote.hpp>
+#include <rwkv/core/quote.hpp>
 
 #include "chat/line_reader.hpp"
 #include "chat/session.hpp"
@@ -124,7 +124,7 @@ class Chat {
             std::fprintf(stderr, "%sA line that ends in \\ goes on in the next; a space before / makes it a message.\n",
                          commands);
         } else {
-            std::fprintf(stderr, "chat: no command %s; there are\n%s", rwkv::io::in_quotes(command).c_str(), commands);
+            std::fprintf(stderr, "chat: no command %s; there are\n%s", rwkv::core::quoted(command).c_str(), commands);
             ++failed_;
         }
         return true;

@@ -39,7 +39,7 @@ std::optional<std::uint64_t> bytes_of(std::string_view text) {
     for (char& c : unit)
         if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
     for (const auto& [name, bytes] : units)
-        if (unit == name) return rwkv::checked_multiply(number, bytes);
+        if (unit == name) return rwkv::core::checked_multiply(number, bytes);
     return std::nullopt;
 }
 

@@ -6,9 +6,9 @@
 #include <string_view>
 #include <vector>
 
-#include <rwkv/error.hpp>
-#include <rwkv/io/quote.hpp>
-#include <rwkv/tensor.hpp>
+#include <rwkv/core/error.hpp>
+#include <rwkv/core/quote.hpp>
+#include <rwkv/core/tensor.hpp>
 
 /// Token ids from a text: numbers between white space or commas; a JSON array is fine too. `where` names the text in
 /// the message of the FormatError it throws for anything else.
@@ -19,7 +19,7 @@ inline std::vector<rwkv::TokenId> parse_ids(std::string_view text, const std::st
         const auto [next, error] = std::from_chars(text.data() + at, text.data() + text.size(), id);
         if (error != std::errc())
             throw rwkv::FormatError(where, "byte " + std::to_string(at), "a token id",
-                                    rwkv::io::in_quotes(text.substr(at, 12)));
+                                    rwkv::core::quoted(text.substr(at, 12)));
         ids.push_back(id);
         at = static_cast<std::size_t>(next - text.data());
     }

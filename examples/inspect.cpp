@@ -6,21 +6,21 @@
 
 #include <CLI/CLI.hpp>
 
-#include <rwkv/io/checkpoint.hpp>
+#include <rwkv/checkpoint/checkpoint.hpp>
+#include <rwkv/checkpoint/export_plan.hpp>
+#include <rwkv/core/quote.hpp>
 #include <rwkv/io/pytorch.hpp>
-#include <rwkv/io/quote.hpp>
-#include <rwkv/loading/items.hpp>
 #include <rwkv/rwkv.hpp>
 
 #include "terminal.hpp"
 
 namespace {
 
-void print_tensors(const rwkv::io::Checkpoint& checkpoint) {
+void print_tensors(const rwkv::checkpoint::Checkpoint& checkpoint) {
     std::uint64_t bytes = 0;
     std::printf("tensors\n");
-    for (const rwkv::io::CheckpointTensor& tensor : checkpoint.tensors()) {
-        std::printf("  %-52s %-5s %-16s %s\n", rwkv::io::in_quotes(tensor.info.name).c_str(),
+    for (const rwkv::checkpoint::CheckpointTensor& tensor : checkpoint.tensors()) {
+        std::printf("  %-52s %-5s %-16s %s\n", rwkv::core::quoted(tensor.info.name).c_str(),
                     std::string(rwkv::name(tensor.info.dtype)).c_str(), rwkv::to_string(tensor.info.shape).c_str(),
                     terminal::size_of(tensor.info.bytes).c_str());
         bytes += tensor.info.bytes;
@@ -29,7 +29,7 @@ void print_tensors(const rwkv::io::Checkpoint& checkpoint) {
                 checkpoint.file_count() == 1 ? "" : "s", terminal::size_of(bytes).c_str());
     if (!checkpoint.metadata().empty()) std::printf("metadata\n");
     for (const auto& [key, value] : checkpoint.metadata())
-        std::printf("  %s: %s\n", rwkv::io::in_quotes(key).c_str(), rwkv::io::in_quotes(value).c_str());
+        std::printf("  %s: %s\n", rwkv::core::quoted(key).c_str(), rwkv::core::quoted(value).c_str());
 }
 
 void print_config(const rwkv::Config& config) {
@@ -49,7 +49,7 @@ void print_config(const rwkv::Config& config) {
 }
 
 void inspect_model(const std::filesystem::path& directory) {
-    const rwkv::loading::Preparation model(directory, rwkv::WeightFormat::stored, rwkv::io::read_pytorch_tensors);
+    const rwkv::checkpoint::Preparation model(directory, rwkv::WeightFormat::stored, rwkv::io::read_pytorch_tensors);
     print_config(model.config);
     print_tensors(model.checkpoint);
     const rwkv::State state(model.config);
@@ -61,7 +61,7 @@ void inspect_model(const std::filesystem::path& directory) {
                 terminal::size_of(static_cast<std::uint64_t>(state_bytes)).c_str(), "workspace (rnn)",
                 terminal::size_of(workspace.bytes()).c_str());
     for (const std::string& warning : model.source.warnings()) std::printf("note: %s\n", warning.c_str());
-    rwkv::loading::check_weights(model, terminal::progress_bar());
+    rwkv::checkpoint::check_weights(model, terminal::progress_bar());
     if (rwkv::find_tokenizer(directory)) {
         const rwkv::Tokenizer tokenizer = rwkv::load_tokenizer(directory);
         rwkv::check_tokenizer(tokenizer, model.config, directory.string());
@@ -72,7 +72,7 @@ void inspect_model(const std::filesystem::path& directory) {
 }
 
 void inspect_file(const std::filesystem::path& path) {
-    const auto checkpoint = rwkv::io::Checkpoint::open(path, rwkv::io::read_pytorch_tensors);
+    const auto checkpoint = rwkv::checkpoint::Checkpoint::open(path, rwkv::io::read_pytorch_tensors);
     print_tensors(checkpoint);
     for (const std::string& warning : checkpoint.warnings()) std::printf("note: %s\n", warning.c_str());
 }

@@ -12,8 +12,8 @@
 
 #include <CLI/CLI.hpp>
 
-#include <rwkv/error.hpp>
-#include <rwkv/progress.hpp>
+#include <rwkv/core/error.hpp>
+#include <rwkv/core/progress.hpp>
 
 #include "system.hpp"
 

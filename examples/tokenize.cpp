@@ -12,8 +12,8 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include <rwkv/core/quote.hpp>
 #include <rwkv/io/json.hpp>
-#include <rwkv/io/quote.hpp>
 #include <rwkv/load_tokenizer.hpp>
 
 #include "demo_model.hpp"
@@ -38,7 +38,7 @@ std::vector<rwkv::TokenId> parse_ids(std::string_view line) {
         const std::string_view rest = line.substr(at, 12);
         throw rwkv::FormatError(
             "", "", "a JSON array of token ids",
-            (rest.empty() ? "the end of the line" : rwkv::io::in_quotes(rest)) + " at byte " + std::to_string(at + 1));
+            (rest.empty() ? "the end of the line" : rwkv::core::quoted(rest)) + " at byte " + std::to_string(at + 1));
     };
     const auto skip_white_space = [&] { at = std::min(line.find_first_not_of(" \t\r\n", at), line.size()); };
     const auto take = [&](char c) {

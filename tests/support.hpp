@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include <rwkv/error.hpp>
+#include <rwkv/core/error.hpp>
 
 #include "catch.hpp"
 

@@ -12,8 +12,8 @@
 #include <string_view>
 #include <utility>
 
-#include <rwkv/generation/prompt_format.hpp>
 #include <rwkv/rwkv.hpp>
+#include <rwkv/text/prompt_format.hpp>
 
 #include "../terminal.hpp"
 #include "interrupts.hpp"

@@ -48,9 +48,9 @@ inline void set(rwkv::GenerationOptions& options, const std::string& name, const
         if (known != name) return;
         found = true;
         if (!CLI::detail::lexical_cast(value, setting))
-            throw rwkv::ArgumentError("/set", name, "a number", rwkv::io::in_quotes(value));
+            throw rwkv::ArgumentError("/set", name, "a number", rwkv::core::quoted(value));
     });
-    if (!found) throw rwkv::ArgumentError("/set", "", names, rwkv::io::in_quotes(name));
+    if (!found) throw rwkv::ArgumentError("/set", "", names, rwkv::core::quoted(name));
     if (changed.max_new_tokens < 0) throw rwkv::ArgumentError("/set", name, "0 or more", value);
     rwkv::Sampler check(changed);
     options = changed;

@@ -6,10 +6,11 @@
 #include <string>
 #include <vector>
 
+#include <rwkv/core/progress.hpp>
 #include <rwkv/kernels/format.hpp>
-#include <rwkv/progress.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 /// How a model is converted.
 struct ConvertOptions {
@@ -46,8 +47,8 @@ struct ConvertedModel {
 ConvertedModel convert_model(const std::filesystem::path& from, const std::filesystem::path& to,
                              const ConvertOptions& options = {});
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI
 
 #ifndef RWKV_COMPILED
-#include <rwkv/convert_model.inl>
+#include <rwkv/checkpoint/convert_model.inl>
 #endif

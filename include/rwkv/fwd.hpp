@@ -3,9 +3,11 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <rwkv/version.hpp>
+
 // The names of what rwkv.hpp declares, for headers that say them and need no more.
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 using Index = std::ptrdiff_t;
 using TokenId = std::int32_t;
@@ -49,4 +51,4 @@ class Generator;
 struct ConvertOptions;
 struct ConvertedModel;
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI

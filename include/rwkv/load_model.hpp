@@ -2,10 +2,11 @@
 
 #include <filesystem>
 
-#include <rwkv/loading/options.hpp>
+#include <rwkv/checkpoint/load_options.hpp>
 #include <rwkv/model/model.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 /// Loads a model from a directory as downloaded from Hugging Face: config.json beside model.safetensors or
 /// pytorch_model.bin, or beside shards and their index; or from the file with the weights, or the index, alone. Tensors
@@ -22,8 +23,8 @@ namespace rwkv {
 /// std::system_error if a thread is not.
 Model load_model(const std::filesystem::path& path, const LoadOptions& options = {});
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI
 
 #ifndef RWKV_COMPILED
-#include <rwkv/load_model.inl>
+#include <rwkv/checkpoint/load_model.inl>
 #endif

@@ -4,8 +4,9 @@
 #include <optional>
 
 #include <rwkv/text/tokenizer.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 /// The tokenizer's file in a model directory: tokenizer.json, or else rwkv_vocab_v20230424.txt, or nothing.
 std::optional<std::filesystem::path> find_tokenizer(const std::filesystem::path& directory);
@@ -14,8 +15,8 @@ std::optional<std::filesystem::path> find_tokenizer(const std::filesystem::path&
 /// vocabulary. Throws FileError, FormatError or ModelError, saying what is wrong where.
 Tokenizer load_tokenizer(const std::filesystem::path& path);
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI
 
 #ifndef RWKV_COMPILED
-#include <rwkv/load_tokenizer.inl>
+#include <rwkv/checkpoint/load_tokenizer.inl>
 #endif

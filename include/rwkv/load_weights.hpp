@@ -2,17 +2,18 @@
 
 #include <filesystem>
 
+#include <rwkv/checkpoint/load_weights.hpp>
 #include <rwkv/io/pytorch.hpp>
-#include <rwkv/loading/load_weights.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 /// The weights of a model, for code that is itself a template over the format: with F32, F16,
 /// BF16, Q8 or Q4 every matrix is brought to that format, and no other format's kernels need be compiled. Otherwise as
 /// `load_model`.
 template <class Format>
 Weights<Format> load_weights(const std::filesystem::path& path, const LoadOptions& options = {}) {
-    return loading::load_weights<Format>(path, options, io::read_pytorch_tensors);
+    return checkpoint::load_weights<Format>(path, options, io::read_pytorch_tensors);
 }
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI

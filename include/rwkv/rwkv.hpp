@@ -4,14 +4,14 @@
 // text/ and generation/sampler.hpp know nothing of models.
 
 #include <rwkv/convert_model.hpp>
-#include <rwkv/error.hpp>
+#include <rwkv/core/error.hpp>
 #include <rwkv/generation/generator.hpp>
-#include <rwkv/generation/prompt_format.hpp>
 #include <rwkv/generation/sampler.hpp>
 #include <rwkv/load_model.hpp>
 #include <rwkv/load_safetensors.hpp>
 #include <rwkv/load_tokenizer.hpp>
 #include <rwkv/state_file.hpp>
+#include <rwkv/text/prompt_format.hpp>
 #include <rwkv/text/stop_strings.hpp>
 #include <rwkv/text/streaming_decoder.hpp>
 #include <rwkv/version.hpp>

@@ -2,11 +2,12 @@
 
 #include <filesystem>
 
-#include <rwkv/config.hpp>
+#include <rwkv/core/config.hpp>
 #include <rwkv/generation/conversation.hpp>
 #include <rwkv/model/state.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 /// Writes a state as a safetensors file: five F32 tensors, one row a layer, that any reader of the format can open.
 /// The file appears whole or not at all. Throws FileError.
@@ -22,8 +23,8 @@ void save_conversation(const Conversation& conversation, const std::filesystem::
 /// Reads a conversation back, for a model of that shape. Throws as `load_state` does.
 Conversation load_conversation(const std::filesystem::path& path, const Config& config);
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI
 
 #ifndef RWKV_COMPILED
-#include <rwkv/state_file.inl>
+#include <rwkv/checkpoint/state_file.inl>
 #endif

@@ -14,10 +14,10 @@
 
 #include "../io/safetensors_bytes.hpp"
 
+#include <rwkv/checkpoint/config_json.hpp>
 #include <rwkv/convert_model.hpp>
 #include <rwkv/generation/generator.hpp>
 #include <rwkv/generation/sampler.hpp>
-#include <rwkv/io/config_json.hpp>
 #include <rwkv/io/pytorch.hpp>
 #include <rwkv/load_tokenizer.hpp>
 #include <rwkv/state_file.hpp>
@@ -65,18 +65,18 @@ TEST_CASE("loading a model without enough memory", "[memory]") {
 TEST_CASE("reading small files without enough memory", "[memory]") {
     const TempDir directory;
     const auto config = directory.write("config.json", R"({"hidden_size":8,"architectures":["RwkvForCausalLM"]})");
-    run_out_of_memory("config.json", [&] { io::read_config(config); });
-    run_out_of_memory("an index and its files", [&] { io::Checkpoint::open(fixture("sharded")); });
+    run_out_of_memory("config.json", [&] { checkpoint::read_config(config); });
+    run_out_of_memory("an index and its files", [&] { checkpoint::Checkpoint::open(fixture("sharded")); });
     run_out_of_memory("a refusal", [] {
-        outcome([] { io::parse_config(R"({"hidden_size":"eight, written out"})", "config.json"); });
+        outcome([] { checkpoint::parse_config(R"({"hidden_size":"eight, written out"})", "config.json"); });
     });
     run_out_of_memory("an index, written", [] {
-        io::index_text(
+        checkpoint::index_text(
             {.weight_map = {{"a tensor", "model-00001-of-00002.safetensors"}}, .total_size = 1, .warnings = {}});
     });
-    run_out_of_memory("config.json, written", [] { io::config_text({}, "RwkvForCausalLM", "float32"); });
+    run_out_of_memory("config.json, written", [] { checkpoint::config_text({}, "RwkvForCausalLM", "float32"); });
     run_out_of_memory("PyTorch's file", [] {
-        const auto checkpoint = io::Checkpoint::open(fixture("pytorch") / "new.pth", io::read_pytorch_tensors);
+        const auto checkpoint = checkpoint::Checkpoint::open(fixture("pytorch") / "new.pth", io::read_pytorch_tensors);
         std::vector<std::byte> bytes(96);
         checkpoint.read(*checkpoint.find("turned"), 0, bytes);
     });

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <utility>
 
-#include <rwkv/error.hpp>
+#include <rwkv/core/error.hpp>
 
 /// Defined by each fuzz_NAME.cpp; called by libFuzzer, or by replay.cpp with what is known already.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);

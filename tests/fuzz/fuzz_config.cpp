@@ -1,14 +1,14 @@
 // A config.json: what is taken is within bounds, and said again is the same.
 #include <nlohmann/json.hpp>
 
-#include <rwkv/io/config_json.hpp>
+#include <rwkv/checkpoint/config_json.hpp>
 
 #include "fuzz.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace rwkv;
     fuzz::accepts([&] {
-        const Config config = io::parse_config(fuzz::text_of(data, size), "config");
+        const Config config = checkpoint::parse_config(fuzz::text_of(data, size), "config");
         for (const Index extent : {config.vocab_size, config.hidden_size, config.attention_hidden_size,
                                    config.intermediate_size, config.num_hidden_layers, config.context_length})
             fuzz::require(extent > 0 && extent < Index{1} << 31U, "sizes a model can have");
@@ -25,7 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                    {"tie_word_embeddings", config.tie_word_embeddings},
                                    {"bos_token_id", config.bos_token_id},
                                    {"eos_token_id", config.eos_token_id}};
-        fuzz::require(io::parse_config(again.dump(), "config") == config, "the same again");
+        fuzz::require(checkpoint::parse_config(again.dump(), "config") == config, "the same again");
     });
     return 0;
 }

@@ -1,12 +1,12 @@
 // An index: the names it gives never leave the directory.
-#include <rwkv/io/index_json.hpp>
+#include <rwkv/checkpoint/index_json.hpp>
 
 #include "fuzz.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace rwkv;
     fuzz::accepts([&] {
-        const io::ShardIndex index = io::parse_index(fuzz::text_of(data, size), "index");
+        const checkpoint::ShardIndex index = checkpoint::parse_index(fuzz::text_of(data, size), "index");
         fuzz::require(!index.weight_map.empty(), "some tensor");
         for (const auto& [tensor, shard] : index.weight_map) {
             fuzz::require(std::filesystem::path(shard).filename() == shard, "a plain name");

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include <rwkv/tensor.hpp>
+#include <rwkv/core/tensor.hpp>
 
 #include "fuzz.hpp"
 

@@ -14,7 +14,8 @@ const std::string prompt = "Hello";
 
 TEST_CASE("greedy text is what transformers goes on with, in every mode") {
     const Expected expected("text");
-    const auto greedy = elements<TokenId>(io::Checkpoint::open(fixture("text") / "expected.safetensors"), "greedy");
+    const auto greedy =
+        elements<TokenId>(checkpoint::Checkpoint::open(fixture("text") / "expected.safetensors"), "greedy");
     for (const Index chunk : {1, 7, 128}) {
         Generator own = generator({.threads = 2, .chunk = chunk});
         const Generation result = own.generate(expected.tokens, {.max_new_tokens = std::ssize(greedy)});

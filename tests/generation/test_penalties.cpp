@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include <rwkv/error.hpp>
+#include <rwkv/core/error.hpp>
 
 #include "sampling_support.hpp"
 

@@ -1,4 +1,4 @@
-#include <rwkv/generation/prompt_format.hpp>
+#include <rwkv/text/prompt_format.hpp>
 
 #include "../support.hpp"
 

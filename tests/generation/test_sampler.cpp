@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include <rwkv/error.hpp>
+#include <rwkv/core/error.hpp>
 
 #include "sampling_support.hpp"
 

@@ -1,7 +1,7 @@
-#include <rwkv/checked.hpp>
-#include <rwkv/dtype.hpp>
-#include <rwkv/error.hpp>
-#include <rwkv/tensor.hpp>
+#include <rwkv/core/checked.hpp>
+#include <rwkv/core/dtype.hpp>
+#include <rwkv/core/error.hpp>
+#include <rwkv/core/tensor.hpp>
 #include <rwkv/version.hpp>
 
 #include "../catch.hpp"
@@ -11,13 +11,13 @@ using namespace rwkv;
 constexpr std::uint64_t largest = std::numeric_limits<std::uint64_t>::max();
 
 TEST_CASE("checked arithmetic knows what fits") {
-    CHECK(checked_multiply(0, largest) == 0U);
-    CHECK(checked_multiply(largest, 1) == largest);
-    CHECK(checked_multiply(std::uint64_t(1) << 32, std::uint64_t(1) << 31) == std::uint64_t(1) << 63);
-    CHECK_FALSE(checked_multiply(std::uint64_t(1) << 32, std::uint64_t(1) << 32));
-    CHECK_FALSE(checked_multiply(2, largest / 2 + 1));
-    CHECK(checked_add(largest - 1, 1) == largest);
-    CHECK_FALSE(checked_add(largest, 1));
+    CHECK(core::checked_multiply(0, largest) == 0U);
+    CHECK(core::checked_multiply(largest, 1) == largest);
+    CHECK(core::checked_multiply(std::uint64_t(1) << 32, std::uint64_t(1) << 31) == std::uint64_t(1) << 63);
+    CHECK_FALSE(core::checked_multiply(std::uint64_t(1) << 32, std::uint64_t(1) << 32));
+    CHECK_FALSE(core::checked_multiply(2, largest / 2 + 1));
+    CHECK(core::checked_add(largest - 1, 1) == largest);
+    CHECK_FALSE(core::checked_add(largest, 1));
 }
 
 TEST_CASE("a zero dimension hides no overflow") {

@@ -1,5 +1,4 @@
 #include <rwkv/rwkv.hpp>
-#include <rwkv/rwkv.hpp>
 
 #include <iostream>
 

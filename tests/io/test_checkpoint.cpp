@@ -16,11 +16,11 @@
 #include "../support.hpp"
 #include "safetensors_bytes.hpp"
 
-#include <rwkv/io/checkpoint.hpp>
+#include <rwkv/checkpoint/checkpoint.hpp>
 
 using namespace rwkv::test;
-using rwkv::io::Checkpoint;
-using rwkv::io::CheckpointTensor;
+using rwkv::checkpoint::Checkpoint;
+using rwkv::checkpoint::CheckpointTensor;
 
 namespace fs = std::filesystem;
 

@@ -4,11 +4,11 @@
 #include "../catch.hpp"
 #include "../support.hpp"
 
-#include <rwkv/io/config_json.hpp>
+#include <rwkv/checkpoint/config_json.hpp>
 
 using namespace rwkv::test;
 using rwkv::Config;
-using rwkv::io::parse_config;
+using rwkv::checkpoint::parse_config;
 
 TEST_CASE("fields left out of a config.json have Hugging Face's defaults", "[config]") {
     const std::string nulls =
@@ -60,12 +60,12 @@ TEST_CASE("every field of a config.json is read", "[config]") {
 TEST_CASE("a config.json on disk", "[config]") {
     const TempDir directory;
     const auto path = directory.write("config.json", R"({"hidden_size":8})");
-    CHECK(rwkv::io::read_config(path).hidden_size == 8);
-    CHECK(as_expected(outcome([&] { rwkv::io::read_config(directory.path() / "none.json"); }),
+    CHECK(rwkv::checkpoint::read_config(path).hidden_size == 8);
+    CHECK(as_expected(outcome([&] { rwkv::checkpoint::read_config(directory.path() / "none.json"); }),
                       {"FileError", "none.json", "No such file"}));
-    CHECK(as_expected(outcome([&] { rwkv::io::read_config(directory.path()); }), {"FileError", "a directory"}));
+    CHECK(as_expected(outcome([&] { rwkv::checkpoint::read_config(directory.path()); }), {"FileError", "a directory"}));
     std::filesystem::resize_file(path, 16'000'001);
-    CHECK(as_expected(outcome([&] { rwkv::io::read_config(path); }),
+    CHECK(as_expected(outcome([&] { rwkv::checkpoint::read_config(path); }),
                       {"FormatError", "at most 16000000 bytes, found 16000001"}));
 }
 
@@ -82,7 +82,7 @@ TEST_CASE("a config.json written is read back", "[config]") {
                         .bos_token_id = 3,
                         .eos_token_id = 66};
     for (const Config& each : {config, Config{}}) {
-        const std::string text = rwkv::io::config_text(each, "RwkvForCausalLM", "bfloat16");
+        const std::string text = rwkv::checkpoint::config_text(each, "RwkvForCausalLM", "bfloat16");
         CHECK(parse_config(text, "c") == each);
         for (const char* part : {"\"model_type\": \"rwkv\"", "\"RwkvForCausalLM\"", "\"torch_dtype\": \"bfloat16\""})
             CHECK(text.find(part) != text.npos);

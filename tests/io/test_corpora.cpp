@@ -5,8 +5,8 @@
 #include "../corpora/check.hpp"
 #include "safetensors_bytes.hpp"
 
-#include <rwkv/io/config_json.hpp>
-#include <rwkv/io/index_json.hpp>
+#include <rwkv/checkpoint/config_json.hpp>
+#include <rwkv/checkpoint/index_json.hpp>
 #include <rwkv/io/json.hpp>
 #include <rwkv/state_file.hpp>
 
@@ -23,8 +23,8 @@ TEST_CASE("safetensors files that are taken and that are not", "[corpora]") {
 
 TEST_CASE("indexes that are taken and that are not, or damaged", "[corpora]") {
     const auto parse = [](const std::string& text) {
-        for (const auto& [tensor, shard] : io::parse_index(text, "file").weight_map)
-            if (!io::is_shard_name(shard)) throw std::runtime_error(shard);
+        for (const auto& [tensor, shard] : checkpoint::parse_index(text, "file").weight_map)
+            if (!checkpoint::is_shard_name(shard)) throw std::runtime_error(shard);
     };
     const auto cases = corpus("index", 60);
     check_verdicts(cases, parse);
@@ -33,7 +33,7 @@ TEST_CASE("indexes that are taken and that are not, or damaged", "[corpora]") {
 
 TEST_CASE("config.json files that are taken and that are not, or damaged", "[corpora]") {
     const auto parse = [](const std::string& text) {
-        const Config config = io::parse_config(text, "file");
+        const Config config = checkpoint::parse_config(text, "file");
         if (config.vocab_size < 1 || config.hidden_size < 1 || config.eos_token_id >= config.vocab_size)
             throw std::runtime_error("an unsound config");
     };

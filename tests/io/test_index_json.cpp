@@ -4,12 +4,12 @@
 #include "../catch.hpp"
 #include "../support.hpp"
 
-#include <rwkv/io/index_json.hpp>
+#include <rwkv/checkpoint/index_json.hpp>
 
 using namespace rwkv::test;
 using namespace std::string_literals;
-using rwkv::io::is_shard_name;
-using rwkv::io::parse_index;
+using rwkv::checkpoint::is_shard_name;
+using rwkv::checkpoint::parse_index;
 
 TEST_CASE("plain shard names and others", "[index]") {
     for (const std::string& name :
@@ -69,18 +69,19 @@ TEST_CASE("an index on disk", "[index]") {
     const TempDir directory;
     const std::string text = R"({"weight_map":{"t":"a.safetensors"}})";
     const auto path = directory.write("i.json", text);
-    CHECK(rwkv::io::read_index(path).weight_map.size() == 1);
+    CHECK(rwkv::checkpoint::read_index(path).weight_map.size() == 1);
     std::filesystem::resize_file(path, 100'000'001);
-    CHECK(as_expected(outcome([&] { rwkv::io::read_index(path); }),
+    CHECK(as_expected(outcome([&] { rwkv::checkpoint::read_index(path); }),
                       {"FormatError " + path.string(), "at most 100000000 bytes, found 100000001"}));
 }
 
 TEST_CASE("an index written is read back", "[index]") {
     for (const auto& size : {std::optional<std::uint64_t>(1ULL << 63U), std::optional<std::uint64_t>()}) {
-        const rwkv::io::ShardIndex index{.weight_map = {{"a.weight", "x.safetensors"}, {"b\"", "y.safetensors"}},
-                                         .total_size = size,
-                                         .warnings = {}};
-        const auto found = parse_index(rwkv::io::index_text(index), "i");
+        const rwkv::checkpoint::ShardIndex index{
+            .weight_map = {{"a.weight", "x.safetensors"}, {"b\"", "y.safetensors"}},
+            .total_size = size,
+            .warnings = {}};
+        const auto found = parse_index(rwkv::checkpoint::index_text(index), "i");
         CHECK(found.weight_map == index.weight_map);
         CHECK(found.total_size == size);
         CHECK(found.warnings.empty());

@@ -135,6 +135,6 @@ TEST_CASE("JSON values in words", "[json]") {
     CHECK(words("[]") == "an empty list");
     CHECK(words("[1]") == "a list");
     CHECK(words("{}") == "an object");
-    CHECK(rwkv::io::in_quotes("a\"b\\c") == R"("a\"b\\c")");
-    CHECK(rwkv::io::in_quotes(std::string(1000, 'x')).size() < 200);
+    CHECK(rwkv::core::quoted("a\"b\\c") == R"("a\"b\\c")");
+    CHECK(rwkv::core::quoted(std::string(1000, 'x')).size() < 200);
 }

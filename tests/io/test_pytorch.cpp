@@ -15,22 +15,22 @@
 #include "memory_file.hpp"
 #include "safetensors_bytes.hpp"
 
-#include <rwkv/io/checkpoint.hpp>
+#include <rwkv/checkpoint/checkpoint.hpp>
 #include <rwkv/io/pytorch.hpp>
 
 using namespace rwkv::test;
 using rwkv::DType;
 using rwkv::Shape;
 using rwkv::TensorInfo;
-using rwkv::io::Checkpoint;
-using rwkv::io::CheckpointTensor;
+using rwkv::checkpoint::Checkpoint;
+using rwkv::checkpoint::CheckpointTensor;
 
 namespace fs = std::filesystem;
 
 namespace {
 
 const fs::path fixtures = fs::path(RWKV_FIXTURES_DIR) / "pytorch";
-const rwkv::io::PytorchReader reader = rwkv::io::read_pytorch_tensors;
+const rwkv::checkpoint::PytorchReader reader = rwkv::io::read_pytorch_tensors;
 
 std::vector<std::byte> bytes_of(const Checkpoint& checkpoint, const CheckpointTensor& tensor) {
     std::vector<std::byte> bytes(tensor.info.bytes);

@@ -3,10 +3,10 @@
 
 #include "../catch.hpp"
 
-#include <rwkv/io/tensor_names.hpp>
+#include <rwkv/checkpoint/tensor_names.hpp>
 
-using rwkv::io::TensorNameKind;
-using rwkv::io::understand_tensor_name;
+using rwkv::checkpoint::TensorNameKind;
+using rwkv::checkpoint::understand_tensor_name;
 
 TEST_CASE("the names of RWKV-4 tensors in either spelling", "[tensor_names]") {
     // BlinkDL's, Hugging Face's without its prefix.

@@ -4,11 +4,11 @@
 #include <random>
 #include <vector>
 
+#include <rwkv/core/aligned_buffer.hpp>
 #include <rwkv/kernels/activations.hpp>
+#include <rwkv/kernels/blocking.hpp>
 #include <rwkv/kernels/isa.hpp>
 #include <rwkv/kernels/quantize.hpp>
-#include <rwkv/kernels/tiling.hpp>
-#include <rwkv/kernels/weight_memory.hpp>
 
 namespace rwkv::test {
 

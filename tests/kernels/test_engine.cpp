@@ -2,8 +2,8 @@
 #include <cstdlib>
 #include <vector>
 
-#include <rwkv/kernels/engine.hpp>
-#include <rwkv/kernels/weight_memory.hpp>
+#include <rwkv/core/aligned_buffer.hpp>
+#include <rwkv/kernels/matmul_context.hpp>
 
 #include "../catch.hpp"
 

@@ -3,7 +3,7 @@
 #include <limits>
 #include <random>
 
-#include <rwkv/kernels/multiply.hpp>
+#include <rwkv/kernels/matmul.hpp>
 
 #include "../catch.hpp"
 #include "support.hpp"

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include <rwkv/io/checkpoint.hpp>
+#include <rwkv/checkpoint/checkpoint.hpp>
 #include <rwkv/io/safetensors_writer.hpp>
 #include <rwkv/load_model.hpp>
 #include <rwkv/model/forward.hpp>
@@ -24,8 +24,8 @@ inline std::filesystem::path fixture(const std::string& name) {
 
 /// All elements of a tensor of that type.
 template <class T>
-std::vector<T> elements(const io::Checkpoint& file, const std::string& name) {
-    const io::CheckpointTensor& tensor = *file.find(name);
+std::vector<T> elements(const checkpoint::Checkpoint& file, const std::string& name) {
+    const checkpoint::CheckpointTensor& tensor = *file.find(name);
     std::vector<T> values(tensor.info.bytes / sizeof(T));
     file.read(tensor, 0, std::as_writable_bytes(std::span(values)));
     return values;
@@ -34,7 +34,7 @@ std::vector<T> elements(const io::Checkpoint& file, const std::string& name) {
 /// What Hugging Face answered; see fixtures/README.md.
 struct Expected {
     explicit Expected(const std::string& name)
-        : Expected(io::Checkpoint::open(fixture(name) / "expected.safetensors")) {}
+        : Expected(checkpoint::Checkpoint::open(fixture(name) / "expected.safetensors")) {}
 
     std::vector<TokenId> tokens;
     std::vector<float> logits;            ///< a row for each of `positions`
@@ -43,7 +43,7 @@ struct Expected {
     std::vector<float> ffn_shift, att_shift, num, den, max;
 
   private:
-    explicit Expected(const io::Checkpoint& file)
+    explicit Expected(const checkpoint::Checkpoint& file)
         : tokens(elements<TokenId>(file, "tokens")),
           logits(elements<float>(file, "logits")),
           ffn_shift(elements<float>(file, "state.ffn_shift")),
@@ -129,9 +129,9 @@ struct RawTensor {
 /// Copies a fixture's config.json and its tensors to `directory`, after `change` has had its way with the tensors.
 inline void write_changed(const std::string& name, const std::filesystem::path& directory,
                           const std::function<void(std::vector<RawTensor>&)>& change) {
-    const io::Checkpoint from = io::Checkpoint::open(fixture(name));
+    const checkpoint::Checkpoint from = checkpoint::Checkpoint::open(fixture(name));
     std::vector<RawTensor> tensors;
-    for (const io::CheckpointTensor& tensor : from.tensors()) {
+    for (const checkpoint::CheckpointTensor& tensor : from.tensors()) {
         tensors.push_back({tensor.info, std::vector<std::byte>(tensor.info.bytes)});
         from.read(tensor, 0, tensors.back().bytes);
     }

@@ -9,9 +9,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <rwkv/checkpoint/export_plan.hpp>
+#include <rwkv/checkpoint/tensor_specs.hpp>
 #include <rwkv/convert_model.hpp>
-#include <rwkv/loading/items.hpp>
-#include <rwkv/model/tensors.hpp>
 
 #include "../catch.hpp"
 #include "support.hpp"
@@ -112,7 +112,8 @@ TEST_CASE("what is stored stays byte for byte, under Hugging Face's names and in
         CAPTURE(from);
         const TempDir directory;
         convert_model(fixture(from), directory.path());
-        const auto expected = io::Checkpoint::open(fixture(model)), found = io::Checkpoint::open(directory.path());
+        const auto expected = checkpoint::Checkpoint::open(fixture(model)),
+                   found = checkpoint::Checkpoint::open(directory.path());
         CHECK(found.metadata() == std::map<std::string, std::string>{{"format", "pt"}});
         REQUIRE(found.tensors().size() == expected.tensors().size());
         for (const auto& tensor : expected.tensors()) {
@@ -185,7 +186,7 @@ TEST_CASE("a model is split where the next tensor would not fit") {
                 CHECK(directory.count() == converted.files.size());
                 CHECK(converted.files.back() == "config.json");
 
-                const auto checkpoint = io::Checkpoint::open(directory.path());
+                const auto checkpoint = checkpoint::Checkpoint::open(directory.path());
                 const std::size_t shards = checkpoint.file_count();
                 CHECK(std::filesystem::exists(directory.path() / "model.safetensors") == (shards == 1));
                 CHECK(std::filesystem::exists(directory.path() / "model.safetensors.index.json") == (shards > 1));
@@ -199,7 +200,7 @@ TEST_CASE("a model is split where the next tensor would not fit") {
                     if (i > 0) CHECK((bytes[i - 1] + bytes[i] > limit || tensors[i - 1] == 1));
                 }
                 if (shards == 1) continue;
-                const auto index = io::read_index(directory.path() / "model.safetensors.index.json");
+                const auto index = checkpoint::read_index(directory.path() / "model.safetensors.index.json");
                 CHECK(index.total_size == converted.bytes);
                 CHECK(index.weight_map.size() == converted.tensors);
                 char last[40];
@@ -247,7 +248,7 @@ TEST_CASE("converting reports every byte it reads, and says what was odd") {
             CHECK(all > 0);
             REQUIRE(converted.warnings.size() == 1);
             CHECK(converted.warnings[0].find("\"step\"") != std::string::npos);
-            CHECK_FALSE(io::Checkpoint::open(directory.path() / "out").find("step"));
+            CHECK_FALSE(checkpoint::Checkpoint::open(directory.path() / "out").find("step"));
         }
     }
 }
@@ -256,13 +257,13 @@ TEST_CASE("a matrix in many windows is the matrix in one, by any number of threa
     const TempDir directory;
     write_wide(directory.path());
     for (const WeightFormat format : {WeightFormat::stored, WeightFormat::bf16, WeightFormat::q8, WeightFormat::q4}) {
-        const loading::Preparation model(directory.path(), format);
-        for (const loading::Item& item : loading::items_of(model, format)) {
+        const checkpoint::Preparation model(directory.path(), format);
+        for (const checkpoint::Item& item : checkpoint::items_of(model, format)) {
             if (item.rows < 6000 && item.cols < 6000) continue;
             const auto streamed = [&](int threads, std::size_t window) {
                 std::vector<std::byte> all;
-                loading::Meter meter{"", {}, 0};
-                loading::stream(
+                checkpoint::Meter meter{"", {}, 0};
+                checkpoint::stream(
                     model.source, item, threads, meter,
                     [&](std::span<const std::byte> bytes) { all.insert(all.end(), bytes.begin(), bytes.end()); },
                     window);

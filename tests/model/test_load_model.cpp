@@ -8,8 +8,8 @@
 #include "../catch.hpp"
 #include "support.hpp"
 
+#include <rwkv/checkpoint/export_plan.hpp>
 #include <rwkv/load_weights.hpp>
-#include <rwkv/loading/items.hpp>
 
 using namespace rwkv;
 using namespace rwkv::test;
@@ -27,7 +27,7 @@ std::string after(const Change& change, const std::string& name = "plain") {
 
 std::vector<std::string> names_of(const std::string& name) {
     std::vector<std::string> names;
-    const auto checkpoint = io::Checkpoint::open(fixture(name));
+    const auto checkpoint = checkpoint::Checkpoint::open(fixture(name));
     for (const auto& tensor : checkpoint.tensors()) names.push_back(tensor.info.name);
     return names;
 }
@@ -221,8 +221,8 @@ TEST_CASE("loading reports every byte it reads") {
     }
     // Likewise where weights are looked at and not kept.
     std::uint64_t last = 0, all = 0;
-    loading::check_weights(
-        loading::Preparation(fixture("mixed")),
+    checkpoint::check_weights(
+        checkpoint::Preparation(fixture("mixed")),
         [&](std::string_view, std::uint64_t done, std::uint64_t total) { last = done, all = total; });
     CHECK((last == all && all > 0));
 }

@@ -58,7 +58,7 @@ TEST_CASE("models from PyTorch files equal their safetensors twins", "[pytorch]"
         }
     }
     const Weights<F32> weights = load_weights<F32>(pytorch / "views");
-    const Weights<F32> same = loading::load_weights<F32>(fixture("mixed"), {}, nullptr);
+    const Weights<F32> same = checkpoint::load_weights<F32>(fixture("mixed"), {}, nullptr);
     const auto elements_of = [](const WeightMatrix<F32>& matrix) {
         std::vector<float> elements(static_cast<std::size_t>(matrix.rows() * matrix.cols()));
         for (Index i = 0; i < matrix.rows(); ++i)

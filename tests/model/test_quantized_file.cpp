@@ -4,9 +4,9 @@
 #include <functional>
 #include <map>
 
+#include <rwkv/checkpoint/export_plan.hpp>
 #include <rwkv/convert_model.hpp>
 #include <rwkv/load_weights.hpp>
-#include <rwkv/loading/items.hpp>
 
 #include "../catch.hpp"
 #include "support.hpp"
@@ -30,9 +30,9 @@ class Quantized {
         std::vector<RawTensor> tensors;
         Metadata metadata;
         {
-            const auto from = io::Checkpoint::open(path());
+            const auto from = checkpoint::Checkpoint::open(path());
             metadata = from.metadata();
-            for (const io::CheckpointTensor& tensor : from.tensors())
+            for (const checkpoint::CheckpointTensor& tensor : from.tensors())
                 tensors.push_back({tensor.info, elements<std::byte>(from, tensor.info.name)});
         }
         change(tensors, metadata);
@@ -81,7 +81,7 @@ std::string with_tensor(const std::string& name, const std::function<void(RawTen
 TEST_CASE("quantized matrices lie as in memory, each on a cache line") {
     for (const WeightFormat format : {WeightFormat::q8, WeightFormat::q4}) {
         const Quantized model("tied", format);
-        const auto file = io::Checkpoint::open(model.path());
+        const auto file = checkpoint::Checkpoint::open(model.path());
         CHECK(file.metadata().at("format") == "pt");
         CHECK(file.metadata().at("rwkv.weights") == name(format));
         CHECK(file.metadata().at("rwkv.layout") == "1");
@@ -211,7 +211,7 @@ TEST_CASE("a scale that is no finite number is found where weights are read") {
         const TempDir out;
         CHECK(outcome([&] { convert_model(model.path(), out.path()); }) == model.loaded());
         CHECK(model.loaded({.mapped = true}) == "accepted");  // for no one looks
-        CHECK(as_expected(outcome([&] { loading::check_weights(loading::Preparation(model.path()), {}); }),
+        CHECK(as_expected(outcome([&] { checkpoint::check_weights(checkpoint::Preparation(model.path()), {}); }),
                           {"expected finite scales"}));
     }
 }
@@ -234,7 +234,7 @@ TEST_CASE("shards may be quantized differently, each by its own metadata") {
     const auto q4 = directory.path() / "q4", q8 = directory.path() / "q8";
     convert_model(fixture("plain"), q4, {.format = WeightFormat::q4, .max_shard_size = 1});
     convert_model(fixture("plain"), q8, {.format = WeightFormat::q8, .max_shard_size = 1});
-    const std::string shard = io::read_index(q4 / "model.safetensors.index.json").weight_map.at(key);
+    const std::string shard = checkpoint::read_index(q4 / "model.safetensors.index.json").weight_map.at(key);
     std::filesystem::copy_file(q8 / shard, q4 / shard, std::filesystem::copy_options::overwrite_existing);
     const Model model = load_model(q4);
     CHECK(model.weights().blocks[1].attention.key.format() == WeightFormat::q8);

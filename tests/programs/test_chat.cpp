@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-#include <rwkv/io/checkpoint.hpp>
+#include <rwkv/checkpoint/checkpoint.hpp>
 #include <rwkv/io/safetensors_writer.hpp>
 #include <rwkv/text/utf8.hpp>
 
@@ -51,7 +51,7 @@ Answer chat(const std::string& input, const std::string& options,
 
 /// All that was read and said in a conversation saved by the fixture's model.
 std::string text_of(const std::filesystem::path& conversation) {
-    const auto tokens = elements<TokenId>(io::Checkpoint::open(conversation), "tokens");
+    const auto tokens = elements<TokenId>(checkpoint::Checkpoint::open(conversation), "tokens");
     return {tokens.begin(), tokens.end()};
 }
 
@@ -67,10 +67,10 @@ std::string told(const std::string& input, const std::string& options) {
 
 /// The fixture's model with a World vocabulary of the single bytes: id 256 is byte 0, and 0 the end of text.
 void make_world_model(const TempDir& directory) {
-    const auto file = io::Checkpoint::open(fixture("text"));
+    const auto file = checkpoint::Checkpoint::open(fixture("text"));
     std::vector<TensorInfo> tensors;
     std::vector<std::byte> data;
-    for (const io::CheckpointTensor& tensor : file.tensors()) {
+    for (const checkpoint::CheckpointTensor& tensor : file.tensors()) {
         tensors.push_back({.name = tensor.info.name, .dtype = tensor.info.dtype, .shape = tensor.info.shape});
         data.resize(data.size() + tensor.info.bytes);
         file.read(tensor, 0, std::span(data).last(tensor.info.bytes));

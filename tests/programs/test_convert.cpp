@@ -9,7 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include <rwkv/io/checkpoint.hpp>
+#include <rwkv/checkpoint/checkpoint.hpp>
 
 #include "../support.hpp"
 
@@ -60,7 +60,7 @@ TEST_CASE("convert writes a directory and says what is in it") {
     for (const char* format : {"f32", "f16", "q8", "q4"}) {
         const std::string to = out + format;
         CHECK(run(fixture("tied") + " " + to + " --format " + format).code == 0);
-        const auto file = rwkv::io::Checkpoint::open(to);
+        const auto file = rwkv::checkpoint::Checkpoint::open(to);
         CHECK((file.find("head.weight") != nullptr) == (format[0] == 'q'));
     }
 }
@@ -72,7 +72,7 @@ TEST_CASE("a size is a number of bytes, or of larger units, decimal ones as Hugg
         const std::string out = (directory.path() / std::to_string(++number)).string();
         const Answer answer = run(fixture("plain") + " " + out + " --max-shard-size " + size);
         CHECK(answer.code == 0);
-        return rwkv::io::Checkpoint::open(out).file_count();
+        return rwkv::checkpoint::Checkpoint::open(out).file_count();
     };
     CHECK(shards("249000") == 1);  // there are 248,936
     CHECK(shards("249kb") == 1);

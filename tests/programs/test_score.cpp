@@ -6,7 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include <rwkv/io/checkpoint.hpp>
+#include <rwkv/checkpoint/checkpoint.hpp>
 
 #include "../catch.hpp"
 #include "../model/support.hpp"
@@ -36,7 +36,7 @@ TEST_CASE("score's logits and log-probabilities are Hugging Face's") {
         const TempDir directory;
         const auto logits_file = directory.path() / "logits.safetensors";
         const auto printed = score("odd", directory, mode + " --logits " + logits_file.string());
-        const auto file = io::Checkpoint::open(logits_file);
+        const auto file = checkpoint::Checkpoint::open(logits_file);
         REQUIRE(file.find("logits")->info.shape == Shape{expected.tokens.size(), V});
         CHECK(error_of(elements<float>(file, "logits"), expected.logits) < tolerance);
 
@@ -78,7 +78,7 @@ TEST_CASE("score measures how far a format strays from another") {
     const auto logits = [&](const std::string& format) {
         const auto file = directory.path() / (format + ".safetensors");
         score("odd", directory, "--chunk 11 --format " + format + " --logits " + file.string());
-        return elements<float>(io::Checkpoint::open(file), "logits");
+        return elements<float>(checkpoint::Checkpoint::open(file), "logits");
     };
     const auto p = logits("f32"), q = logits("q4");
     const std::size_t V = 67, predicted = p.size() / V - 1;

@@ -1,6 +1,6 @@
 #include <random>
 
-#include <rwkv/kernels/multiply.hpp>
+#include <rwkv/kernels/matmul.hpp>
 
 #include "../catch.hpp"
 #include "../kernels/support.hpp"

@@ -2,10 +2,11 @@
 
 #include <vector>
 
+#include <rwkv/core/tensor.hpp>
 #include <rwkv/model/state.hpp>
-#include <rwkv/tensor.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 /// Where a conversation stands: all that a Generator needs to go on from there. Copying is a named call, as a state's.
 struct Conversation {
@@ -17,4 +18,4 @@ struct Conversation {
     Conversation copy() const { return {state.copy(), tokens, logits}; }
 };
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI

@@ -6,11 +6,12 @@
 #include <span>
 #include <vector>
 
+#include <rwkv/core/tensor.hpp>
 #include <rwkv/generation/fixed_point.hpp>
 #include <rwkv/generation/options.hpp>
-#include <rwkv/tensor.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 /// Tokens and how likely each is to be drawn: in proportion to its weight, perhaps 0. They add up within 64 bits.
 struct WeightedTokens {
@@ -70,7 +71,7 @@ class Distribution {
     std::array<std::uint64_t, buckets> amounts_{};
 };
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI
 
 #ifndef RWKV_COMPILED
 #include <rwkv/generation/distribution.inl>

@@ -13,12 +13,12 @@
 
 #include <Eigen/Core>
 
-#include <rwkv/error.hpp>
+#include <rwkv/core/error.hpp>
+#include <rwkv/core/inline.hpp>
 #include <rwkv/generation/distribution.hpp>
 #include <rwkv/generation/fixed_point.hpp>
-#include <rwkv/inline.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 RWKV_INLINE float largest_logit(std::span<const float> logits) {
     constexpr std::size_t most = std::size_t{1} << 24U;
@@ -233,4 +233,4 @@ RWKV_INLINE void Distribution::cut_typical(float part) {
         distance, [this](std::size_t i) { return weights_[i]; }, enough, Equals::all);
 }
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI

@@ -3,10 +3,12 @@
 #include <bit>
 #include <cstdint>
 
+#include <rwkv/version.hpp>
+
 // Powers and logarithms in whole numbers, for sampling: the same on every platform, whatever the compiler makes of
 // floating point (fused multiplications, the standard library's exp). Logarithms are to the base 2, in units of 2^-32.
 
-namespace rwkv::fixed_point {
+namespace rwkv::inline RWKV_ABI::fixed_point {
 
 /// 2^38: what `weight` makes of 0. So many of these as there may be logits (2^24) add up within 64 bits.
 inline constexpr int weight_bits = 38;
@@ -44,4 +46,4 @@ constexpr std::int64_t log2(std::uint64_t value) noexcept {
     return result;
 }
 
-}  // namespace rwkv::fixed_point
+}  // namespace rwkv::inline RWKV_ABI::fixed_point

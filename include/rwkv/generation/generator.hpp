@@ -8,17 +8,18 @@
 #include <utility>
 #include <vector>
 
-#include <rwkv/config.hpp>
+#include <rwkv/core/config.hpp>
+#include <rwkv/core/tensor.hpp>
 #include <rwkv/generation/conversation.hpp>
 #include <rwkv/generation/log_probabilities.hpp>
 #include <rwkv/generation/options.hpp>
 #include <rwkv/model/model.hpp>
 #include <rwkv/model/state.hpp>
 #include <rwkv/model/workspace.hpp>
-#include <rwkv/tensor.hpp>
 #include <rwkv/text/tokenizer.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 /// Why a text ended.
 enum class FinishReason {
@@ -124,7 +125,7 @@ class Generator {
     std::vector<float> resumed_logits_;  // those of a conversation taken up again
 };
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI
 
 #ifndef RWKV_COMPILED
 #include <rwkv/generation/generator.inl>

@@ -9,15 +9,15 @@
 #include <utility>
 #include <vector>
 
-#include <rwkv/error.hpp>
+#include <rwkv/core/error.hpp>
+#include <rwkv/core/inline.hpp>
 #include <rwkv/generation/generator.hpp>
 #include <rwkv/generation/log_probabilities.hpp>
 #include <rwkv/generation/sampler.hpp>
-#include <rwkv/inline.hpp>
 #include <rwkv/text/stop_strings.hpp>
 #include <rwkv/text/streaming_decoder.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 namespace detail {
 
@@ -160,4 +160,4 @@ Generation Generator::generate_tokens(std::span<const TokenId> prompt, const Gen
     return result;
 }
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI

@@ -4,9 +4,10 @@
 #include <span>
 #include <vector>
 
-#include <rwkv/tensor.hpp>
+#include <rwkv/core/tensor.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 /// A token and log p of it, in nats.
 struct TokenLogProbability {
@@ -34,7 +35,7 @@ class LogProbabilities {
     double log_sum_;
 };
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI
 
 #ifndef RWKV_COMPILED
 #include <rwkv/generation/log_probabilities.inl>

@@ -8,10 +8,10 @@
 
 #include <Eigen/Core>
 
+#include <rwkv/core/inline.hpp>
 #include <rwkv/generation/log_probabilities.hpp>
-#include <rwkv/inline.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 RWKV_INLINE LogProbabilities::LogProbabilities(std::span<const float> logits) : logits_(logits) {
     constexpr std::size_t at_once = 1024;  // sums of so many in float lose nothing that exp has not lost
@@ -40,4 +40,4 @@ RWKV_INLINE std::vector<TokenLogProbability> LogProbabilities::top(std::size_t c
     return all;
 }
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI

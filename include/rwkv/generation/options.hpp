@@ -7,10 +7,11 @@
 #include <string>
 #include <vector>
 
-#include <rwkv/progress.hpp>
-#include <rwkv/tensor.hpp>
+#include <rwkv/core/progress.hpp>
+#include <rwkv/core/tensor.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 /// In which order probabilities are cut and sharpened. The two differ: a low temperature makes top-p keep fewer tokens
 /// in Hugging Face's order, and as many as before in RWKV's.
@@ -53,4 +54,4 @@ struct GenerationOptions {
     Progress progress = {};
 };
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI

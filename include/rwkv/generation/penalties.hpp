@@ -8,11 +8,12 @@
 #include <string>
 #include <vector>
 
-#include <rwkv/error.hpp>
+#include <rwkv/core/error.hpp>
+#include <rwkv/core/tensor.hpp>
 #include <rwkv/generation/options.hpp>
-#include <rwkv/tensor.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 /// What changes logits before tokens are cut and drawn: biases, penalties for what the text holds already, forbidden
 /// tokens, the caller's own processor, in this order:
@@ -108,4 +109,4 @@ class Penalties {
     std::vector<bool> seen_;
 };
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI

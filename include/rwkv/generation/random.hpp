@@ -4,7 +4,9 @@
 #include <bit>
 #include <cstdint>
 
-namespace rwkv {
+#include <rwkv/version.hpp>
+
+namespace rwkv::inline RWKV_ABI {
 
 /// Random numbers for sampling: xoshiro256++ seeded through SplitMix64 (Blackman and Vigna, both in the
 /// public domain). Unlike the standard library's distributions, a seed gives the same numbers everywhere. A
@@ -50,4 +52,4 @@ class Random {
     std::array<std::uint64_t, 4> state_{};
 };
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI

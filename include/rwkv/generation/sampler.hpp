@@ -4,13 +4,14 @@
 #include <span>
 #include <vector>
 
+#include <rwkv/core/tensor.hpp>
 #include <rwkv/generation/distribution.hpp>
 #include <rwkv/generation/options.hpp>
 #include <rwkv/generation/penalties.hpp>
 #include <rwkv/generation/random.hpp>
-#include <rwkv/tensor.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 /// A token that may be drawn, in proportion to its weight.
 struct Candidate {
@@ -61,7 +62,7 @@ class Sampler {
     std::vector<std::uint64_t> kept_weights_;
 };
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI
 
 #ifndef RWKV_COMPILED
 #include <rwkv/generation/sampler.inl>

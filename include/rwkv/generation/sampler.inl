@@ -10,12 +10,12 @@
 #include <utility>
 #include <vector>
 
-#include <rwkv/error.hpp>
+#include <rwkv/core/error.hpp>
+#include <rwkv/core/inline.hpp>
 #include <rwkv/generation/fixed_point.hpp>
 #include <rwkv/generation/sampler.hpp>
-#include <rwkv/inline.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 namespace detail {
 
@@ -129,4 +129,4 @@ RWKV_INLINE void Sampler::steer(std::uint64_t total, std::uint64_t weight) noexc
     mu_ = std::min(mu_ - static_cast<double>(options_.mirostat_eta) * error, 64.0);  // nothing surprises more
 }
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI

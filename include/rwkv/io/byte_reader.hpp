@@ -6,9 +6,10 @@
 #include <string>
 #include <string_view>
 
-#include <rwkv/error.hpp>
+#include <rwkv/core/error.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv::io {
+namespace rwkv::inline RWKV_ABI::io {
 
 /// Reads numbers (least significant byte first) and runs of bytes off a span, from front to back and never past its
 /// end: what is not there is a FormatError. The bytes and the two names, used in messages only, stay the caller's.
@@ -61,4 +62,4 @@ class ByteReader {
     std::size_t position_ = 0;
 };
 
-}  // namespace rwkv::io
+}  // namespace rwkv::inline RWKV_ABI::io

@@ -6,7 +6,9 @@
 #include <filesystem>
 #include <span>
 
-namespace rwkv::io {
+#include <rwkv/version.hpp>
+
+namespace rwkv::inline RWKV_ABI::io {
 
 /// What has a length and gives the bytes at any place, or throws: an InputFile, or, in tests, bytes in memory under the
 /// name of a file.
@@ -17,4 +19,4 @@ concept ByteSource = requires(const T& source, std::uint64_t offset, std::span<s
     source.read(offset, out);
 };
 
-}  // namespace rwkv::io
+}  // namespace rwkv::inline RWKV_ABI::io

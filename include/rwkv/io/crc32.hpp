@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <span>
 
-namespace rwkv::io {
+#include <rwkv/version.hpp>
+
+namespace rwkv::inline RWKV_ABI::io {
 
 namespace detail {
 
@@ -30,4 +32,4 @@ constexpr std::uint32_t crc32(std::span<const std::byte> bytes) noexcept {
     return ~value;
 }
 
-}  // namespace rwkv::io
+}  // namespace rwkv::inline RWKV_ABI::io

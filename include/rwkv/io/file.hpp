@@ -13,11 +13,19 @@
 #include <utility>
 #include <vector>
 
-#include <rwkv/checked.hpp>
-#include <rwkv/error.hpp>
+#include <rwkv/core/checked.hpp>
+#include <rwkv/core/error.hpp>
 #include <rwkv/io/system.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv::io {
+namespace rwkv::inline RWKV_ABI::io {
+
+/// Whether there is something under that name. A link counts by itself: one that leads nowhere is to be reported, not
+/// passed over.
+inline bool is_present(const std::filesystem::path& path) {
+    std::error_code ignored;
+    return std::filesystem::exists(std::filesystem::symlink_status(path, ignored));
+}
 
 /// The names of what a directory holds, in no order. FileError where it cannot be read. (std::filesystem's iterator
 /// ends the program where memory runs out.)
@@ -54,7 +62,7 @@ class InputFile {
     /// Fills `out` with the bytes that begin at `offset`; all of them, or FileError: on an I/O error, and
     /// where the file ends early (also when it has shrunk since it was opened).
     void read(std::uint64_t offset, std::span<std::byte> out) const {
-        const auto end = checked_add(offset, out.size());
+        const auto end = core::checked_add(offset, out.size());
         if (!end || *end > system::largest_offset())
             fail("a position within the file", "byte " + std::to_string(offset));
         while (!out.empty()) {
@@ -73,7 +81,7 @@ class InputFile {
     /// written to, they change under the reader, or reading them ends the program. FileError where the file has no such
     /// bytes or the system does not map it.
     std::shared_ptr<const std::byte[]> map(std::uint64_t offset, std::size_t bytes) const {
-        const auto end = checked_add(offset, bytes);
+        const auto end = core::checked_add(offset, bytes);
         if (bytes == 0 || !end || *end > size_)
             fail("at least " + std::to_string(end.value_or(offset)) + " bytes to map", std::to_string(size_));
         const auto before = static_cast<std::size_t>(offset % system::mapping_granularity());
@@ -197,4 +205,4 @@ inline void write_text(const std::filesystem::path& path, std::string_view text)
     file.commit();
 }
 
-}  // namespace rwkv::io
+}  // namespace rwkv::inline RWKV_ABI::io

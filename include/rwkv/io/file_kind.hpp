@@ -3,7 +3,9 @@
 #include <cstddef>
 #include <string_view>
 
-namespace rwkv::io {
+#include <rwkv/version.hpp>
+
+namespace rwkv::inline RWKV_ABI::io {
 
 /// What a file of another kind turns out to be, from its first bytes (64 are enough), in words for a message;
 /// empty when it is none of the kinds people take for model files by mistake.
@@ -30,4 +32,4 @@ constexpr std::string_view file_kind(std::string_view first_bytes) noexcept {
     return "";
 }
 
-}  // namespace rwkv::io
+}  // namespace rwkv::inline RWKV_ABI::io

@@ -10,10 +10,11 @@
 #include <utility>
 #include <vector>
 
-#include <rwkv/error.hpp>
+#include <rwkv/core/error.hpp>
 #include <rwkv/io/file.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv::io {
+namespace rwkv::inline RWKV_ABI::io {
 
 /// Any number of files of which only a few are open at once: the others are opened again when they are asked
 /// for. All members may be called by several threads.
@@ -74,4 +75,4 @@ class FilePool {
     std::size_t max_open_;
 };
 
-}  // namespace rwkv::io
+}  // namespace rwkv::inline RWKV_ABI::io

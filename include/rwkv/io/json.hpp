@@ -10,10 +10,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include <rwkv/error.hpp>
-#include <rwkv/io/quote.hpp>
+#include <rwkv/core/error.hpp>
+#include <rwkv/core/quote.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv::io {
+namespace rwkv::inline RWKV_ABI::io {
 
 /// Called as each member of the top-level object is complete, in the order of the text. Return true to have
 /// the value dropped at once, so that a large file never builds a large tree; false keeps it. May throw.
@@ -28,7 +29,7 @@ inline constexpr std::size_t max_json_values = 4'000'000;
 /// What a value is, for a message: `the string "x"`, `the number -3`, `a list`.
 inline std::string describe(const nlohmann::json& value) {
     using nlohmann::json;
-    if (const auto* text = value.get_ptr<const json::string_t*>()) return "the string " + in_quotes(*text);
+    if (const auto* text = value.get_ptr<const json::string_t*>()) return "the string " + core::quoted(*text);
     if (value.is_number()) return "the number " + value.dump();
     if (value.is_boolean()) return value.dump();
     if (value.is_array()) return value.empty() ? "an empty list" : "a list";
@@ -94,7 +95,7 @@ class JsonBuilder {
     bool key(json::string_t& name) {
         auto& members = *open_.back()->get_ptr<json::object_t*>();
         const auto [member, is_new] = members.emplace(std::move(name), nullptr);
-        if (!is_new) fail("every key once in its object", "the key " + in_quotes(member->first) + " twice");
+        if (!is_new) fail("every key once in its object", "the key " + core::quoted(member->first) + " twice");
         place_ = &member->second;
         if (open_.size() == 1) {
             top_key_ = &member->first;
@@ -210,4 +211,4 @@ inline JsonDocument parse_json(std::string_view text, const std::string& where, 
     return builder.take();
 }
 
-}  // namespace rwkv::io
+}  // namespace rwkv::inline RWKV_ABI::io

@@ -6,10 +6,11 @@
 #include <utility>
 #include <vector>
 
-#include <rwkv/error.hpp>
+#include <rwkv/core/error.hpp>
 #include <rwkv/io/file.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv::io {
+namespace rwkv::inline RWKV_ABI::io {
 
 /// A directory that is being filled: unless it is kept, the files that were named are removed again, and it, too, if
 /// it was made for them. One thread at a time.
@@ -48,4 +49,4 @@ class OutputDirectory {
     bool made_ = false;
 };
 
-}  // namespace rwkv::io
+}  // namespace rwkv::inline RWKV_ABI::io

@@ -12,12 +12,13 @@
 #include <utility>
 #include <vector>
 
-#include <rwkv/error.hpp>
+#include <rwkv/core/error.hpp>
+#include <rwkv/core/quote.hpp>
 #include <rwkv/io/byte_reader.hpp>
 #include <rwkv/io/pickle_opcodes.hpp>
-#include <rwkv/io/quote.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv::io {
+namespace rwkv::inline RWKV_ABI::io {
 
 /// What a pickle can hold.
 enum class PickleKind : std::uint8_t { none, boolean, integer, real, text, tuple, list, dict, symbol, reference, call };
@@ -56,7 +57,7 @@ inline std::string describe(const PickleValue& value) {
                                                      "a symbol",
                                                      "a reference to a storage",
                                                      "a tensor or parameter"};
-    if (value.kind == PickleKind::symbol) return in_quotes(value.text);
+    if (value.kind == PickleKind::symbol) return core::quoted(value.text);
     return std::string(kinds[static_cast<std::size_t>(value.kind)]);
 }
 
@@ -301,7 +302,7 @@ class PickleMachine {
         // Without a dot in the name there is one way only to spell each.
         if (name.find('.') != name.npos || std::ranges::find(pickle_symbols, both) == pickle_symbols.end())
             fail("a name that a plain state dict needs",
-                 in_quotes(both) + ", which is not on the list of those allowed");
+                 core::quoted(both) + ", which is not on the list of those allowed");
         return both;
     }
 
@@ -334,4 +335,4 @@ inline Pickle parse_pickle(std::span<const std::byte> bytes, const std::string& 
     return detail::PickleMachine(bytes, where).run();
 }
 
-}  // namespace rwkv::io
+}  // namespace rwkv::inline RWKV_ABI::io

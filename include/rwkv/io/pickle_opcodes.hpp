@@ -6,7 +6,9 @@
 #include <string_view>
 #include <utility>
 
-namespace rwkv::io {
+#include <rwkv/version.hpp>
+
+namespace rwkv::inline RWKV_ABI::io {
 
 namespace detail {
 
@@ -67,4 +69,4 @@ constexpr std::string_view pickle_opcode_name(std::uint8_t opcode) noexcept {
     return found == detail::pickle_opcodes.end() ? "" : found->second;
 }
 
-}  // namespace rwkv::io
+}  // namespace rwkv::inline RWKV_ABI::io

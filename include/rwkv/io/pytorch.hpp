@@ -12,18 +12,19 @@
 #include <utility>
 #include <vector>
 
-#include <rwkv/checked.hpp>
-#include <rwkv/dtype.hpp>
-#include <rwkv/error.hpp>
+#include <rwkv/core/checked.hpp>
+#include <rwkv/core/dtype.hpp>
+#include <rwkv/core/error.hpp>
+#include <rwkv/core/quote.hpp>
+#include <rwkv/core/tensor.hpp>
 #include <rwkv/io/byte_reader.hpp>
 #include <rwkv/io/byte_source.hpp>
 #include <rwkv/io/file.hpp>
 #include <rwkv/io/pickle.hpp>
-#include <rwkv/io/quote.hpp>
 #include <rwkv/io/zip.hpp>
-#include <rwkv/tensor.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv::io {
+namespace rwkv::inline RWKV_ABI::io {
 
 /// The longest pickle that is read, in bytes: that of a model of 40 layers has 0.1 MB.
 inline constexpr std::uint64_t max_pickle_bytes = 64'000'000;
@@ -39,8 +40,8 @@ class PytorchArchive {
             const std::size_t slash = entry.name.find('/');
             if (root_.empty() && slash != entry.name.npos) root_ = entry.name.substr(0, slash + 1);
             if (root_.empty() || !entry.name.starts_with(root_))
-                fail("entry " + in_quotes(entry.name),
-                     root_.empty() ? "a folder" : "it in the folder " + in_quotes(root_), "it outside");
+                fail("entry " + core::quoted(entry.name),
+                     root_.empty() ? "a folder" : "it in the folder " + core::quoted(root_), "it outside");
             std::string name = entry.name.substr(root_.size());
             entries_.emplace(std::move(name), std::move(entry));
         }
@@ -67,11 +68,11 @@ class PytorchArchive {
     void require(const std::string& name, std::string_view wanted, bool always) const {
         const ZipEntry* entry = find(name);
         if (!entry && !always) return;
-        if (!entry) fail("entry " + in_quotes(name), in_quotes(wanted), "none");
+        if (!entry) fail("entry " + core::quoted(name), core::quoted(wanted), "none");
         const std::vector<std::byte> bytes = read_zip_entry(source_, *entry, 64);
         std::string_view text = ByteReader(bytes, where_, name).text(bytes.size());
         if (text.ends_with('\n')) text.remove_suffix(1);
-        if (text != wanted) fail("entry " + in_quotes(name), in_quotes(wanted), in_quotes(text));
+        if (text != wanted) fail("entry " + core::quoted(name), core::quoted(wanted), core::quoted(text));
     }
 
     [[noreturn]] void fail(std::string subject, std::string expected, std::string found) const {
@@ -94,7 +95,7 @@ class StateDictReader {
         if (root.kind != PickleKind::dict) fail("a dict of tensors", describe(root));
         std::map<std::string_view, TensorInfo> by_name;
         for (std::size_t i = 0; i < root.items.size(); i += 2) {
-            subject_ = tensor_subject(root.items[i]->text);
+            subject_ = core::tensor_subject(root.items[i]->text);
             TensorInfo info = tensor(*root.items[i + 1]);
             info.name = root.items[i]->text;
             if (!by_name.emplace(root.items[i]->text, std::move(info)).second) fail("each name once", "a second");
@@ -163,11 +164,11 @@ class StateDictReader {
             type == types.end() || items[2]->kind != PickleKind::text)
             fail(form, "another reference");
         if (key.empty() || key.size() > 20 || key.find_first_not_of("0123456789") != key.npos)
-            fail("a storage whose key is a number", in_quotes(key));
+            fail("a storage whose key is a number", core::quoted(key));
         const ZipEntry* entry = archive_.find("data/" + key);
-        if (!entry) fail("an entry " + in_quotes("data/" + key), "none");
+        if (!entry) fail("an entry " + core::quoted("data/" + key), "none");
         const Storage storage{type->second, entry->offset, number(*items[4], "a number of elements")};
-        const auto bytes = checked_multiply(storage.elements, bits(storage.dtype) / 8);
+        const auto bytes = core::checked_multiply(storage.elements, bits(storage.dtype) / 8);
         if (!bytes || *bytes != entry->size)
             fail("storage " + key + " to have the bytes of " + std::to_string(storage.elements) + " elements of " +
                      std::string(name(storage.dtype)),
@@ -207,8 +208,8 @@ class StateDictReader {
                     std::uint64_t available) const {
         std::optional<std::uint64_t> last = first;
         for (std::size_t i = 0; elements > 0 && last && i < info.shape.size(); ++i) {
-            const auto reach = checked_multiply(info.shape[i] - 1, info.strides[i]);
-            last = reach ? checked_add(*last, *reach) : std::nullopt;
+            const auto reach = core::checked_multiply(info.shape[i] - 1, info.strides[i]);
+            last = reach ? core::checked_add(*last, *reach) : std::nullopt;
         }
         if (elements > 0 && (!last || *last >= available))
             fail("elements within the " + std::to_string(available) + " of its storage",
@@ -247,4 +248,4 @@ std::vector<TensorInfo> read_pytorch_tensors(const Source& source) {
     return detail::StateDictReader<Source>(archive).read(*pickle.root);
 }
 
-}  // namespace rwkv::io
+}  // namespace rwkv::inline RWKV_ABI::io

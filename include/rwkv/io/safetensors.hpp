@@ -13,15 +13,16 @@
 
 #include <nlohmann/json.hpp>
 
-#include <rwkv/error.hpp>
+#include <rwkv/core/error.hpp>
+#include <rwkv/core/quote.hpp>
+#include <rwkv/core/tensor.hpp>
 #include <rwkv/io/byte_reader.hpp>
 #include <rwkv/io/file.hpp>
 #include <rwkv/io/file_kind.hpp>
 #include <rwkv/io/json.hpp>
-#include <rwkv/io/quote.hpp>
-#include <rwkv/tensor.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv::io {
+namespace rwkv::inline RWKV_ABI::io {
 
 /// The longest header a safetensors file may have, in bytes.
 inline constexpr std::uint64_t max_safetensors_header = 100'000'000;
@@ -59,7 +60,7 @@ class SafetensorsEntryReader {
   private:
     const nlohmann::json& field(const nlohmann::json& entry, const char* key) const {
         const auto member = entry.find(key);
-        if (member == entry.end()) fail("a field " + in_quotes(key), "none");
+        if (member == entry.end()) fail("a field " + core::quoted(key), "none");
         return *member;
     }
 
@@ -84,7 +85,7 @@ class SafetensorsEntryReader {
     }
 
     [[noreturn]] void fail(std::string expected, std::string found) const {
-        throw FormatError(where_, tensor_subject(name_), std::move(expected), std::move(found));
+        throw FormatError(where_, core::tensor_subject(name_), std::move(expected), std::move(found));
     }
 
     const std::string& where_;
@@ -99,7 +100,7 @@ inline std::map<std::string, std::string> safetensors_metadata(nlohmann::json& v
     if (!members) throw FormatError(where, "__metadata__", "an object", describe(value));
     for (auto& [key, text] : *members) {
         auto* string = text.get_ptr<nlohmann::json::string_t*>();
-        if (!string) throw FormatError(where, "__metadata__: " + in_quotes(key), "a string", describe(text));
+        if (!string) throw FormatError(where, "__metadata__: " + core::quoted(key), "a string", describe(text));
         metadata.emplace(key, std::move(*string));
     }
     return metadata;
@@ -108,7 +109,7 @@ inline std::map<std::string, std::string> safetensors_metadata(nlohmann::json& v
 /// That shape × dtype is the tensor's number of bytes, without overflow.
 inline void check_tensor_bytes(const TensorInfo& info, const std::string& where) {
     const auto fail = [&](std::string expected, std::string found) {
-        throw FormatError(where, tensor_subject(info.name), std::move(expected), std::move(found));
+        throw FormatError(where, core::tensor_subject(info.name), std::move(expected), std::move(found));
     };
     const std::string wanted = std::string(name(info.dtype)) + " " + to_string(info.shape);
     const auto total_bits = element_count(info.shape, bits(info.dtype));
@@ -126,13 +127,13 @@ inline void check_layout(const std::vector<TensorInfo>& tensors, std::uint64_t d
     for (const TensorInfo& info : tensors) {
         if (info.offset != position)
             throw FormatError(
-                where, tensor_subject(info.name),
+                where, core::tensor_subject(info.name),
                 "data to begin where the previous tensor's ends, at " + std::to_string(position),
                 (info.offset < position ? "an overlap: begin " : "a hole: begin ") + std::to_string(info.offset));
         position = info.offset + info.bytes;  // was read as an end, so it fits
         check_tensor_bytes(info, where);
         if (position > data_size)
-            throw FormatError(where, tensor_subject(info.name),
+            throw FormatError(where, core::tensor_subject(info.name),
                               "data up to byte " + std::to_string(position) + " of the data section",
                               "a file cut short: the section has " + std::to_string(data_size) + " bytes");
     }
@@ -205,4 +206,4 @@ inline SafetensorsHeader read_safetensors_header(const InputFile& file) {
     return parse_safetensors_header(text, file.size(), where);
 }
 
-}  // namespace rwkv::io
+}  // namespace rwkv::inline RWKV_ABI::io

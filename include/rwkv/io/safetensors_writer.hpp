@@ -12,15 +12,16 @@
 
 #include <nlohmann/json.hpp>
 
-#include <rwkv/checked.hpp>
-#include <rwkv/error.hpp>
+#include <rwkv/core/checked.hpp>
+#include <rwkv/core/error.hpp>
+#include <rwkv/core/quote.hpp>
+#include <rwkv/core/tensor.hpp>
 #include <rwkv/io/file.hpp>
 #include <rwkv/io/json.hpp>
-#include <rwkv/io/quote.hpp>
 #include <rwkv/io/safetensors.hpp>
-#include <rwkv/tensor.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv::io {
+namespace rwkv::inline RWKV_ABI::io {
 
 /// Writes one safetensors file piece by piece, so that a tensor may be far larger than memory:
 ///
@@ -58,7 +59,7 @@ class SafetensorsWriter {
     void finish() {
         for (const TensorInfo& info : tensors_)
             if (info.offset + info.bytes > position_)
-                fail(detail::tensor_subject(info.name), std::to_string(info.bytes) + " bytes written",
+                fail(core::tensor_subject(info.name), std::to_string(info.bytes) + " bytes written",
                      std::to_string(position_ > info.offset ? position_ - info.offset : 0));
         file_.commit();
     }
@@ -88,12 +89,12 @@ class SafetensorsWriter {
         std::uint64_t end = 0;
         for (TensorInfo& info : tensors_) {
             if (info.name == "__metadata__" || !names.insert(info.name).second)
-                fail(detail::tensor_subject(info.name), "a name of its own", "one already taken");
+                fail(core::tensor_subject(info.name), "a name of its own", "one already taken");
             info.offset = end;
             info.bytes = byte_count(info);
             info.strides.clear();
-            const auto next = checked_add(end, info.bytes);
-            if (!next) fail(detail::tensor_subject(info.name), "a file of less than 2^64 bytes", "more");
+            const auto next = core::checked_add(end, info.bytes);
+            if (!next) fail(core::tensor_subject(info.name), "a file of less than 2^64 bytes", "more");
             header += in_header(info.name) + ":{\"dtype\":\"" + std::string(name(info.dtype)) + "\",\"shape\":[";
             for (std::uint64_t size : info.shape) header += std::to_string(size) + ",";
             if (!info.shape.empty()) header.pop_back();
@@ -108,7 +109,7 @@ class SafetensorsWriter {
             fail("header", "at most " + std::to_string(max_safetensors_header) + " bytes",
                  std::to_string(header.size()));
         position_ = 8 + header.size();
-        const auto file_size = checked_add(end, position_);
+        const auto file_size = core::checked_add(end, position_);
         if (!file_size) fail("", "a file of less than 2^64 bytes", "more");
         end_ = *file_size;
         for (TensorInfo& info : tensors_) info.offset += position_;
@@ -118,7 +119,7 @@ class SafetensorsWriter {
     std::uint64_t byte_count(const TensorInfo& info) const {
         const auto total_bits = element_count(info.shape, bits(info.dtype));
         if (!total_bits || *total_bits % 8 != 0 || info.shape.size() > max_tensor_rank)
-            fail(detail::tensor_subject(info.name),
+            fail(core::tensor_subject(info.name),
                  "at most " + std::to_string(max_tensor_rank) + " dimensions and a whole number of bytes",
                  std::string(name(info.dtype)) + " " + to_string(info.shape));
         return *total_bits / 8;
@@ -143,4 +144,4 @@ class SafetensorsWriter {
     OutputFile file_;  // last: made by `begin`, which sets the others
 };
 
-}  // namespace rwkv::io
+}  // namespace rwkv::inline RWKV_ABI::io

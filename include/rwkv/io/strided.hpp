@@ -8,11 +8,12 @@
 #include <span>
 #include <vector>
 
-#include <rwkv/dtype.hpp>
+#include <rwkv/core/dtype.hpp>
+#include <rwkv/core/tensor.hpp>
 #include <rwkv/io/byte_source.hpp>
-#include <rwkv/tensor.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv::io {
+namespace rwkv::inline RWKV_ABI::io {
 
 namespace detail {
 
@@ -118,4 +119,4 @@ void read_strided(const Source& source, const TensorInfo& tensor, std::uint64_t 
     detail::StridedReader<Source>(source, tensor).read(tensor.offset, offset, out);
 }
 
-}  // namespace rwkv::io
+}  // namespace rwkv::inline RWKV_ABI::io

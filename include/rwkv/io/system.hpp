@@ -11,9 +11,11 @@
 #include <utility>
 #include <vector>
 
+#include <rwkv/version.hpp>
+
 /// Everything that io/ asks the operating system: declared here, and defined for each system in a file of system/.
 /// What fails says so in its result; `last_error` then says why.
-namespace rwkv::io::system {
+namespace rwkv::inline RWKV_ABI::io::system {
 
 /// Why the last call of this thread failed, with the system's words for it.
 inline std::error_code last_error() noexcept;
@@ -91,7 +93,7 @@ inline std::uint64_t process_id() noexcept;
 /// The names of what a directory holds, "." and ".." among them; nothing on failure.
 inline std::optional<std::vector<std::string>> names_in(const std::filesystem::path& directory);
 
-}  // namespace rwkv::io::system
+}  // namespace rwkv::inline RWKV_ABI::io::system
 
 #if defined(_WIN32)
 #include <rwkv/io/system/windows.inl>

@@ -11,15 +11,16 @@
 #include <utility>
 #include <vector>
 
-#include <rwkv/checked.hpp>
-#include <rwkv/error.hpp>
+#include <rwkv/core/checked.hpp>
+#include <rwkv/core/error.hpp>
+#include <rwkv/core/quote.hpp>
 #include <rwkv/io/byte_reader.hpp>
 #include <rwkv/io/byte_source.hpp>
 #include <rwkv/io/crc32.hpp>
-#include <rwkv/io/quote.hpp>
 #include <rwkv/io/zip_end.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv::io {
+namespace rwkv::inline RWKV_ABI::io {
 
 /// One file within a ZIP archive: where its bytes lie, uncompressed, in the archive.
 struct ZipEntry {
@@ -175,7 +176,7 @@ class ZipDirectoryReader {
             (!agrees(compressed, entry.size) && compressed != in_zip64))
             fail(entry.name, "the same flags, method, size and CRC in its local header", "others");
         entry.offset = entry.header + header_size + extra_length;  // of numbers within the file, so it fits
-        const auto end = checked_add(entry.offset, entry.size);
+        const auto end = core::checked_add(entry.offset, entry.size);
         if (!end || *end > directory_offset)
             fail(entry.name, "its " + std::to_string(entry.size) + " bytes before the directory",
                  "them to begin at byte " + std::to_string(entry.offset));
@@ -188,12 +189,12 @@ class ZipDirectoryReader {
         for (std::size_t i = 1; i < by_place.size(); ++i)
             if (by_place[i]->header < by_place[i - 1]->offset + by_place[i - 1]->size)
                 fail(by_place[i]->name, "an entry with bytes of its own",
-                     "an overlap with " + in_quotes(by_place[i - 1]->name));
+                     "an overlap with " + core::quoted(by_place[i - 1]->name));
     }
 
     /// Of an entry.
     [[noreturn]] void fail(std::string_view name, std::string expected, std::string found) const {
-        throw FormatError(where_, "entry " + in_quotes(name), std::move(expected), std::move(found));
+        throw FormatError(where_, "entry " + core::quoted(name), std::move(expected), std::move(found));
     }
 
     [[noreturn]] void fail_directory(std::string expected, std::string found) const {
@@ -219,7 +220,7 @@ std::vector<ZipEntry> read_zip_directory(const Source& source) {
 template <ByteSource Source>
 std::vector<std::byte> read_zip_entry(const Source& source, const ZipEntry& entry, std::uint64_t max_bytes) {
     const auto fail = [&](std::string expected, std::string found) {
-        throw FormatError(source.path().string(), "entry " + in_quotes(entry.name), std::move(expected),
+        throw FormatError(source.path().string(), "entry " + core::quoted(entry.name), std::move(expected),
                           std::move(found));
     };
     if (entry.size > max_bytes) fail("at most " + std::to_string(max_bytes) + " bytes", std::to_string(entry.size));
@@ -228,4 +229,4 @@ std::vector<std::byte> read_zip_entry(const Source& source, const ZipEntry& entr
     return bytes;
 }
 
-}  // namespace rwkv::io
+}  // namespace rwkv::inline RWKV_ABI::io

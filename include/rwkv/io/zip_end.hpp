@@ -10,13 +10,14 @@
 #include <utility>
 #include <vector>
 
-#include <rwkv/checked.hpp>
-#include <rwkv/error.hpp>
+#include <rwkv/core/checked.hpp>
+#include <rwkv/core/error.hpp>
 #include <rwkv/io/byte_reader.hpp>
 #include <rwkv/io/byte_source.hpp>
 #include <rwkv/io/file_kind.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv::io {
+namespace rwkv::inline RWKV_ABI::io {
 
 /// Where the directory of a ZIP archive lies, and how many entries it has.
 struct ZipDirectory {
@@ -77,7 +78,7 @@ class ZipEndReader {
         }
         ByteReader end64(located->second, where_, "zip64 end record");
         if (end64.u32() != end64_mark) fail("zip64 end record", "its mark", "other bytes");
-        const auto length = checked_add(end64.u64(), 12);
+        const auto length = core::checked_add(end64.u64(), 12);
         if (!length || *length != end_at - locator_size - located->first)
             fail("zip64 end record", "it to end where its locator begins", "another length");
         end64.take(4);  // versions
@@ -116,7 +117,7 @@ class ZipEndReader {
     }
 
     ZipDirectory checked(ZipDirectory directory, std::uint64_t end) const {
-        const auto directory_end = checked_add(directory.offset, directory.size);
+        const auto directory_end = core::checked_add(directory.offset, directory.size);
         if (!directory_end || *directory_end != end)
             fail("end record", "a directory that ends where the end records begin, at " + std::to_string(end),
                  "one of " + std::to_string(directory.size) + " bytes at " + std::to_string(directory.offset));
@@ -163,4 +164,4 @@ ZipDirectory find_zip_directory(const Source& source) {
     return detail::ZipEndReader<Source>(source).read();
 }
 
-}  // namespace rwkv::io
+}  // namespace rwkv::inline RWKV_ABI::io

@@ -2,7 +2,9 @@
 
 #include <Eigen/Core>
 
-namespace rwkv {
+#include <rwkv/version.hpp>
+
+namespace rwkv::inline RWKV_ABI {
 
 /// Activations of several tokens: one column per token, features down the column. An Array, because nearly all that
 /// is done to activations is element by element; products with weights go through kernels::multiply.
@@ -21,4 +23,4 @@ using ConstActivationsView = Eigen::Ref<const Activations<Scalar>>;
 template <class Scalar>
 using Vector = Eigen::Array<Scalar, Eigen::Dynamic, 1>;
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI

@@ -8,10 +8,11 @@
 
 #include <Eigen/Core>
 
-#include <rwkv/dtype.hpp>
-#include <rwkv/tensor.hpp>
+#include <rwkv/core/dtype.hpp>
+#include <rwkv/core/tensor.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 /// What the matrices of a model are held as in memory.
 enum class WeightFormat {
@@ -136,4 +137,4 @@ concept QuantizedFormat = requires {
     Format::block_cols;
 };
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI

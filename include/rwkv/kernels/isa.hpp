@@ -6,7 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include <rwkv/error.hpp>
+#include <rwkv/core/error.hpp>
+#include <rwkv/version.hpp>
 
 // Not gcc for Windows: it takes the stack to be aligned to 32 and 64 bytes, which it is not (its bug 54412). Some
 // distributions mend that, but nothing tells theirs apart.
@@ -21,7 +22,7 @@
 #define RWKV_NEON_KERNELS 1
 #endif
 
-namespace rwkv::kernels {
+namespace rwkv::inline RWKV_ABI::kernels {
 
 /// The instruction sets kernels are written for. Those of one processor family include each other in this order.
 enum class Isa {
@@ -98,4 +99,4 @@ inline Isa chosen_isa() {
     throw ArgumentError("environment", "RWKV_ISA", "one of " + available, forced);
 }
 
-}  // namespace rwkv::kernels
+}  // namespace rwkv::inline RWKV_ABI::kernels

@@ -9,8 +9,9 @@
 #include <rwkv/kernels/arch/avx512.hpp>
 #include <rwkv/kernels/arch/neon.hpp>
 #include <rwkv/kernels/weight_matrix.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv::kernels {
+namespace rwkv::inline RWKV_ABI::kernels {
 
 /// One block of a row: its weights, then its codes and their scale.
 template <QuantizedFormat Format>
@@ -124,4 +125,4 @@ void quantize_group(const float* weights, Index rows, Index cols, std::byte* gro
     }
 }
 
-}  // namespace rwkv::kernels
+}  // namespace rwkv::inline RWKV_ABI::kernels

@@ -11,13 +11,14 @@
 #include <type_traits>
 #include <vector>
 
-#include <rwkv/tensor.hpp>
+#include <rwkv/core/tensor.hpp>
+#include <rwkv/version.hpp>
 
 #if defined(__x86_64__) || defined(__i386__)
 #include <immintrin.h>
 #endif
 
-namespace rwkv::kernels {
+namespace rwkv::inline RWKV_ABI::kernels {
 
 /// A fixed set of threads that share out loops. One thread (the default) means the caller's alone: nothing is started.
 ///
@@ -195,4 +196,4 @@ class ThreadPool {
     std::condition_variable wake_up_;
 };
 
-}  // namespace rwkv::kernels
+}  // namespace rwkv::inline RWKV_ABI::kernels

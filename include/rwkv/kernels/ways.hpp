@@ -10,10 +10,11 @@
 #include <rwkv/kernels/arch/avx512_vnni.hpp>
 #include <rwkv/kernels/arch/neon.hpp>
 #include <rwkv/kernels/arch/portable.hpp>
-#include <rwkv/kernels/engine.hpp>
+#include <rwkv/kernels/matmul_context.hpp>
 #include <rwkv/kernels/weight_matrix.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv::kernels {
+namespace rwkv::inline RWKV_ABI::kernels {
 
 /// One product y = W x, a column of x and y per token.
 template <class Format, class Scalar>
@@ -99,4 +100,4 @@ auto with_way(const Engine& engine, const Product<Format, Scalar>& product, Use&
     });
 }
 
-}  // namespace rwkv::kernels
+}  // namespace rwkv::inline RWKV_ABI::kernels

@@ -8,10 +8,11 @@
 
 #include <Eigen/Core>
 
+#include <rwkv/core/tensor.hpp>
 #include <rwkv/kernels/format.hpp>
-#include <rwkv/tensor.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 /// How the elements of a matrix lie in memory.
 enum class Layout {
@@ -205,4 +206,4 @@ class WeightMatrix<Mixed> {
     Any any_;
 };
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI

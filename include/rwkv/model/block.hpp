@@ -2,8 +2,9 @@
 
 #include <rwkv/model/channel_mixing.hpp>
 #include <rwkv/model/time_mixing.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 /// out = layer_norm(x), column by column; see equations.inl. x and out may be the same.
 template <class Scalar>
@@ -47,4 +48,4 @@ void block(const BlockWeights<Format>& weights, Index layer, const Texts<Scalar>
     over_tokens(engine.pool(), tokens, add_out);
 }
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI

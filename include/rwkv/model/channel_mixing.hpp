@@ -1,13 +1,14 @@
 #pragma once
 
-#include <rwkv/kernels/multiply.hpp>
+#include <rwkv/kernels/matmul.hpp>
+#include <rwkv/model/batch.hpp>
 #include <rwkv/model/elementwise.hpp>
-#include <rwkv/model/share_out.hpp>
-#include <rwkv/model/texts.hpp>
+#include <rwkv/model/parallel.hpp>
 #include <rwkv/model/weights.hpp>
 #include <rwkv/model/workspace.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 /// Channel mixing, RWKV's feed-forward network, for T tokens:
 ///
@@ -48,4 +49,4 @@ void channel_mixing(const FeedForwardWeights<Format>& weights, Index layer, cons
     });
 }
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI

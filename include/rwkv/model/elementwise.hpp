@@ -6,12 +6,13 @@
 
 #include <Eigen/Core>
 
+#include <rwkv/core/tensor.hpp>
 #include <rwkv/kernels/arch/avx512.hpp>
 #include <rwkv/kernels/arch/neon.hpp>
 #include <rwkv/kernels/isa.hpp>
-#include <rwkv/tensor.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 /// The functions of equations.inl, which says what they compute, for one instruction set.
 template <class Scalar>
@@ -123,4 +124,4 @@ const Elementwise<Scalar>& elementwise([[maybe_unused]] kernels::Isa isa) noexce
 extern template const Elementwise<float>& elementwise<float>(kernels::Isa) noexcept;
 #endif
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI

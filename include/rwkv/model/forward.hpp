@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <span>
 
-#include <rwkv/kernels/multiply.hpp>
+#include <rwkv/kernels/matmul.hpp>
 #include <rwkv/model/block.hpp>
 #include <rwkv/model/weights.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 // The whole network (model.hpp has the picture) over float or double activations, a column for each token, in any
 // weight format. Token ids, state and workspace have been checked by the caller (`Model` does). What throws is a
@@ -74,4 +75,4 @@ ActivationsView<Scalar> logits(const Weights<Format>& weights, Index begin, Inde
     return out;
 }
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI

@@ -8,12 +8,13 @@
 #include <utility>
 #include <vector>
 
+#include <rwkv/core/progress.hpp>
 #include <rwkv/model/state.hpp>
 #include <rwkv/model/weights.hpp>
 #include <rwkv/model/workspace.hpp>
-#include <rwkv/progress.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 // RWKV-4 (Peng et al. 2023, arXiv:2305.13048) is trained like a transformer and run like a recurrent network. V, H, L,
 // A and I are sizes (config.hpp), σ the logistic function, ∘ the product element by element; no matrix has a bias.
@@ -104,7 +105,7 @@ class Model {
     std::vector<std::string> warnings_;
 };
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI
 
 #ifndef RWKV_COMPILED
 #include <rwkv/model/model.inl>

@@ -10,12 +10,12 @@
 #include <utility>
 #include <vector>
 
-#include <rwkv/error.hpp>
-#include <rwkv/inline.hpp>
+#include <rwkv/core/error.hpp>
+#include <rwkv/core/inline.hpp>
 #include <rwkv/model/forward.hpp>
 #include <rwkv/model/model.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 namespace detail {
 
@@ -129,4 +129,4 @@ RWKV_INLINE void Model::forward_state(std::span<const TokenId> tokens, State& st
                    [&](Index first, Index count) { detail::report(progress, first + count, tokens); });
 }
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI

@@ -5,11 +5,12 @@
 #include <utility>
 #include <vector>
 
-#include <rwkv/config.hpp>
-#include <rwkv/error.hpp>
+#include <rwkv/core/config.hpp>
+#include <rwkv/core/error.hpp>
 #include <rwkv/kernels/activations.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 /// All a model remembers of a text, however long: five vectors a layer, L · (2 H + 3 A) numbers (180 KiB for 169
 /// million parameters). A value, valid for an empty text from the moment it is constructed. Copying is a named call,
@@ -134,4 +135,4 @@ class BasicState {
 
 using State = BasicState<float>;
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI

@@ -1,13 +1,14 @@
 #pragma once
 
-#include <rwkv/kernels/multiply.hpp>
+#include <rwkv/kernels/matmul.hpp>
+#include <rwkv/model/batch.hpp>
 #include <rwkv/model/elementwise.hpp>
-#include <rwkv/model/share_out.hpp>
-#include <rwkv/model/texts.hpp>
+#include <rwkv/model/parallel.hpp>
 #include <rwkv/model/weights.hpp>
 #include <rwkv/model/workspace.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 /// Time mixing, RWKV's place of attention, for T tokens:
 ///
@@ -56,4 +57,4 @@ void time_mixing(const AttentionWeights<Format>& weights, Index layer, const Tex
     kernels::multiply<Format, Scalar>(engine, {{weights.output, v, workspace.out(tokens)}});
 }
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI

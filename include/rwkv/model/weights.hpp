@@ -6,11 +6,12 @@
 #include <string>
 #include <vector>
 
-#include <rwkv/config.hpp>
+#include <rwkv/core/config.hpp>
 #include <rwkv/kernels/activations.hpp>
 #include <rwkv/kernels/weight_matrix.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 // What a model has learned, and nothing else: filled once by the loader, then only read, by any number of threads.
 // Matrices keep their weight format; vectors are floats, whatever the file holds, since all of them together are
@@ -82,4 +83,4 @@ inline double rescaled_epsilon(double epsilon, Index block, Index rescale_every)
     return std::ldexp(epsilon, static_cast<int>(2 * (block / rescale_every)));
 }
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI

@@ -5,13 +5,14 @@
 #include <memory>
 #include <string>
 
-#include <rwkv/config.hpp>
-#include <rwkv/error.hpp>
+#include <rwkv/core/aligned_buffer.hpp>
+#include <rwkv/core/config.hpp>
+#include <rwkv/core/error.hpp>
 #include <rwkv/kernels/activations.hpp>
-#include <rwkv/kernels/engine.hpp>
-#include <rwkv/kernels/weight_memory.hpp>
+#include <rwkv/kernels/matmul_context.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 /// How passes are computed.
 struct WorkspaceOptions {
@@ -134,4 +135,4 @@ class BasicWorkspace {
 
 using Workspace = BasicWorkspace<float>;
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI

@@ -8,8 +8,9 @@
 #include <string_view>
 
 #include <rwkv/text/utf8.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv::text {
+namespace rwkv::inline RWKV_ABI::text {
 
 /// The printable stand-ins of the 256 bytes in a byte-level vocabulary: bytes that are printable in Latin-1
 /// stand for themselves, the other 68, in order, are U+0100 to U+0143.
@@ -49,4 +50,4 @@ inline std::string bytes_of_token(std::string_view token) {
     return bytes;
 }
 
-}  // namespace rwkv::text
+}  // namespace rwkv::inline RWKV_ABI::text

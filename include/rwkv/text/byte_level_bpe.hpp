@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include <rwkv/error.hpp>
-#include <rwkv/tensor.hpp>
+#include <rwkv/core/error.hpp>
+#include <rwkv/core/tensor.hpp>
 #include <rwkv/text/byte_trie.hpp>
 #include <rwkv/text/gpt2_pattern.hpp>
 #include <rwkv/text/merges.hpp>
@@ -19,8 +19,9 @@
 #include <rwkv/text/token_table.hpp>
 #include <rwkv/text/utf8.hpp>
 #include <rwkv/text/word_table.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv::text {
+namespace rwkv::inline RWKV_ABI::text {
 
 /// A token that is looked for in the text itself, before words are.
 struct AddedToken {
@@ -130,4 +131,4 @@ class ByteLevelBpe {
     WordTable words_;          ///< words that are encoded as one token
 };
 
-}  // namespace rwkv::text
+}  // namespace rwkv::inline RWKV_ABI::text

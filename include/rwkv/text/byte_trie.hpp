@@ -6,10 +6,11 @@
 #include <string_view>
 #include <vector>
 
-#include <rwkv/tensor.hpp>
+#include <rwkv/core/tensor.hpp>
 #include <rwkv/text/flat_map.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv::text {
+namespace rwkv::inline RWKV_ABI::text {
 
 /// Finds the longest of many byte strings at a place of a text. Built once; then const and shared by threads.
 class ByteTrie {
@@ -92,4 +93,4 @@ class ByteTrie {
     std::vector<Node> nodes_;
 };
 
-}  // namespace rwkv::text
+}  // namespace rwkv::inline RWKV_ABI::text

@@ -4,8 +4,9 @@
 #include <cstdint>
 
 #include <rwkv/text/unicode_tables.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv::text {
+namespace rwkv::inline RWKV_ABI::text {
 
 /// What the GPT-2 pattern tells characters apart by: \p{L}, \p{N}, \s, and the rest (marks, signs,
 /// unassigned).
@@ -18,4 +19,4 @@ constexpr CharacterClass character_class(char32_t c) noexcept {
     return static_cast<CharacterClass>(packed >> (2 * (c & 3U)) & 3U);
 }
 
-}  // namespace rwkv::text
+}  // namespace rwkv::inline RWKV_ABI::text

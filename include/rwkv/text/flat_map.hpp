@@ -6,7 +6,9 @@
 #include <utility>
 #include <vector>
 
-namespace rwkv::text {
+#include <rwkv/version.hpp>
+
+namespace rwkv::inline RWKV_ABI::text {
 
 /// A hash map from 64-bit keys to small values, in one array without pointers: one cache miss a look-up. Only
 /// grows. The key of all ones may not be used. Const use from several threads at once is safe.
@@ -60,4 +62,4 @@ class FlatMap {
     std::size_t count_ = 0;
 };
 
-}  // namespace rwkv::text
+}  // namespace rwkv::inline RWKV_ABI::text

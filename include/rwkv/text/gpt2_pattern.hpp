@@ -7,8 +7,9 @@
 
 #include <rwkv/text/character_class.hpp>
 #include <rwkv/text/utf8.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv::text {
+namespace rwkv::inline RWKV_ABI::text {
 
 namespace pattern_detail {
 
@@ -74,4 +75,4 @@ constexpr std::size_t end_of_word(std::string_view text, std::size_t at) noexcep
     return end;
 }
 
-}  // namespace rwkv::text
+}  // namespace rwkv::inline RWKV_ABI::text

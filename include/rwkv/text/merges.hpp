@@ -10,10 +10,11 @@
 #include <span>
 #include <vector>
 
-#include <rwkv/tensor.hpp>
+#include <rwkv/core/tensor.hpp>
 #include <rwkv/text/flat_map.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv::text {
+namespace rwkv::inline RWKV_ABI::text {
 
 /// Two neighbouring tokens and what they become.
 struct MergeRule {
@@ -128,4 +129,4 @@ class Merges {
     FlatMap<Joint> rules_;
 };
 
-}  // namespace rwkv::text
+}  // namespace rwkv::inline RWKV_ABI::text

@@ -10,8 +10,9 @@
 
 #include <rwkv/text/unicode_tables.hpp>
 #include <rwkv/text/utf8.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv::text {
+namespace rwkv::inline RWKV_ABI::text {
 
 namespace nfc_detail {
 
@@ -153,4 +154,4 @@ inline std::optional<std::string> nfc(std::string_view text) {
     return result;
 }
 
-}  // namespace rwkv::text
+}  // namespace rwkv::inline RWKV_ABI::text

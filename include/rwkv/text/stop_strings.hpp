@@ -7,10 +7,11 @@
 #include <utility>
 #include <vector>
 
-#include <rwkv/error.hpp>
+#include <rwkv/core/error.hpp>
 #include <rwkv/text/utf8.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 /// Finds the first of some strings in a text that comes in pieces, and holds back what may become one. What it finds
 /// and lets through does not depend on how the text is cut: the text ends where a stop string is first complete, before
@@ -90,4 +91,4 @@ class StopStrings {
     bool found_ = false;
 };
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI

@@ -4,11 +4,12 @@
 #include <string_view>
 #include <utility>
 
-#include <rwkv/tensor.hpp>
+#include <rwkv/core/tensor.hpp>
 #include <rwkv/text/tokenizer.hpp>
 #include <rwkv/text/utf8.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 /// Decodes token by token, into pieces of whole characters. The pieces, with what `finish()` returns, add up
 /// to what `Tokenizer::decode` makes of all the ids, and each comes as early as it is certain: at most three
@@ -43,4 +44,4 @@ class StreamingDecoder {
     std::string piece_;
 };
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI

@@ -6,10 +6,11 @@
 #include <string_view>
 #include <vector>
 
-#include <rwkv/error.hpp>
-#include <rwkv/tensor.hpp>
+#include <rwkv/core/error.hpp>
+#include <rwkv/core/tensor.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv::text {
+namespace rwkv::inline RWKV_ABI::text {
 
 /// The bytes each token id stands for. Ids may have gaps. Built once; then const and shared by threads.
 class TokenTable {
@@ -58,4 +59,4 @@ class TokenTable {
     std::string bytes_;  ///< of all tokens, one after the other
 };
 
-}  // namespace rwkv::text
+}  // namespace rwkv::inline RWKV_ABI::text

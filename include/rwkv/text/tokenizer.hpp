@@ -10,11 +10,12 @@
 #include <utility>
 #include <vector>
 
-#include <rwkv/tensor.hpp>
+#include <rwkv/core/tensor.hpp>
 #include <rwkv/text/token_table.hpp>
 #include <rwkv/text/utf8.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv {
+namespace rwkv::inline RWKV_ABI {
 
 /// Whether decoding writes special tokens (such as `<|endoftext|>`) out or leaves them out.
 enum class SpecialTokens { keep, skip };
@@ -110,4 +111,4 @@ class Tokenizer {
     std::shared_ptr<const Interface> encoder_;
 };
 
-}  // namespace rwkv
+}  // namespace rwkv::inline RWKV_ABI

@@ -12,16 +12,17 @@
 
 #include <nlohmann/json.hpp>
 
-#include <rwkv/error.hpp>
-#include <rwkv/tensor.hpp>
+#include <rwkv/core/error.hpp>
+#include <rwkv/core/tensor.hpp>
 #include <rwkv/text/byte_alphabet.hpp>
 #include <rwkv/text/byte_level_bpe.hpp>
 #include <rwkv/text/token_table.hpp>
 #include <rwkv/text/tokenizer.hpp>
 #include <rwkv/text/utf8.hpp>
 #include <rwkv/text/word_table.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv::text {
+namespace rwkv::inline RWKV_ABI::text {
 
 namespace json_detail {
 
@@ -298,4 +299,4 @@ inline Tokenizer read_tokenizer_json(const nlohmann::json& file, const std::stri
     return Tokenizer(ByteLevelBpe(json_detail::Reader(file, where).read()));
 }
 
-}  // namespace rwkv::text
+}  // namespace rwkv::inline RWKV_ABI::text

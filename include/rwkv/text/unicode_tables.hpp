@@ -38,7 +38,9 @@
 #include <array>
 #include <cstdint>
 
-namespace rwkv::text::tables {
+#include <rwkv/version.hpp>
+
+namespace rwkv::inline RWKV_ABI::text::tables {
 
 /// For each 256 code points, their block in class_blocks.
 inline constexpr std::array<std::uint8_t, 4352> class_order{

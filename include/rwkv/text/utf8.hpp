@@ -6,7 +6,9 @@
 #include <string>
 #include <string_view>
 
-namespace rwkv::text {
+#include <rwkv/version.hpp>
+
+namespace rwkv::inline RWKV_ABI::text {
 
 /// What the bytes at one place of a text are.
 enum class Utf8Status : std::uint8_t {
@@ -153,4 +155,4 @@ class Utf8Stream {
     std::uint8_t held_ = 0;
 };
 
-}  // namespace rwkv::text
+}  // namespace rwkv::inline RWKV_ABI::text

@@ -8,10 +8,11 @@
 #include <string_view>
 #include <vector>
 
-#include <rwkv/tensor.hpp>
+#include <rwkv/core/tensor.hpp>
 #include <rwkv/text/token_table.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv::text {
+namespace rwkv::inline RWKV_ABI::text {
 
 /// Finds the token that is spelt as a given word. Built once; then const and shared by threads, unlike a
 /// cache. It holds ids only: all calls are given the same table, which has the spellings.
@@ -75,4 +76,4 @@ class WordTable {
     std::size_t count_ = 0;
 };
 
-}  // namespace rwkv::text
+}  // namespace rwkv::inline RWKV_ABI::text

@@ -10,14 +10,15 @@
 #include <utility>
 #include <vector>
 
-#include <rwkv/error.hpp>
-#include <rwkv/tensor.hpp>
+#include <rwkv/core/error.hpp>
+#include <rwkv/core/tensor.hpp>
 #include <rwkv/text/byte_trie.hpp>
 #include <rwkv/text/token_table.hpp>
 #include <rwkv/text/tokenizer.hpp>
 #include <rwkv/text/utf8.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv::text {
+namespace rwkv::inline RWKV_ABI::text {
 
 /// The tokenizer of the RWKV World models: at each place the longest token, over any bytes whatever; no
 /// normalisation, and nothing special in the text. Immutable, so shared by threads freely. To be used through
@@ -142,4 +143,4 @@ inline Tokenizer read_world_vocabulary(std::string_view file, const std::string&
     return Tokenizer(WorldTokenizer(std::move(tokens), std::move(trie)));
 }
 
-}  // namespace rwkv::text
+}  // namespace rwkv::inline RWKV_ABI::text

@@ -12,7 +12,7 @@
 #include <cerrno>
 #include <cstdio>
 
-namespace rwkv::io::system {
+namespace rwkv::inline RWKV_ABI::io::system {
 
 namespace detail {
 
@@ -123,4 +123,4 @@ inline std::optional<std::vector<std::string>> names_in(const std::filesystem::p
     return names;
 }
 
-}  // namespace rwkv::io::system
+}  // namespace rwkv::inline RWKV_ABI::io::system

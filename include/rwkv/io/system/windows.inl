@@ -13,7 +13,7 @@
 #endif
 #include <windows.h>
 
-namespace rwkv::io::system {
+namespace rwkv::inline RWKV_ABI::io::system {
 
 namespace detail {
 
@@ -151,4 +151,4 @@ inline std::optional<std::vector<std::string>> names_in(const std::filesystem::p
     return names;
 }
 
-}  // namespace rwkv::io::system
+}  // namespace rwkv::inline RWKV_ABI::io::system

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <rwkv/kernels/arch/avx512_vnni.hpp>
+#include <rwkv/version.hpp>
 
 #ifdef RWKV_X86_KERNELS
 
@@ -8,7 +9,7 @@
 
 #include <rwkv/kernels/arch/amx_begin.inl>
 
-namespace rwkv::kernels::amx {
+namespace rwkv::inline RWKV_ABI::kernels::amx {
 
 using avx512::after;
 using avx512::Ahead;
@@ -74,7 +75,7 @@ inline void by_twos(Index panels, Use&& use) noexcept {
 
 #include <rwkv/kernels/arch/amx_dense.inl>
 
-}  // namespace rwkv::kernels::amx
+}  // namespace rwkv::inline RWKV_ABI::kernels::amx
 
 #include <rwkv/kernels/arch/end.inl>
 

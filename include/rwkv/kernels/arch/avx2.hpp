@@ -1,9 +1,10 @@
 #pragma once
 
 #include <rwkv/kernels/arch/input.hpp>
+#include <rwkv/kernels/blocking.hpp>
 #include <rwkv/kernels/isa.hpp>
-#include <rwkv/kernels/tiling.hpp>
 #include <rwkv/kernels/weight_matrix.hpp>
+#include <rwkv/version.hpp>
 
 #ifdef RWKV_X86_KERNELS
 
@@ -18,7 +19,7 @@
 
 #include <rwkv/kernels/arch/avx2_begin.inl>
 
-namespace rwkv::kernels::avx2 {
+namespace rwkv::inline RWKV_ABI::kernels::avx2 {
 
 /// Eight floats, and what the kernels do with them.
 struct Simd {
@@ -216,7 +217,7 @@ using V = Simd::V;
 
 #include <rwkv/kernels/arch/quantized.inl>
 
-}  // namespace rwkv::kernels::avx2
+}  // namespace rwkv::inline RWKV_ABI::kernels::avx2
 
 #include <rwkv/kernels/arch/end.inl>
 

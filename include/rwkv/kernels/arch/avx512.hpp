@@ -1,12 +1,13 @@
 #pragma once
 
 #include <rwkv/kernels/arch/avx2.hpp>
+#include <rwkv/version.hpp>
 
 #ifdef RWKV_X86_KERNELS
 
 #include <rwkv/kernels/arch/avx512_begin.inl>
 
-namespace rwkv::kernels::avx512 {
+namespace rwkv::inline RWKV_ABI::kernels::avx512 {
 
 /// Sixteen floats, and what the kernels do with them.
 struct Simd {
@@ -76,7 +77,7 @@ using V = Simd::V;
 
 #include <rwkv/kernels/arch/fit.inl>
 
-}  // namespace rwkv::kernels::avx512
+}  // namespace rwkv::inline RWKV_ABI::kernels::avx512
 
 #include <rwkv/kernels/arch/end.inl>
 

@@ -1,12 +1,13 @@
 #pragma once
 
 #include <rwkv/kernels/arch/avx512.hpp>
+#include <rwkv/version.hpp>
 
 #ifdef RWKV_X86_KERNELS
 
 #include <rwkv/kernels/arch/avx512_vnni_begin.inl>
 
-namespace rwkv::kernels::avx512_vnni {
+namespace rwkv::inline RWKV_ABI::kernels::avx512_vnni {
 
 using avx512::over_some;
 using avx512::parts;
@@ -68,7 +69,7 @@ struct Codes {
 
 #include <rwkv/kernels/arch/quantized_many.inl>
 
-}  // namespace rwkv::kernels::avx512_vnni
+}  // namespace rwkv::inline RWKV_ABI::kernels::avx512_vnni
 
 #include <rwkv/kernels/arch/end.inl>
 

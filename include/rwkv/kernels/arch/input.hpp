@@ -3,9 +3,10 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <rwkv/kernels/tiling.hpp>
+#include <rwkv/kernels/blocking.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv::kernels {
+namespace rwkv::inline RWKV_ABI::kernels {
 
 /// The right-hand side of a product: tokens as they are, a column each, and the panels they have been brought to, if
 /// the kernel wants any.
@@ -52,4 +53,4 @@ struct Fit {
     float product, square;
 };
 
-}  // namespace rwkv::kernels
+}  // namespace rwkv::inline RWKV_ABI::kernels

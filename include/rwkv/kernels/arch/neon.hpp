@@ -1,9 +1,10 @@
 #pragma once
 
 #include <rwkv/kernels/arch/input.hpp>
+#include <rwkv/kernels/blocking.hpp>
 #include <rwkv/kernels/isa.hpp>
-#include <rwkv/kernels/tiling.hpp>
 #include <rwkv/kernels/weight_matrix.hpp>
+#include <rwkv/version.hpp>
 
 #ifdef RWKV_NEON_KERNELS
 
@@ -18,7 +19,7 @@
 
 // Every AArch64 processor has these instructions: no target is to be chosen.
 
-namespace rwkv::kernels::neon {
+namespace rwkv::inline RWKV_ABI::kernels::neon {
 
 /// Four floats, and what the kernels do with them.
 struct Simd {
@@ -191,6 +192,6 @@ using V = Simd::V;
 
 #include <rwkv/kernels/arch/quantized.inl>
 
-}  // namespace rwkv::kernels::neon
+}  // namespace rwkv::inline RWKV_ABI::kernels::neon
 
 #endif

@@ -7,8 +7,9 @@
 
 #include <rwkv/kernels/activations.hpp>
 #include <rwkv/kernels/weight_matrix.hpp>
+#include <rwkv/version.hpp>
 
-namespace rwkv::kernels::portable {
+namespace rwkv::inline RWKV_ABI::kernels::portable {
 
 /// Rows [begin, end) of y = W x for every column of x, by Eigen, for any format and any scalar. Rows are widened in
 /// small blocks on the stack, so that nothing is allocated and the inner product is Eigen's own.
@@ -29,4 +30,4 @@ void multiply_rows(const WeightMatrix<Format>& weight, Index begin, Index end, C
     }
 }
 
-}  // namespace rwkv::kernels::portable
+}  // namespace rwkv::inline RWKV_ABI::kernels::portable

@@ -1,6 +1,6 @@
 // Products of quantized weights with a few tokens, written once over the `Simd` and the `Codes` of the including
-// namespace. Tokens are brought to whole numbers (where bytes have dot products, however many they are), so that products
-// are of whole numbers and exact. Not a header of its own.
+// namespace. Tokens are brought to whole numbers (where bytes have dot products, however many they are), so that
+// products are of whole numbers and exact. Not a header of its own.
 
 // A panel of tokens as whole numbers, each block in units of its largest magnitude / the largest number.
 template <QuantizedFormat Format>

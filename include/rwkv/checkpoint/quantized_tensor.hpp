@@ -1,0 +1,98 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include <rwkv/checkpoint/checkpoint.hpp>
+#include <rwkv/core/error.hpp>
+#include <rwkv/core/quote.hpp>
+#include <rwkv/core/tensor.hpp>
+#include <rwkv/kernels/weight_matrix.hpp>
+#include <rwkv/version.hpp>
+
+namespace rwkv::inline RWKV_ABI::checkpoint {
+
+// Files of quantized weights. What is stored is what is held in memory, so that a model is read with no conversion, or
+// mapped.
+//
+// A quantized matrix of rows × cols is a tensor of its usual name, U8 [groups, group_bytes]: the groups of format.hpp,
+// byte for byte, scales in little-endian order. Vectors and embeddings are ordinary tensors. A tied head is held apart
+// from the embeddings, which are not quantized, so it is there as head.weight. `__metadata__` of each file has
+//
+//   rwkv.weights  "q8" or "q4": what the U8 tensors of this file are
+//   rwkv.layout   "1": all of the above, and Q4::table; whoever changes any of it takes the next number
+//   NAME          "[rows, cols]" of the tensor NAME, which its groups do not tell
+//
+// Kernels want a matrix to begin with a cache line. Its bytes are a whole number of them, so it is enough that
+// quantized matrices come first, as the writer makes its data begin with one. Elsewhere they are read instead of
+// mapped.
+
+inline constexpr const char* weights_key = "rwkv.weights";
+inline constexpr const char* layout_key = "rwkv.layout";
+inline constexpr const char* layout_version = "1";
+
+/// Where a matrix in memory, or in a file to be mapped, must begin.
+inline constexpr std::size_t quantized_alignment = 64;
+
+/// What the tensor is quantized as, by the metadata of its file; nothing for an ordinary one. ModelError for a format
+/// or a layout that is unknown.
+inline std::optional<WeightFormat> quantized_format(const Checkpoint& checkpoint, const CheckpointTensor& tensor) {
+    if (tensor.info.dtype != DType::u8) return std::nullopt;
+    const auto& metadata = checkpoint.metadata_of(tensor);
+    const auto weights = metadata.find(weights_key), layout = metadata.find(layout_key);
+    if (weights == metadata.end() && layout == metadata.end()) return std::nullopt;
+    const auto found = [&](const auto& at) { return at == metadata.end() ? "none" : core::quoted(at->second); };
+    const auto fail = [&](const char* key, std::string expected, std::string value) {
+        throw ModelError(checkpoint.path_of(tensor).string(), "metadata " + std::string(key), std::move(expected),
+                         std::move(value));
+    };
+    if (layout == metadata.end() || layout->second != layout_version)
+        fail(layout_key, core::quoted(layout_version) + ", the only layout of quantized weights that is known",
+             found(layout));
+    const auto format = weights == metadata.end() ? std::nullopt : weight_format_of(weights->second);
+    if (!format || !is_quantized(*format)) fail(weights_key, "\"q8\" or \"q4\"", found(weights));
+    return format;
+}
+
+/// The shape of the tensor that holds a quantized matrix.
+inline Shape quantized_shape(WeightFormat format, Index rows, Index cols) {
+    return with_format(format, [&]<class Format>(Format) -> Shape {
+        if constexpr (QuantizedFormat<Format>) {
+            using Matrix = WeightMatrix<Format>;
+            return {static_cast<std::uint64_t>(Matrix::groups(rows)),
+                    static_cast<std::uint64_t>(Matrix::group_bytes(cols))};
+        }
+        return {};
+    });
+}
+
+inline Shape matrix_shape(Index rows, Index cols) {
+    return {static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(cols)};
+}
+
+/// That the tensor holds a matrix of that size quantized to that format. ModelError.
+inline void check_quantized(const Checkpoint& checkpoint, const CheckpointTensor& tensor, WeightFormat format,
+                            Index rows, Index cols) {
+    const std::string where = checkpoint.path_of(tensor).string(), wanted = to_string(matrix_shape(rows, cols));
+    const auto& metadata = checkpoint.metadata_of(tensor);
+    const auto found = metadata.find(tensor.info.name);
+    if (found == metadata.end() || found->second != wanted)
+        throw ModelError(where, tensor.info.name, "metadata " + core::quoted(wanted) + " (by the config)",
+                         found == metadata.end() ? "none" : core::quoted(found->second));
+    const Shape shape = quantized_shape(format, rows, cols);
+    if (tensor.info.shape != shape)
+        throw ModelError(where, tensor.info.name,
+                         "shape " + to_string(shape) + " (" + std::string(name(format)) + " of " + wanted + ")",
+                         to_string(tensor.info.shape));
+}
+
+/// Adds to a file's metadata what tells of a tensor that holds such a matrix.
+inline void describe_quantized(std::map<std::string, std::string>& metadata, const std::string& tensor,
+                               WeightFormat format, Index rows, Index cols) {
+    metadata[weights_key] = name(format);
+    metadata[layout_key] = layout_version;
+    metadata[tensor] = to_string(matrix_shape(rows, cols));
+}
+
+}  // namespace rwkv::inline RWKV_ABI::checkpoint
