@@ -48,7 +48,7 @@ rwkv::Progress progress() {
     Interrupts::catch_all();
     return [bar = terminal::progress_bar()](std::string_view stage, std::uint64_t done, std::uint64_t total) {
         if (Interrupts::taken()) throw std::runtime_error("interrupted: nothing was converted");
-        if (bar) bar(stage, done, total);
+        return !bar || bar(stage, done, total);
     };
 }
 

@@ -28,7 +28,7 @@ inline rwkv::Progress progress_bar() {
         constexpr int width = 40;
         const double share = total ? static_cast<double>(done) / static_cast<double>(total) : 1.0;
         const int percent = static_cast<int>(share * 100);
-        if (percent == last) return;
+        if (percent == last) return true;
         last = percent;
         const auto filled = static_cast<std::size_t>(share * width);
         const std::string bar = std::string(filled, '#') + std::string(width - filled, ' ');
@@ -37,6 +37,7 @@ inline rwkv::Progress progress_bar() {
             std::fprintf(stderr, "\r\033[K");
             last = -1;
         }
+        return true;
     };
 }
 

@@ -70,7 +70,7 @@ class Session {
                                                         std::uint64_t total) {
             constexpr std::uint64_t long_prompt = 512;
             if (Interrupts::taken()) throw Interrupted();
-            if (bar && total > long_prompt) bar(stage, done, total);
+            return !bar || total <= long_prompt || bar(stage, done, total);
         };
         const std::string prompt = format_.prompt(message_, told());
         try {

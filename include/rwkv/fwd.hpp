@@ -17,6 +17,7 @@ class ArgumentError;
 class FileError;
 class FormatError;
 class ModelError;
+class Cancelled;
 
 struct Config;
 enum class WeightFormat;

@@ -150,6 +150,7 @@ TEST_CASE("a model's file that shrinks while it is read is an error", "[reading]
     for (const int threads : {1, 2}) {
         const auto shrink = [&](std::string_view, std::uint64_t done, std::uint64_t total) {
             if (done < total) fs::resize_file(path, 5000);
+            return true;
         };
         const std::string found =
             outcome([&] { load_model(directory.path(), {.threads = threads, .progress = shrink}); });
@@ -161,7 +162,7 @@ TEST_CASE("a model's file that shrinks while it is read is an error", "[reading]
         CHECK(all_elements(load_model(directory.path())) == elements);
     }
     const fs::path out = directory.path() / "out";
-    const auto shrink = [&](auto...) { fs::resize_file(path, 5000); };
+    const auto shrink = [&](auto...) { return fs::resize_file(path, 5000), true; };
     CHECK(as_expected(outcome([&] { convert_model(directory.path(), out, {.threads = 1, .progress = shrink}); }),
                       {"FileError " + path.string(), "the end of the file"}));
     CHECK_FALSE(fs::exists(out));

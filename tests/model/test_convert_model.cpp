@@ -240,6 +240,7 @@ TEST_CASE("converting reports every byte it reads, and says what was odd") {
                 rising = rising && stage == "converting" && done > last && done <= total;
                 last = done;
                 all = total;
+                return true;
             };
             const auto converted =
                 convert_model(directory.path(), directory.path() / "out", {.format = format, .progress = told});
@@ -323,6 +324,7 @@ TEST_CASE("after any failure nothing is left behind") {
         calls = 0;
         CHECK(fails(fixture("plain"), {.max_shard_size = 1, .progress = [&](auto, std::uint64_t, std::uint64_t) {
                                            if (++calls % enough == 0) throw Enough("");
+                                           return true;
                                        }}) == "Enough");
     }
 

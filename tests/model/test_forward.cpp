@@ -388,6 +388,7 @@ TEST_CASE("prompt progress counts the tokens", "[network]") {
                       CHECK(stage == "prompt");
                       CHECK(total == 10);
                       seen.push_back(done);
+                      return true;
                   });
     CHECK(seen == std::vector<std::uint64_t>{4, 8, 10});
 }

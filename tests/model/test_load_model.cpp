@@ -212,6 +212,7 @@ TEST_CASE("loading reports every byte it reads") {
                      rising = rising && stage == "loading" && done > last && done <= total;
                      last = done;
                      all = total;
+                     return true;
                  }});
             CAPTURE(name);
             CHECK(rising);
@@ -223,7 +224,7 @@ TEST_CASE("loading reports every byte it reads") {
     std::uint64_t last = 0, all = 0;
     checkpoint::check_weights(
         checkpoint::Preparation(fixture("mixed")),
-        [&](std::string_view, std::uint64_t done, std::uint64_t total) { last = done, all = total; });
+        [&](std::string_view, std::uint64_t done, std::uint64_t total) { return last = done, all = total, true; });
     CHECK((last == all && all > 0));
 }
 
@@ -295,6 +296,7 @@ TEST_CASE("of several faults the first is reported, whichever thread finds which
             // The caller's thread, which is first to take a piece, is made slow: the others find later faults sooner.
             const auto wait = [](std::string_view, std::uint64_t, std::uint64_t) {
                 std::this_thread::sleep_for(std::chrono::milliseconds(2));
+                return true;
             };
             const std::string found = outcome(
                 [&] { load_model(directory.path(), {.format = format, .threads = threads, .progress = wait}); });
@@ -315,9 +317,21 @@ TEST_CASE("loading is given up where progress throws") {
             load_model(directory.path(), {.threads = threads, .progress = [&](auto, std::uint64_t, std::uint64_t) {
                                               ++calls;
                                               throw Enough();
+                                              return true;
                                           }});
         };
         CHECK_THROWS_AS(load(), Enough);
+        CHECK(calls == 1);
+    }
+}
+
+TEST_CASE("loading is cancelled where progress returns false") {
+    const TempDir directory;
+    write_wide(directory.path());
+    for (const int threads : {1, 3}) {
+        int calls = 0;
+        const auto stop = [&](auto, std::uint64_t, std::uint64_t) { return ++calls < 1; };
+        CHECK_THROWS_AS(load_model(directory.path(), {.threads = threads, .progress = stop}), Cancelled);
         CHECK(calls == 1);
     }
 }

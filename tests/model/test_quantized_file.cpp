@@ -256,6 +256,7 @@ TEST_CASE("a quantized model in many pieces is read by any number of threads, an
             const auto told = [&](std::string_view, std::uint64_t done, std::uint64_t total) {
                 rising = rising && done > last && done <= total;
                 last = done, all = total;
+                return true;
             };
             CHECK((all_elements(load_model(out, {.threads = threads, .progress = told})) == expected));
             CHECK(rising);

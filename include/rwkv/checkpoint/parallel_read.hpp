@@ -37,7 +37,8 @@ struct Meter {
     std::uint64_t total, done = 0, reported = 0;
 
     void report(std::uint64_t bytes) {
-        if (progress) progress(stage, reported = bytes, total);
+        reported = bytes;
+        if (progress && !progress(stage, bytes, total)) throw Cancelled(std::string(stage));
     }
     /// Everything is done.
     void finish() {

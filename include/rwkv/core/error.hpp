@@ -70,4 +70,11 @@ class ArgumentError : public Error {
     using Error::Error;  ///< as Error
 };
 
+/// Long work that the caller cancelled through its progress callback.
+class Cancelled : public Error {
+  public:
+    /// `where` names the work: "loading".
+    explicit Cancelled(std::string where) : Error(std::move(where), "", "to be completed", "a request to cancel") {}
+};
+
 }  // namespace rwkv::inline RWKV_ABI

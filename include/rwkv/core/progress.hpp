@@ -8,8 +8,9 @@
 
 namespace rwkv::inline RWKV_ABI {
 
-/// Told of long work as it goes on: what is being done ("loading", "prompt"), and how much of how much. Units are
-/// the work's own (bytes, tokens). Called from the thread that asked for the work; throwing from it abandons the work.
-using Progress = std::function<void(std::string_view stage, std::uint64_t done, std::uint64_t total)>;
+/// Reports the progress of long work: its stage ("loading", "prompt") and the units done of all, in bytes or tokens.
+/// Return false to cancel the work: loading and conversion then throw `Cancelled`, a forward pass returns without a
+/// result. Called from the thread that asked for the work.
+using Progress = std::function<bool(std::string_view stage, std::uint64_t done, std::uint64_t total)>;
 
 }  // namespace rwkv::inline RWKV_ABI

@@ -34,7 +34,7 @@ inline std::span<const float> column(const ActivationsView<float>& columns, Inde
 }
 
 inline void report(const Progress& progress, Index done, std::span<const TokenId> tokens) {
-    if (progress) progress("prompt", static_cast<std::uint64_t>(done), tokens.size());
+    if (progress && !progress("prompt", static_cast<std::uint64_t>(done), tokens.size())) throw Cancelled("prompt");
 }
 
 }  // namespace detail
