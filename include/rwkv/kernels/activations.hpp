@@ -1,26 +1,50 @@
 #pragma once
 
-#include <Eigen/Core>
+#include <cstddef>
+#include <cstdint>
 
+#include <rwkv/kernels/blocking.hpp>
 #include <rwkv/version.hpp>
 
-namespace rwkv::inline RWKV_ABI {
+namespace rwkv::inline RWKV_ABI::kernels {
 
-/// Activations of several tokens: one column per token, features down the column. An Array, because nearly all that
-/// is done to activations is element by element; products with weights go through kernels::multiply.
-template <class Scalar>
-using Activations = Eigen::Array<Scalar, Eigen::Dynamic, Eigen::Dynamic>;
+/// The right-hand side of a product as a kernel sees it: the tokens as they are, a column each, and packed into panels
+/// where the kernel asks for that.
+struct Activations {
+    const float* values;
+    Index stride;  ///< from one token to the next
+    std::byte* panels;
+    Index panel_bytes;  ///< from one panel to the next
+    /// The features to multiply: a slab, for kernels that take one at a time. From the second slab on y is added to.
+    Index begin, end;
+};
 
-/// A view of activations to read or to write: a block of some Activations, nothing copied.
-template <class Scalar>
-using ActivationsView = Eigen::Ref<Activations<Scalar>>;
+/// The scale of a block of quantized activations, x ≈ scale · value, and −128 times the sum of the values: what is to
+/// be added to dot products with quantized weights, which are stored with 128 added.
+struct ActivationScale {
+    float scale;
+    std::int32_t bias;
+};
 
-/// Likewise, to read only.
-template <class Scalar>
-using ConstActivationsView = Eigen::Ref<const Activations<Scalar>>;
+/// A panel of tokens quantized to whole numbers, in blocks that match the scale blocks of a weight format; the last
+/// block is padded with zeros. The order of the values within a column step is the instruction set's.
+template <class Value>
+class QuantizedPanel {
+  public:
+    QuantizedPanel(std::byte* memory, Index cols, Index block_cols) noexcept
+        : memory_(memory), blocks_((cols + block_cols - 1) / block_cols), block_cols_(block_cols) {}
 
-/// One number per feature: a layer norm's weight, a decay, a mix.
-template <class Scalar>
-using Vector = Eigen::Array<Scalar, Eigen::Dynamic, 1>;
+    Index blocks() const noexcept { return blocks_; }
+    Value* values(Index token) const noexcept {
+        return reinterpret_cast<Value*>(memory_) + token * blocks_ * block_cols_;
+    }
+    ActivationScale* scales(Index token) const noexcept {
+        return reinterpret_cast<ActivationScale*>(values(Blocking::panel_tokens)) + token * blocks_;
+    }
 
-}  // namespace rwkv::inline RWKV_ABI
+  private:
+    std::byte* memory_;
+    Index blocks_, block_cols_;
+};
+
+}  // namespace rwkv::inline RWKV_ABI::kernels

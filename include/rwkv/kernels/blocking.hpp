@@ -9,65 +9,66 @@
 
 namespace rwkv::inline RWKV_ABI::kernels {
 
-// How a product is cut up.
-
-/// Tokens brought to whole numbers, or to BF16 pieces, together.
-inline constexpr Index panel = 16;
-
-/// Rows of weights a thread takes at a time where there are many tokens: whole groups.
-inline constexpr Index block_rows = 48;
-
-/// The most that any kernel takes at a time.
-inline constexpr Index most_rows = 64;
-
-/// Weights of a row taken at a time, so that those of all these rows stay in the first-level cache while the tokens
-/// pass by: whole blocks of every quantized format.
-inline constexpr Index block_depth = 128;
-
-/// Features that a product with many tokens takes at a time, all its rows, so that those of a chunk of tokens stay in
-/// the second-level cache: whole depths.
-inline constexpr Index slab = 768;
-
-/// With fewer tokens than this, weights are used as they are read; with more they are widened or unpacked first, for
-/// all.
-inline constexpr Index fewest_many_tokens = 12;
-
-/// Tokens rounded up to whole panels.
-constexpr Index padded(Index tokens) noexcept {
-    return (tokens + panel - 1) / panel * panel;
-}
-
-/// How tokens are cut into parts, of which each thread keeps one from product to product, so that it finds in its
-/// second-level cache what it has computed. The weights are read once for each part.
-struct Parts {
-    Index tokens, count;
-
-    /// The first token of a part, or where the last ends: whole panels from the first.
-    constexpr Index begin(Index part) const noexcept {
-        return part == count ? tokens : tokens * part / count / panel * panel;
-    }
-    /// Tokens of the longest part, or some more where there are several.
-    constexpr Index longest() const noexcept { return std::min(tokens, padded(tokens / count + panel)); }
+/// How a product y = W x of M rows of weights, N tokens and K features (columns of weights) is cut into blocks that fit
+/// the caches, in the letters of BLIS; include/rwkv/README.md has a picture. The loop nest of a gemm task:
+///
+///   for a slab of `k_slab` features             x: slab × block of tokens stays in the second-level cache
+///     for `mc` rows of weights (a task)
+///       for a block of `kc` features            weights: mc × kc, as floats, stay in the first-level cache
+///         for a few tokens (NR)
+///           for a few row groups (MR)           microkernel: MR × NR sums in registers, over kc features
+///
+/// MR and NR are the instruction set's: Simd::mr_groups (row groups) and Simd::nr (tokens).
+struct Blocking {
+    /// Rows of weights that a task of a gemm takes: whole row groups.
+    static constexpr Index mc = 48;
+    /// The largest `mc` of any kernel.
+    static constexpr Index max_mc = 64;
+    /// Features of a block of weights: whole scale blocks of every quantized format.
+    static constexpr Index kc = 128;
+    /// Features that a gemm takes at a time, for all rows: whole blocks.
+    static constexpr Index k_slab = 768;
+    /// Tokens of a panel of packed activations.
+    static constexpr Index panel_tokens = 16;
+    /// Tokens that a thread keeps from product to product, so that it finds in its second-level cache what it has
+    /// computed (bench/NOTES.md).
+    static constexpr Index nc = 128;
+    /// From this number of tokens on a gemm, which converts or unpacks weights once for all tokens, beats a gemv, which
+    /// uses them as they are read.
+    static constexpr Index gemm_min_tokens = 12;
 };
 
-/// Tokens of a part that do best (see bench/NOTES.md).
-inline constexpr Index best_part = 128;
-
-/// At most `most` parts, of about `best` tokens where that is enough of them; none but the only one is of few tokens.
-constexpr Parts parts_of(Index tokens, Index most, Index best = best_part) noexcept {
-    return {tokens, std::clamp<Index>((tokens + best / 2) / best, 1, most)};
+/// Panels that a number of tokens needs.
+[[nodiscard]] constexpr Index token_panels(Index tokens) noexcept {
+    return (tokens + Blocking::panel_tokens - 1) / Blocking::panel_tokens;
 }
 
-/// Bytes that a panel of so many features takes at most, the last block padded: 16-bit numbers, and a scale and a bias
-/// for each block of at least 32; or three 16-bit numbers.
-constexpr std::size_t panel_bytes(Index features, bool in_pieces) noexcept {
-    return static_cast<std::size_t>((features + 63) / 64 * 64) * panel * (in_pieces ? 24 : 9) / 4;
+/// Tokens cut into blocks of whole panels. Each thread keeps a block; the weights are read once for each.
+struct TokenBlocks {
+    Index tokens, count;
+
+    /// The first token of a block, or where the last block ends.
+    [[nodiscard]] constexpr Index begin(Index block) const noexcept {
+        constexpr Index panel = Blocking::panel_tokens;
+        return block == count ? tokens : tokens * block / count / panel * panel;
+    }
+    /// At least the tokens of the longest block.
+    [[nodiscard]] constexpr Index max_size() const noexcept {
+        return std::min(tokens, token_panels(tokens / count + Blocking::panel_tokens) * Blocking::panel_tokens);
+    }
+};
+
+/// Cuts tokens into at most `max_blocks` blocks of about `tokens_per_block` tokens. Several blocks are of at least half
+/// that size.
+[[nodiscard]] constexpr TokenBlocks split_tokens(Index tokens, Index max_blocks,
+                                                 Index tokens_per_block = Blocking::nc) noexcept {
+    return {tokens, std::clamp<Index>((tokens + tokens_per_block / 2) / tokens_per_block, 1, max_blocks)};
 }
 
-/// Floats that a thread needs for so many tokens: a block of weights (or what the kernels of bytes hold in its place),
-/// and results of a last group that is not whole.
-constexpr Index block_floats(Index tokens) noexcept {
-    return most_rows * slab / 2 + group_rows * tokens;
+/// Floats of scratch that a thread needs: a block of weights (or what a byte kernel holds in its place), and the
+/// results of a last row group that is not whole.
+[[nodiscard]] constexpr Index scratch_floats(Index tokens) noexcept {
+    return Blocking::max_mc * Blocking::k_slab / 2 + group_rows * tokens;
 }
 
 }  // namespace rwkv::inline RWKV_ABI::kernels

@@ -3,58 +3,70 @@
 #include <algorithm>
 #include <cstddef>
 #include <memory>
+#include <utility>
 
 #include <rwkv/core/aligned_buffer.hpp>
+#include <rwkv/core/tensor.hpp>
 #include <rwkv/kernels/blocking.hpp>
-#include <rwkv/kernels/isa.hpp>
-#include <rwkv/kernels/thread_pool.hpp>
+#include <rwkv/kernels/executor.hpp>
+#include <rwkv/kernels/target.hpp>
 #include <rwkv/version.hpp>
 
 namespace rwkv::inline RWKV_ABI::kernels {
 
-/// Products that one multiply call computes together.
-inline constexpr std::size_t most_products = 3;
+/// The maximum number of products that one call of multiply computes together.
+inline constexpr std::size_t max_products = 3;
 
-/// What products are computed with: the threads, the instruction set, and the scratch of the float kernels, sized
-/// once. Serves one caller at a time.
-class Engine {
+/// What products are computed with: threads, a target, and scratch memory for packed activations and for each thread,
+/// allocated once. Thread safety: one call at a time.
+class MatmulContext {
   public:
-    /// `threads` ≥ 1, the caller's included. One multiply call takes at most `max_tokens` tokens and `max_features`
-    /// inputs, summed over its at most `most_products` products. Throws ArgumentError if the environment forces an
-    /// unknown instruction set, std::system_error if there are no more threads to be had.
-    Engine(int threads, Index max_tokens, Index max_features, Isa isa = chosen_isa())
-        : isa_(isa), pool_(std::make_unique<ThreadPool>(threads)) {
-        if (isa == Isa::portable) return;
-        const bool many = max_tokens >= fewest_many_tokens;
-        in_pieces_ = many && isa == Isa::amx;
-        const auto panels = static_cast<std::size_t>(padded(max_tokens) / panel);
-        panel_room_ = panels * (panel_bytes(max_features) + (most_products - 1) * panel_bytes(1));
-        if (many) tile_floats_ = block_floats(max_tokens);
-        bytes_ = panel_room_ + static_cast<std::size_t>(tile_floats_ * threads) * sizeof(float);
-        memory_ = allocate_weights(bytes_);
-        std::fill_n(memory_.get(), bytes_, std::byte(0));
+    /// One call of multiply takes at most `max_tokens` tokens and `max_features` features, summed over its products.
+    /// Throws: ArgumentError if the environment asks for an unknown target; std::bad_alloc.
+    MatmulContext(std::shared_ptr<Executor> executor, Index max_tokens, Index max_features,
+                  const Target& target = chosen_target())
+        : executor_(std::move(executor)), target_(&target) {
+        Index packed_bits = 0;
+        for (const KernelList& kernels : target.kernels)
+            for (const Kernel& kernel : kernels)
+                if (kernel.min_tokens <= max_tokens) packed_bits = std::max(packed_bits, kernel.packed_bits);
+        const Kernel largest{.packed_bits = packed_bits};
+        const Index panel_bytes =
+            largest.panel_bytes(max_features) + static_cast<Index>(max_products - 1) * largest.panel_bytes(1);
+        panels_bytes_ = static_cast<std::size_t>(token_panels(max_tokens) * panel_bytes);
+        if (max_tokens >= Blocking::gemm_min_tokens) thread_floats_ = kernels::scratch_floats(max_tokens);
+        memory_ = core::AlignedBuffer(panels_bytes_ +
+                                      static_cast<std::size_t>(thread_floats_ * executor_->threads()) * sizeof(float));
+        std::fill_n(memory_.data(), memory_.size(), std::byte(0));
     }
 
-    ThreadPool& pool() noexcept { return *pool_; }
-    const ThreadPool& pool() const noexcept { return *pool_; }
-    Isa isa() const noexcept { return isa_; }
-    /// Room for the activations of one call, brought to panels.
-    std::byte* panels() noexcept { return memory_.get(); }
-    /// What one panel of so many features takes of it.
-    std::size_t panel_bytes(Index features) const noexcept { return kernels::panel_bytes(features, in_pieces_); }
-    /// Room for one thread's tile.
-    float* tile(int worker) noexcept {
-        return reinterpret_cast<float*>(memory_.get() + panel_room_) + worker * tile_floats_;
+    [[nodiscard]] Executor& executor() noexcept { return *executor_; }
+    [[nodiscard]] const Executor& executor() const noexcept { return *executor_; }
+    [[nodiscard]] const Target& target() const noexcept { return *target_; }
+    /// Memory for the packed activations of one call.
+    [[nodiscard]] std::byte* packed_activations() noexcept { return memory_.data(); }
+    /// Memory of one thread: scratch_floats(max_tokens) floats.
+    [[nodiscard]] float* thread_scratch(int thread) noexcept {
+        return reinterpret_cast<float*>(memory_.data() + panels_bytes_) + thread * thread_floats_;
     }
-    std::size_t bytes() const noexcept { return bytes_; }
+    /// Bytes of scratch memory.
+    [[nodiscard]] std::size_t bytes() const noexcept { return memory_.size(); }
 
   private:
-    Isa isa_;
-    std::unique_ptr<ThreadPool> pool_;
-    bool in_pieces_ = false;
-    Index tile_floats_ = 0;
-    std::size_t panel_room_ = 0, bytes_ = 0;
-    std::shared_ptr<std::byte[]> memory_;
+    std::shared_ptr<Executor> executor_;
+    const Target* target_;
+    Index thread_floats_ = 0;
+    std::size_t panels_bytes_ = 0;
+    core::AlignedBuffer memory_;
 };
+
+/// The equations in that scalar: the target's in float. oracle.hpp has those in double.
+template <class Scalar>
+[[nodiscard]] const Equations<Scalar>& equations_of(const MatmulContext& context) noexcept;
+
+template <>
+[[nodiscard]] inline const Equations<float>& equations_of<float>(const MatmulContext& context) noexcept {
+    return context.target().equations;
+}
 
 }  // namespace rwkv::inline RWKV_ABI::kernels

@@ -1,209 +1,142 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <utility>
-#include <variant>
-
-#include <Eigen/Core>
 
 #include <rwkv/core/tensor.hpp>
 #include <rwkv/kernels/format.hpp>
 #include <rwkv/version.hpp>
 
-namespace rwkv::inline RWKV_ABI {
+namespace rwkv::inline RWKV_ABI::kernels {
 
-/// How the elements of a matrix lie in memory.
+/// The order of the elements of a weight matrix in memory.
 enum class Layout {
-    /// Row after row without gaps, as in a file.
-    by_row,
-    /// Sixteen rows side by side, [group][column][16 rows], rows past the last as zeros: one register holds the same
-    /// column of all of them, and a product needs neither a sum across a register nor a transposition.
-    by_group,
+    /// Row after row without gaps, as in a file. Dense formats only.
+    row_major,
+    /// Groups of sixteen rows, [row group][column][16 rows], with zeros for rows past the last: one register holds the
+    /// same column of all rows of a group, and a product needs neither a sum across a register nor a transposition.
+    /// Quantized formats have this layout only (format.hpp).
+    row_groups,
 };
 
-/// The weight of a linear map y = W x: rows() outputs × cols() inputs. Immutable; copies share the elements, so a tied
-/// head costs nothing.
-template <class F>
+/// Row groups that a number of rows needs.
+[[nodiscard]] constexpr Index row_groups(Index rows) noexcept {
+    return (rows + group_rows - 1) / group_rows;
+}
+
+/// The weights of a linear map y = W x, rows() outputs × cols() inputs, in a format known at run time. Immutable;
+/// copies share the elements, so that a tied head costs nothing.
 class WeightMatrix {
   public:
-    using Format = F;                          ///< how its elements lie
-    using Storage = typename Format::Storage;  ///< an element
-
     WeightMatrix() = default;
-    /// Shares `data`: bytes(rows, cols, layout) of them, not written to any more.
-    WeightMatrix(Index rows, Index cols, std::shared_ptr<const Storage[]> data, Layout layout = Layout::by_row)
-        : rows_(rows), cols_(cols), layout_(layout), data_(std::move(data)) {}
+    /// Shares `data`: weight_bytes(format, layout, rows, cols) bytes, from a cache line on where the format is
+    /// quantized, not written to any more.
+    WeightMatrix(WeightFormat format, Layout layout, Index rows, Index cols,
+                 std::shared_ptr<const std::byte[]> data) noexcept
+        : format_(format), layout_(layout), rows_(rows), cols_(cols), data_(std::move(data)) {}
 
+    [[nodiscard]] WeightFormat format() const noexcept { return format_; }
+    [[nodiscard]] Layout layout() const noexcept { return layout_; }
     /// Outputs.
-    Index rows() const noexcept { return rows_; }
+    [[nodiscard]] Index rows() const noexcept { return rows_; }
     /// Inputs.
-    Index cols() const noexcept { return cols_; }
-    /// How the elements lie.
-    Layout layout() const noexcept { return layout_; }
-    /// The first element of row i, where they lie by row.
-    const Storage* row(Index i) const noexcept { return data_.get() + i * cols_; }
-    /// The first element of group g, where they lie by group.
-    const Storage* group(Index g) const noexcept { return data_.get() + g * group_rows * cols_; }
+    [[nodiscard]] Index cols() const noexcept { return cols_; }
+    /// Bytes of all elements.
+    [[nodiscard]] std::size_t bytes() const noexcept;
+    /// The first byte.
+    [[nodiscard]] const std::byte* data() const noexcept { return data_.get(); }
 
-    /// Groups that so many rows need.
-    static constexpr Index groups(Index rows) noexcept { return (rows + group_rows - 1) / group_rows; }
-    /// Bytes of a matrix of that size.
-    static constexpr std::size_t bytes(Index rows, Index cols, Layout layout) noexcept {
-        const Index held = layout == Layout::by_group ? groups(rows) * group_rows : rows;
-        return static_cast<std::size_t>(held * cols) * sizeof(Storage);
-    }
-    /// Bytes of this one.
-    std::size_t bytes() const noexcept { return bytes(rows_, cols_, layout_); }
-    /// The name of its format.
-    WeightFormat format() const noexcept { return Format::format; }
-
-    /// Where the elements begin.
-    const void* data() const noexcept { return data_.get(); }
-
-    /// Writes the elements [begin, end) of row i as numbers of the activations' type.
-    template <class Scalar>
-    void copy_row(Index i, Index begin, Index end, Scalar* out) const noexcept {
-        using Elements = Eigen::Array<Storage, Eigen::Dynamic, 1>;
-        using Stride = Eigen::InnerStride<>;
-        const Storage* const first =
-            layout_ == Layout::by_row ? row(i) + begin : group(i / group_rows) + begin * group_rows + i % group_rows;
-        Eigen::Map<Eigen::Array<Scalar, Eigen::Dynamic, 1>> to(out, end - begin);
-        if (layout_ == Layout::by_row)
-            to = Eigen::Map<const Elements>(first, end - begin).template cast<Scalar>();
-        else
-            to = Eigen::Map<const Elements, 0, Stride>(first, end - begin, Stride(group_rows)).template cast<Scalar>();
-    }
+    /// Writes the elements [begin, end) of row i as floats.
+    void copy_row(Index i, Index begin, Index end, float* out) const noexcept;
+    /// Likewise as doubles.
+    void copy_row(Index i, Index begin, Index end, double* out) const noexcept;
 
   private:
-    Index rows_ = 0, cols_ = 0;
-    Layout layout_ = Layout::by_row;
-    std::shared_ptr<const Storage[]> data_;
-};
-
-/// The same map with quantized weights; see format.hpp for how they lie.
-template <QuantizedFormat F>
-class WeightMatrix<F> {
-  public:
-    using Format = F;  ///< how its elements lie
-
-    WeightMatrix() = default;
-    /// Shares `data`: bytes(rows, cols) of them, from a cache line on, not written to any more.
-    WeightMatrix(Index rows, Index cols, std::shared_ptr<const std::byte[]> data)
-        : rows_(rows), cols_(cols), data_(std::move(data)) {}
-
-    /// Outputs.
-    Index rows() const noexcept { return rows_; }
-    /// Inputs.
-    Index cols() const noexcept { return cols_; }
-    /// Groups of rows.
-    Index groups() const noexcept { return groups(rows_); }
-    /// Blocks of a row.
-    Index blocks() const noexcept { return blocks(cols_); }
-    /// The scales of group g, group_rows of them for each block.
-    const Eigen::bfloat16* scales(Index g) const noexcept { return reinterpret_cast<const Eigen::bfloat16*>(group(g)); }
-    /// The codes of group g.
-    const std::uint8_t* codes(Index g) const noexcept {
-        return reinterpret_cast<const std::uint8_t*>(group(g) + scale_bytes(cols_));
-    }
-
-    /// Groups that so many rows need.
-    static constexpr Index groups(Index rows) noexcept { return (rows + group_rows - 1) / group_rows; }
-    /// Blocks that so many columns need.
-    static constexpr Index blocks(Index cols) noexcept { return (cols + Format::block_cols - 1) / Format::block_cols; }
-    /// Bytes of the scales of a group of so many columns.
-    static constexpr Index scale_bytes(Index cols) noexcept { return (blocks(cols) * group_rows * 2 + 63) / 64 * 64; }
-    /// Bytes of its codes.
-    static constexpr Index code_bytes(Index cols) noexcept {
-        return blocks(cols) * Format::block_cols * group_rows * Format::bits / 8;
-    }
-    /// Bytes of both.
-    static constexpr Index group_bytes(Index cols) noexcept { return scale_bytes(cols) + code_bytes(cols); }
-    /// Bytes of a matrix of that size; there is one layout only.
-    static constexpr std::size_t bytes(Index rows, Index cols, Layout = Layout::by_group) noexcept {
-        return static_cast<std::size_t>(groups(rows) * group_bytes(cols));
-    }
-    /// Bytes of this one.
-    std::size_t bytes() const noexcept { return bytes(rows_, cols_); }
-    /// The only one there is.
-    Layout layout() const noexcept { return Layout::by_group; }
-    /// The name of its format.
-    WeightFormat format() const noexcept { return Format::format; }
-    /// Where the elements begin.
-    const void* data() const noexcept { return data_.get(); }
-
-    /// Writes the elements [begin, end) of row i as numbers of the activations' type.
-    template <class Scalar>
-    void copy_row(Index i, Index begin, Index end, Scalar* out) const noexcept {
-        const Index g = i / group_rows, r = i % group_rows;
-        for (Index c = begin; c < end; ++c) {
-            const auto scale = static_cast<Scalar>(scales(g)[c / Format::block_cols * group_rows + r]);
-            *out++ = scale * static_cast<Scalar>(code(codes(g), r, c) - 128);
-        }
-    }
-
-  private:
-    const std::byte* group(Index g) const noexcept { return data_.get() + g * group_bytes(cols_); }
-
-    static int code(const std::uint8_t* codes, Index r, Index c) noexcept {
-        const Index step = c / step_cols, lane = r * step_cols + c % step_cols;
-        if constexpr (Format::bits == 8) return codes[step * 64 + lane];
-        const int pair = codes[step / 2 * 64 + lane];
-        return Q4::shifted_table[static_cast<std::size_t>(step % 2 ? pair >> 4 : pair & 15)];
-    }
-
+    WeightFormat format_ = WeightFormat::f32;
+    Layout layout_ = Layout::row_major;
     Index rows_ = 0, cols_ = 0;
     std::shared_ptr<const std::byte[]> data_;
 };
 
-/// A matrix whose format is known at run time only: one of the others, to be visited.
-template <>
-class WeightMatrix<Mixed> {
+/// A weight matrix of a dense format, as kernels see it.
+template <class Format>
+class WeightView {
   public:
-    /// What it may be.
-    using Any =
-        std::variant<WeightMatrix<F32>, WeightMatrix<F16>, WeightMatrix<BF16>, WeightMatrix<Q8>, WeightMatrix<Q4>>;
+    using Storage = typename Format::Storage;
 
-    WeightMatrix() = default;
-    /// That matrix, of whatever format; its elements are shared.
-    template <class Format>
-    WeightMatrix(WeightMatrix<Format> matrix) : any_(std::move(matrix)) {}
+    explicit WeightView(const WeightMatrix& matrix) noexcept
+        : rows_(matrix.rows()),
+          cols_(matrix.cols()),
+          layout_(matrix.layout()),
+          data_(reinterpret_cast<const Storage*>(matrix.data())) {}
 
-    /// Calls `use` with the matrix in its own format. No format is ever valueless, so this does not throw.
-    template <class Use>
-    auto visit(Use&& use) const {
-        if (auto* w = std::get_if<WeightMatrix<F16>>(&any_)) return use(*w);
-        if (auto* w = std::get_if<WeightMatrix<BF16>>(&any_)) return use(*w);
-        if (auto* w = std::get_if<WeightMatrix<Q8>>(&any_)) return use(*w);
-        if (auto* w = std::get_if<WeightMatrix<Q4>>(&any_)) return use(*w);
-        return use(*std::get_if<WeightMatrix<F32>>(&any_));
-    }
+    Index rows() const noexcept { return rows_; }
+    Index cols() const noexcept { return cols_; }
+    Layout layout() const noexcept { return layout_; }
+    /// The first element of row i, in row-major layout.
+    const Storage* row(Index i) const noexcept { return data_ + i * cols_; }
+    /// The first element of row group g, in layout row_groups: [column][16 rows].
+    const Storage* group(Index g) const noexcept { return data_ + g * group_rows * cols_; }
 
-    /// Outputs.
-    Index rows() const noexcept {
-        return visit([](const auto& w) { return w.rows(); });
-    }
-    /// Inputs.
-    Index cols() const noexcept {
-        return visit([](const auto& w) { return w.cols(); });
-    }
-    /// Bytes of this one.
-    std::size_t bytes() const noexcept {
-        return visit([](const auto& w) { return w.bytes(); });
-    }
-    /// The name of its format.
-    WeightFormat format() const noexcept {
-        return visit([](const auto& w) { return w.format(); });
-    }
-    /// Writes the elements [begin, end) of row i as numbers of the activations' type.
-    template <class Scalar>
-    void copy_row(Index i, Index begin, Index end, Scalar* out) const noexcept {
-        visit([&](const auto& w) { w.copy_row(i, begin, end, out); });
+    static constexpr std::size_t bytes(Index rows, Index cols, Layout layout) noexcept {
+        const Index stored_rows = layout == Layout::row_groups ? row_groups(rows) * group_rows : rows;
+        return static_cast<std::size_t>(stored_rows * cols) * sizeof(Storage);
     }
 
   private:
-    Any any_;
+    Index rows_, cols_;
+    Layout layout_;
+    const Storage* data_;
 };
 
-}  // namespace rwkv::inline RWKV_ABI
+/// A weight matrix of a quantized format, as kernels see it.
+template <QuantizedFormat Format>
+class WeightView<Format> {
+  public:
+    explicit WeightView(const WeightMatrix& matrix) noexcept
+        : rows_(matrix.rows()), cols_(matrix.cols()), data_(matrix.data()) {}
+
+    Index rows() const noexcept { return rows_; }
+    Index cols() const noexcept { return cols_; }
+    /// Scale blocks of a row.
+    Index blocks() const noexcept { return blocks(cols_); }
+    /// The scales of row group g: [scale block][16 rows].
+    const core::BFloat16* scales(Index g) const noexcept {
+        return reinterpret_cast<const core::BFloat16*>(data_ + g * group_bytes(cols_));
+    }
+    /// The quantized values of row group g: [column step][16 rows][4 columns].
+    const std::uint8_t* quantized(Index g) const noexcept {
+        return reinterpret_cast<const std::uint8_t*>(data_ + g * group_bytes(cols_) + scale_bytes(cols_));
+    }
+
+    static constexpr Index blocks(Index cols) noexcept { return (cols + Format::block_cols - 1) / Format::block_cols; }
+    /// Bytes of a scale block of quantized values of a row group.
+    static constexpr Index block_bytes = Format::block_cols * group_rows * Format::bits / 8;
+    static constexpr Index scale_bytes(Index cols) noexcept { return (blocks(cols) * group_rows * 2 + 63) / 64 * 64; }
+    static constexpr Index quantized_bytes(Index cols) noexcept { return blocks(cols) * block_bytes; }
+    static constexpr Index group_bytes(Index cols) noexcept { return scale_bytes(cols) + quantized_bytes(cols); }
+    static constexpr std::size_t bytes(Index rows, Index cols, Layout = Layout::row_groups) noexcept {
+        return static_cast<std::size_t>(row_groups(rows) * group_bytes(cols));
+    }
+
+  private:
+    Index rows_, cols_;
+    const std::byte* data_;
+};
+
+/// Bytes of a matrix in memory.
+[[nodiscard]] inline std::size_t weight_bytes(WeightFormat format, Layout layout, Index rows, Index cols) noexcept {
+    return with_format(format, [&]<class Format>(Format) { return WeightView<Format>::bytes(rows, cols, layout); });
+}
+
+inline std::size_t WeightMatrix::bytes() const noexcept {
+    return weight_bytes(format_, layout_, rows_, cols_);
+}
+
+}  // namespace rwkv::inline RWKV_ABI::kernels
+
+#ifndef RWKV_COMPILED
+#include <rwkv/kernels/weight_matrix.inl>
+#endif

@@ -1,48 +1,96 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
+#include <functional>
 #include <span>
+#include <stop_token>
+#include <vector>
 
+#include <rwkv/core/progress.hpp>
+#include <rwkv/core/tensor.hpp>
 #include <rwkv/model/state.hpp>
 #include <rwkv/version.hpp>
 
 namespace rwkv::inline RWKV_ABI {
 
-/// Whose tokens the columns of a chunk are: `each` tokens of every text, one text after the other. One text that is
-/// read many tokens at a time, or many texts that are continued by one token.
+/// The tokens of a sequence after which logits are wanted.
+enum class LogitsFor {
+    none,  ///< the tokens are only read into the state
+    last,  ///< after the last token
+    all,   ///< after every token
+};
+
+/// The next tokens of one sequence of a ragged batch: any number of them, and the state that they continue.
+struct SequenceTokens {
+    std::span<const TokenId> tokens;
+    State* state;
+    LogitsFor logits = LogitsFor::last;
+};
+
+/// Receives the logits of a pass: of sequence `sequence` of the batch after token `position` of its tokens. The span is
+/// valid during the call. Return false to end the pass.
+using LogitsCallback = std::function<bool(Index sequence, Index position, std::span<const float> logits)>;
+
+/// How a pass can be watched and cancelled. A cancelled pass leaves every state as it was before.
+struct PassOptions {
+    Progress progress = {};     ///< receives the tokens done ("prompt"), chunk by chunk; false cancels the pass
+    std::stop_token stop = {};  ///< checked between layers
+};
+
+namespace model {
+
+/// Tokens of one sequence among the columns of a chunk.
 template <class Scalar>
-struct Texts {
-    std::span<BasicState<Scalar>* const> states;  ///< one for each text
-    Index each = 1;                               ///< tokens of a text
-
-    /// Of texts.
-    Index count() const noexcept { return static_cast<Index>(states.size()); }
-    /// Of all texts together: columns.
-    Index tokens() const noexcept { return count() * each; }
-    /// That text's.
-    BasicState<Scalar>& state(Index text) const noexcept { return *states[static_cast<std::size_t>(text)]; }
+struct ColumnRange {
+    Index begin, end;           ///< columns of the chunk
+    const TokenId* tokens;      ///< of those columns
+    BasicState<Scalar>* state;  ///< of the sequence
+    Index sequence, position;   ///< number of the sequence in the pass, and of its token in the first column
 };
 
-/// What the token shift of one layer reads: the columns of x and, for the first token of a text, the column that its
-/// state kept of the token before.
-template <class Scalar, class Previous>
-struct Shifted {
-    const Texts<Scalar>& texts;  ///< whose the columns are
-    ActivationsView<Scalar> x;   ///< [H × T]
-    Previous previous;           ///< where a state keeps its last column
+/// The tokens of one chunk: columns of several sequences, one sequence after the other.
+template <class Scalar>
+class Batch {
+  public:
+    /// Makes room for chunks of that many tokens.
+    void reserve(Index tokens) { ranges_.reserve(static_cast<std::size_t>(tokens)); }
+    void clear() noexcept { ranges_.clear(); }
+    /// Appends at least one token of a sequence. Does not allocate within what was reserved.
+    void append(std::span<const TokenId> tokens, BasicState<Scalar>& state, Index sequence = 0, Index position = 0) {
+        const Index begin = this->tokens();
+        ranges_.push_back({begin, begin + std::ssize(tokens), tokens.data(), &state, sequence, position});
+    }
 
-    /// The column before that one in its text.
-    const Scalar* before(Index column) const noexcept {
-        return column % texts.each == 0 ? previous(texts.state(column / texts.each)) : x.col(column - 1).data();
+    /// Columns.
+    [[nodiscard]] Index tokens() const noexcept { return ranges_.empty() ? 0 : ranges_.back().end; }
+    [[nodiscard]] std::span<const ColumnRange<Scalar>> ranges() const noexcept { return ranges_; }
+
+    /// Calls use(range, column) for the columns [begin, end).
+    template <class Use>
+    void for_each_column(Index begin, Index end, Use&& use) const noexcept {
+        auto range = std::upper_bound(ranges_.begin(), ranges_.end(), begin,
+                                      [](Index column, const auto& other) { return column < other.end; });
+        for (Index column = begin; column < end; ++column) {
+            while (column >= range->end) ++range;
+            use(*range, column);
+        }
     }
-    /// Keeps the last column of each text in its state, for the text's next token.
-    void keep() const noexcept {
-        for (Index text = 0; text < texts.count(); ++text)
-            std::copy_n(x.col((text + 1) * texts.each - 1).data(), x.rows(), previous(texts.state(text)));
-    }
+
+  private:
+    std::vector<ColumnRange<Scalar>> ranges_;
 };
 
-template <class Scalar, class Previous>
-Shifted(const Texts<Scalar>&, ActivationsView<Scalar>, Previous) -> Shifted<Scalar, Previous>;
+/// What a pass remembers while it is under way, in memory that the workspace keeps.
+template <class Scalar>
+struct PassMemory {
+    Batch<Scalar> batch;                           ///< the tokens of the chunk
+    std::vector<Index> columns;                    ///< those after which logits are wanted
+    std::vector<const void*> states;               ///< to find a state that is given twice
+    std::vector<SequenceTokens> sequences;         ///< of a call that has other arguments
+    std::vector<BasicState<Scalar>> saved_states;  ///< as they were before the pass, where it may be cancelled
+};
+
+}  // namespace model
 
 }  // namespace rwkv::inline RWKV_ABI

@@ -2,51 +2,50 @@
 
 #include <rwkv/kernels/matmul.hpp>
 #include <rwkv/model/batch.hpp>
-#include <rwkv/model/elementwise.hpp>
 #include <rwkv/model/parallel.hpp>
+#include <rwkv/model/token_shift.hpp>
 #include <rwkv/model/weights.hpp>
 #include <rwkv/model/workspace.hpp>
 #include <rwkv/version.hpp>
 
-namespace rwkv::inline RWKV_ABI {
+namespace rwkv::inline RWKV_ABI::model {
 
 /// Channel mixing, RWKV's feed-forward network, for T tokens:
 ///
 ///   k = max(K·shift(x, mix_k), 0)²   r = σ(R·shift(x, mix_r))   out = r ∘ (V·k)
 ///
 /// The letters are those of model.hpp. x is the layer-normed input in workspace.normed(T); the result is left in
-/// workspace.out(T). Continues from the states of `layer` and leaves the states after the last token of each text.
-template <class Format, class Scalar>
-void channel_mixing(const FeedForwardWeights<Format>& weights, Index layer, const Texts<Scalar>& texts,
+/// workspace.out(T). Continues from the states of `layer` and leaves them after the last token of each sequence.
+template <class Matrix, class Scalar>
+void channel_mixing(const FeedForwardWeights<Matrix>& weights, Index layer,
                     BasicWorkspace<Scalar>& workspace) noexcept {
-    kernels::Engine& engine = workspace.engine();
-    const Elementwise<Scalar>& of = elementwise<Scalar>(engine.isa());
-    const Index tokens = texts.tokens(), hidden = weights.key.cols(), intermediate = weights.key.rows();
-    auto mixed_k = workspace.mixed(0, tokens), mixed_r = workspace.mixed(1, tokens);
-    auto k = workspace.key(intermediate, tokens), r = workspace.receptance(hidden, tokens);
-    auto out = workspace.out(tokens);
+    kernels::MatmulContext& context = workspace.context();
+    const kernels::Equations<Scalar>& ops = kernels::equations_of<Scalar>(context);
+    const Index tokens = workspace.batch().tokens(), hidden = weights.key.cols(), intermediate = weights.key.rows();
+    const auto shifted_k = workspace.shifted(0, tokens), shifted_r = workspace.shifted(1, tokens);
+    const auto k = workspace.key(intermediate, tokens), r = workspace.receptance(hidden, tokens),
+               out = workspace.out(tokens);
 
-    const Shifted x{texts, workspace.normed(tokens),
-                    [layer](BasicState<Scalar>& state) { return state.feed_forward_shift().col(layer).data(); }};
-    over_tokens(engine.pool(), tokens, [&](Index begin, Index end) {
-        for (Index t = begin; t < end; ++t) {
-            const Scalar *const now = x.x.col(t).data(), *const before = x.before(t);
-            of.token_shift(weights.time_mix_key.data(), hidden, now, before, mixed_k.col(t).data());
-            of.token_shift(weights.time_mix_receptance.data(), hidden, now, before, mixed_r.col(t).data());
-        }
+    const TokenShift shift(workspace.batch(), layer, workspace.normed(tokens),
+                           [](BasicState<Scalar>& state) { return state.feed_forward_shift(); });
+    parallel_for_tokens(context.executor(), tokens, [&](Index begin, Index end) {
+        shift.for_each_column(begin, end, [&](Index t, const Scalar* x, const Scalar* previous) {
+            ops.token_shift(weights.time_mix_key.data(), hidden, x, previous, shifted_k.col(t));
+            ops.token_shift(weights.time_mix_receptance.data(), hidden, x, previous, shifted_r.col(t));
+        });
     });
-    x.keep();  // only now: until here the state's column was what the first token was mixed with
+    shift.save_last_columns();  // only now: until here the states' columns were the first tokens' predecessors
 
-    kernels::multiply<Format, Scalar>(engine, {{weights.key, mixed_k, k}, {weights.receptance, mixed_r, r}});
-    kernels::expect<Format>(engine, {&weights.value});
-    over_tokens(engine.pool(), tokens, [&](Index begin, Index end) {
-        for (Index t = begin; t < end; ++t) of.squared_relu(intermediate, k.col(t).data());
+    kernels::multiply<Matrix, Scalar>(context, {{weights.key, shifted_k, k}, {weights.receptance, shifted_r, r}});
+    kernels::prefetch_next(context, {&weights.value});
+    parallel_for_tokens(context.executor(), tokens, [&](Index begin, Index end) {
+        for (Index t = begin; t < end; ++t) ops.squared_relu(intermediate, k.col(t));
     });
 
-    kernels::multiply<Format, Scalar>(engine, {{weights.value, k, out}});
-    over_tokens(engine.pool(), tokens, [&](Index begin, Index end) {
-        for (Index t = begin; t < end; ++t) of.gate(0, hidden, r.col(t).data(), out.col(t).data());
+    kernels::multiply<Matrix, Scalar>(context, {{weights.value, k, out}});
+    parallel_for_tokens(context.executor(), tokens, [&](Index begin, Index end) {
+        for (Index t = begin; t < end; ++t) ops.gate(0, hidden, r.col(t), out.col(t));
     });
 }
 
-}  // namespace rwkv::inline RWKV_ABI
+}  // namespace rwkv::inline RWKV_ABI::model

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <span>
 
 #include <rwkv/kernels/matmul.hpp>
@@ -8,71 +7,64 @@
 #include <rwkv/model/weights.hpp>
 #include <rwkv/version.hpp>
 
-namespace rwkv::inline RWKV_ABI {
+namespace rwkv::inline RWKV_ABI::model {
 
-// The whole network (model.hpp has the picture) over float or double activations, a column for each token, in any
-// weight format. Token ids, state and workspace have been checked by the caller (`Model` does). What throws is a
-// visitor, or logits that find no room.
+// The whole network (model.hpp has the picture) over float or double activations, a column for each token of the
+// workspace's batch. Token ids, states and workspace have been checked by the caller (`Model` does).
 
-/// Embedding, pre_ln and every block for the next tokens of some texts: leaves x in workspace.x(T) and moves the states
-/// on.
-template <class Format, class Scalar>
-void forward_chunk(const Weights<Format>& weights, std::span<const TokenId> tokens, const Texts<Scalar>& texts,
-                   BasicWorkspace<Scalar>& workspace) noexcept {
-    kernels::Engine& engine = workspace.engine();
-    auto x = workspace.x(texts.tokens());
-    over_tokens(engine.pool(), texts.tokens(), [&](Index begin, Index end) {
-        for (Index t = begin; t < end; ++t)
-            weights.embeddings.copy_row(tokens[static_cast<std::size_t>(t)], 0, x.rows(), x.col(t).data());
-        auto slice = x.middleCols(begin, end - begin);
-        layer_norm<Scalar>(engine.isa(), weights.pre_ln, slice, slice);
+/// x ← pre_ln(embeddings[token]), in workspace.x(T).
+template <class Matrix, class Scalar>
+void embed(const BasicWeights<Matrix>& weights, BasicWorkspace<Scalar>& workspace) noexcept {
+    kernels::MatmulContext& context = workspace.context();
+    const auto x = workspace.x(workspace.batch().tokens());
+    parallel_for_tokens(context.executor(), x.cols(), [&](Index begin, Index end) {
+        workspace.batch().for_each_column(begin, end, [&](const ColumnRange<Scalar>& range, Index t) {
+            weights.embeddings.copy_row(range.tokens[t - range.begin], 0, x.rows(), x.col(t));
+        });
+        const auto columns = x.columns(begin, end);
+        layer_norm<Scalar>(kernels::equations_of<Scalar>(context), weights.pre_ln, columns, columns);
     });
-    for (Index layer = 0; layer < static_cast<Index>(weights.blocks.size()); ++layer)
-        block<Format, Scalar>(weights.blocks[static_cast<std::size_t>(layer)], layer, texts, workspace);
 }
 
-/// All tokens of one text, as many at a time as the chunk and the threads allow (see kernels::parts_of). After each
-/// such piece it calls visit(position of its first token, T), with x of its T tokens in workspace.x(T).
-template <class Format, class Scalar, class Visit>
-void forward_chunks(const Weights<Format>& weights, std::span<const TokenId> tokens, BasicState<Scalar>& state,
-                    BasicWorkspace<Scalar>& workspace, Visit&& visit) {
-    BasicState<Scalar>* const states[] = {&state};
-    const Index size = static_cast<Index>(tokens.size());
-    for (Index first = 0; first < size; first += workspace.chunk()) {
-        const kernels::Parts parts = kernels::parts_of(std::min(size - first, workspace.chunk()), workspace.chunk());
-        for (Index part = 0, next; part < parts.count; part = next) {
-            next = std::min<Index>(part + workspace.threads(), parts.count);
-            const Index begin = first + parts.begin(part), count = first + parts.begin(next) - begin;
-            const auto some = tokens.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(count));
-            forward_chunk<Format, Scalar>(weights, some, {states, count}, workspace);
-            visit(begin, count);
-        }
+/// The blocks [first, last) over x; moves the states of those layers on. Asks stop() between layers and, where that is
+/// true, leaves x and the states where they are and returns false.
+template <class Matrix, class Scalar, class Stop>
+bool run_layers(const BasicWeights<Matrix>& weights, Index first, Index last, BasicWorkspace<Scalar>& workspace,
+                const Stop& stop) noexcept {
+    for (Index layer = first; layer < last; ++layer) {
+        if (stop()) return false;
+        block(weights.blocks[static_cast<std::size_t>(layer)], layer, workspace);
     }
+    return true;
 }
 
-/// ln_out of the tokens [begin, end) of the chunk of T in workspace.x(T): hidden states, in workspace.normed(end −
-/// begin).
-template <class Format, class Scalar>
-ActivationsView<Scalar> hidden_states(const Weights<Format>& weights, Index begin, Index end, Index tokens,
-                                      BasicWorkspace<Scalar>& workspace) noexcept {
-    const auto x = workspace.x(tokens);
-    auto hidden = workspace.normed(end - begin);
-    over_tokens(workspace.engine().pool(), end - begin, [&](Index from, Index to) {
-        layer_norm<Scalar>(workspace.engine().isa(), weights.ln_out, x.middleCols(begin + from, to - from),
-                           hidden.middleCols(from, to - from));
+/// ln_out of some columns of x, in workspace.normed(columns.size()): hidden states.
+template <class Matrix, class Scalar>
+MatrixView<Scalar> hidden_states(const BasicWeights<Matrix>& weights, std::span<const Index> columns,
+                                 BasicWorkspace<Scalar>& workspace) noexcept {
+    kernels::MatmulContext& context = workspace.context();
+    const auto x = workspace.x(workspace.batch().tokens());
+    const auto hidden = workspace.normed(std::ssize(columns));
+    parallel_for_tokens(context.executor(), hidden.cols(), [&](Index begin, Index end) {
+        for (Index i = begin; i < end; ++i) {
+            const Index t = columns[static_cast<std::size_t>(i)];
+            layer_norm<Scalar>(kernels::equations_of<Scalar>(context), weights.ln_out, x.columns(t, t + 1),
+                               hidden.columns(i, i + 1));
+        }
     });
     return hidden;
 }
 
-/// The head over those hidden states: logits, in workspace.logits(end − begin).
-template <class Format, class Scalar>
-ActivationsView<Scalar> logits(const Weights<Format>& weights, Index begin, Index end, Index tokens,
-                               BasicWorkspace<Scalar>& workspace) {
-    kernels::expect<Format>(workspace.engine(), {&*weights.head});
-    const auto hidden = hidden_states<Format, Scalar>(weights, begin, end, tokens, workspace);
-    auto out = workspace.logits(end - begin);
-    kernels::multiply<Format, Scalar>(workspace.engine(), {{*weights.head, hidden, out}});
+/// The head over the hidden states of some columns of x: logits, in workspace.logits(columns.size()), which must have
+/// been asked for that many before.
+template <class Matrix, class Scalar>
+MatrixView<Scalar> logits(const BasicWeights<Matrix>& weights, std::span<const Index> columns,
+                          BasicWorkspace<Scalar>& workspace) {
+    kernels::prefetch_next(workspace.context(), {&*weights.head});
+    const auto hidden = hidden_states(weights, columns, workspace);
+    const auto out = workspace.logits(std::ssize(columns));
+    kernels::multiply<Matrix, Scalar>(workspace.context(), {{*weights.head, hidden, out}});
     return out;
 }
 
-}  // namespace rwkv::inline RWKV_ABI
+}  // namespace rwkv::inline RWKV_ABI::model

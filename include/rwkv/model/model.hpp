@@ -3,12 +3,14 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
+#include <rwkv/core/config.hpp>
 #include <rwkv/core/progress.hpp>
+#include <rwkv/model/batch.hpp>
 #include <rwkv/model/state.hpp>
 #include <rwkv/model/weights.hpp>
 #include <rwkv/model/workspace.hpp>
@@ -23,7 +25,7 @@ namespace rwkv::inline RWKV_ABI {
 //   L times:  x ← x + time_mixing(ln1(x)),  then  x ← x + channel_mixing(ln2(x))
 //   logits = head · ln_out(x)                             [V], scores of the token that comes next
 //
-//   shift(y, mix) = mix ∘ y + (1 − mix) ∘ before          before: y of the token before, at the same place
+//   shift(y, mix) = mix ∘ y + (1 − mix) ∘ previous        previous: y of the token before, in the same layer
 //   time_mixing(y):     k = K·shift(y, mix_k)   v = V·shift(y, mix_v)   r = σ(R·shift(y, mix_r))   →   O·(r ∘ wkv)
 //   channel_mixing(y):  k = max(K·shift(y, mix_k), 0)²                  r = σ(R·shift(y, mix_r))   →   r ∘ (V·k)
 //
@@ -35,73 +37,103 @@ namespace rwkv::inline RWKV_ABI {
 // counts e^u times as much as it will later. The receptance r says how much of the result each channel lets through.
 // These letters are the name: R, W, K, V.
 //
-// A token learns of those before it by `before` (two of them a layer) and by a and b alone. These are the State, zeros
-// before the first token; so a token costs the same memory and time however long the text. All else is done to each
-// token by itself. So several tokens of a text can go through a layer together (parallel mode) with the same sums as
-// one at a time (RNN mode): the products read each weight once for all of them, `before` is the column to the left,
-// and only a and b are still computed token after token, in channels that do not need each other.
+// A token depends on those before it only by `previous` (two of them a layer) and by a and b. These are the State,
+// zeros before the first token; so a token costs the same memory and time however long the sequence. All else is done
+// to each token by itself. So several tokens of a sequence can go through a layer together (parallel mode) with the
+// same sums as one at a time (RNN mode): the products read each weight once for all of them, `previous` is the column
+// to the left, and only a and b are computed token after token, in independent channels.
 //
-// Read on in weights.hpp, state.hpp, equations.inl, time_mixing.hpp, channel_mixing.hpp, block.hpp and forward.hpp.
-// What is left is not about RWKV: texts.hpp (whose tokens are computed together), share_out.hpp (by which threads),
-// workspace.hpp (where), elementwise.hpp (for which instruction set), tensors.hpp (names in files), model.inl (checks).
+// Read on in weights.hpp, state.hpp, ../kernels/simd/equations.inl, time_mixing.hpp, channel_mixing.hpp, block.hpp and
+// forward.hpp. The other files are not about RWKV: batch.hpp and token_shift.hpp (which sequence a column belongs to),
+// parallel.hpp (which thread computes it), workspace.hpp (scratch memory), model.inl (checks, chunks, cancellation).
 
-/// A loaded model of whatever weight format: immutable, cheap to copy (copies share the weights), and usable
-/// by any number of threads at once, each with a state and a workspace of its own.
+/// A loaded model: immutable, cheap to copy (copies share the weights), and usable by any number of threads at once,
+/// each with states and a workspace of its own.
 ///
-/// Every pass continues from `state` and leaves it after the last token, so a text may come in any pieces. How it is
-/// computed (threads, token by token or in chunks) is the workspace's affair and does not change the answer beyond
-/// rounding. Passes throw ArgumentError before anything is computed: for a token outside the vocabulary, or a state or
-/// workspace of another shape; and std::bad_alloc, likewise, where they find no room. They allocate nothing, except the
-/// first that needs room for more logits than any before. A callback that throws ends the pass mid-text: the state is
-/// then to be reset or replaced.
+/// Every pass continues from the states it is given and leaves them after the last token, so that a sequence may come
+/// in any pieces. How it is computed (threads, token by token or in chunks) is the workspace's business and does not
+/// change the result beyond rounding.
+///
+/// Throws: every pass throws ArgumentError before anything is computed, for a token outside the vocabulary, or a state
+/// or workspace of another shape; and std::bad_alloc, likewise, where there is no memory. Passes allocate nothing,
+/// except the first that needs more memory for logits, or for states to be restored, than any before. After an
+/// exception from a callback the states are as before the pass where it has PassOptions, and else are to be reset or
+/// replaced.
 class Model {
   public:
-    /// Told of each position in turn, counted from the first token of the call. The span is gone after the
-    /// call.
-    using EachPosition = std::function<void(Index position, std::span<const float>)>;
+    /// Receives numbers for each token in order, `position` counting from the first token of the call. The span is
+    /// valid during the call. Return false to end the pass after the tokens computed so far.
+    using PositionCallback = std::function<bool(Index position, std::span<const float> numbers)>;
 
-    /// Shares the weights with its copies from now on. `warnings` are to be found again below.
-    explicit Model(Weights<Mixed> weights, std::vector<std::string> warnings = {});
+    /// Shares the weights with its copies. `warnings` are returned by warnings().
+    explicit Model(model::Weights weights, std::vector<std::string> warnings = {});
 
     /// Shape and settings.
-    const Config& config() const noexcept { return weights_->config; }
-    /// False for a base model saved without its head: hidden states and states only.
-    bool has_head() const noexcept { return weights_->head.has_value(); }
-    /// The weights themselves.
-    const Weights<Mixed>& weights() const noexcept { return *weights_; }
-    /// What was odd but harmless in the model's files, a sentence each: tensors of no RWKV-4, say, left
-    /// alone.
-    const std::vector<std::string>& warnings() const noexcept { return warnings_; }
+    [[nodiscard]] const Config& config() const noexcept { return weights_->config; }
+    /// False for a base model saved without its head: hidden states only.
+    [[nodiscard]] bool has_head() const noexcept { return weights_->head.has_value(); }
+    /// The weights, for tests and benchmarks; their types may change.
+    [[nodiscard]] const model::Weights& weights() const noexcept { return *weights_; }
+    /// What is odd but harmless in the model's files, a sentence each: ignored tensors, for example.
+    [[nodiscard]] const std::vector<std::string>& warnings() const noexcept { return warnings_; }
 
-    /// The logits after the last token, vocab_size of them; they stay in the workspace until its next pass.
-    /// Needs at least one token. `progress`, if given, is told of tokens done ("prompt").
-    std::span<const float> forward(std::span<const TokenId> tokens, State& state, Workspace& workspace,
-                                   const Progress& progress = {}) const;
+    /// The logits after the last token, vocab_size numbers that stay in the workspace until its next pass; empty where
+    /// the pass was cancelled. Needs at least one token.
+    [[nodiscard]] std::span<const float> forward(std::span<const TokenId> tokens, State& state, Workspace& workspace,
+                                                 const PassOptions& options = {}) const;
 
-    /// The logits after every token, in order.
-    void forward_all(std::span<const TokenId> tokens, State& state, Workspace& workspace, const EachPosition& each,
-                     const Progress& progress = {}) const;
+    /// The logits after one token.
+    [[nodiscard]] std::span<const float> forward(TokenId token, State& state, Workspace& workspace) const;
 
-    /// Continues several texts at once by a token each, tokens[i] after *states[i], and tells `each` the logits of text
-    /// i: what a server does with many conversations. The weights are read once for all of them, or for as many as
-    /// the workspace's chunk. No state may be there twice.
-    void forward_batch(std::span<const TokenId> tokens, std::span<State* const> states, Workspace& workspace,
-                       const EachPosition& each) const;
+    /// Reads a ragged batch: any number of tokens of each of several sequences, for example chunks of some prompts
+    /// beside single tokens of other sequences. The weights are read once for all of them, or for as many as fit the
+    /// workspace's chunk. The callback receives the logits that each sequence wants, in the order of the batch. Returns
+    /// false where the pass was cancelled, or ended by the callback. Throws: ArgumentError also where two sequences
+    /// share a state.
+    bool forward(std::span<const SequenceTokens> batch, Workspace& workspace, const LogitsCallback& callback,
+                 const PassOptions& options = {}) const;
 
-    /// The hidden state (x after ln_out, hidden_size numbers; no `State`) of every token, in order; the head is not
-    /// computed.
-    void forward_hidden(std::span<const TokenId> tokens, State& state, Workspace& workspace, const EachPosition& each,
-                        const Progress& progress = {}) const;
+    /// The logits after every token of one sequence. Returns as the batch does.
+    bool forward_all(std::span<const TokenId> tokens, State& state, Workspace& workspace,
+                     const PositionCallback& callback, const PassOptions& options = {}) const;
 
-    /// Reads the tokens into the state and computes nothing else.
-    void forward_state(std::span<const TokenId> tokens, State& state, Workspace& workspace,
-                       const Progress& progress = {}) const;
+    /// Continues several sequences by one token each, tokens[i] after *states[i]; the callback receives the logits of
+    /// each, with the number of the sequence for a position. Returns as the batch does.
+    bool forward_batch(std::span<const TokenId> tokens, std::span<State* const> states, Workspace& workspace,
+                       const PositionCallback& callback, const PassOptions& options = {}) const;
+
+    /// The hidden state (ln_out of the residual stream, hidden_size numbers) after every token of one sequence; the
+    /// head is not computed. Returns as the batch does.
+    bool forward_hidden(std::span<const TokenId> tokens, State& state, Workspace& workspace,
+                        const PositionCallback& callback, const PassOptions& options = {}) const;
+
+    /// Reads the tokens into the state and computes nothing else. Returns false where the pass was cancelled.
+    bool forward_state(std::span<const TokenId> tokens, State& state, Workspace& workspace,
+                       const PassOptions& options = {}) const;
+
+    // A pass in pieces, for a host that computes a few layers per frame, or whose layers are on several machines:
+    // embed, then all layers in order, then head. All get the same batch, of at most workspace.chunk() tokens in all.
+    // Between the pieces the residual stream is workspace.x(tokens of the batch), a column a token, and may be moved to
+    // another workspace. The states are moved on layer by layer.
+
+    /// Fills the residual stream with the embeddings of the tokens.
+    void embed(std::span<const SequenceTokens> batch, Workspace& workspace) const;
+
+    /// Computes the layers [first, last). Returns false where `stop` was requested: then the residual stream and the
+    /// states of some of these layers have been changed.
+    bool run_layers(Index first, Index last, std::span<const SequenceTokens> batch, Workspace& workspace,
+                    const std::stop_token& stop = {}) const;
+
+    /// Computes the logits that the sequences want. Returns false where the callback does.
+    bool head(std::span<const SequenceTokens> batch, Workspace& workspace, const LogitsCallback& callback) const;
 
   private:
-    void check(std::string_view call, std::span<const TokenId> tokens, const State& state, const Workspace& workspace,
+    void check(std::string_view call, std::span<const SequenceTokens> batch, Workspace& workspace,
                bool needs_head) const;
+    void set_batch(std::string_view call, std::span<const SequenceTokens> batch, Workspace& workspace,
+                   bool needs_head) const;
 
-    std::shared_ptr<const Weights<Mixed>> weights_;
+    std::shared_ptr<const model::Weights> weights_;
     std::vector<std::string> warnings_;
 };
 

@@ -3,31 +3,32 @@
 #include <algorithm>
 
 #include <rwkv/kernels/blocking.hpp>
-#include <rwkv/kernels/thread_pool.hpp>
+#include <rwkv/kernels/executor.hpp>
 #include <rwkv/version.hpp>
 
-namespace rwkv::inline RWKV_ABI {
+namespace rwkv::inline RWKV_ABI::model {
 
-/// Calls body(begin, end) for slices of [0, tokens) on the pool's threads: what is done token by token between the
-/// products, in the parts that these are cut into. A few tokens stay with the caller, as waking others would take
+/// Calls body(begin, end) for slices of [0, tokens) on the executor's threads: what is done token by token between the
+/// products, by the threads that keep the tokens. A few tokens stay with the caller, because waking others would take
 /// longer.
 template <class Body>
-void over_tokens(kernels::ThreadPool& pool, Index tokens, Body&& body) noexcept {
+void parallel_for_tokens(Executor& executor, Index tokens, const Body& body) noexcept {
     constexpr Index slice = 8;
-    const kernels::Parts parts = kernels::parts_of(tokens, pool.size());
-    pool.parallel_for_parts(parts.count, (parts.longest() + slice - 1) / slice, [&](Index part, Index i, int) {
-        const Index begin = parts.begin(part) + i * slice, end = std::min(begin + slice, parts.begin(part + 1));
-        if (begin < end) body(begin, end);
-    });
+    const kernels::TokenBlocks blocks = kernels::split_tokens(tokens, executor.threads());
+    kernels::parallel_for_shares(
+        executor, blocks.count, (blocks.max_size() + slice - 1) / slice, [&](Index block, Index i, int) {
+            const Index begin = blocks.begin(block) + i * slice, end = std::min(begin + slice, blocks.begin(block + 1));
+            if (begin < end) body(begin, end);
+        });
 }
 
-/// Calls body(begin, end) for slices of [0, channels), for WKV, in which a token needs the one before it but no channel
-/// another. A few tokens are not worth sharing out.
+/// Calls body(begin, end) for slices of [0, channels): for WKV, in which a token depends on the one before it, but no
+/// channel on another. A few tokens stay with the caller.
 template <class Body>
-void over_channels(kernels::ThreadPool& pool, Index channels, Index tokens, Body&& body) noexcept {
+void parallel_for_channels(Executor& executor, Index channels, Index tokens, const Body& body) noexcept {
     const Index slice = tokens < 4 ? channels : 64;
-    pool.parallel_for((channels + slice - 1) / slice,
-                      [&](Index i, int) { body(i * slice, std::min((i + 1) * slice, channels)); });
+    kernels::parallel_for(executor, (channels + slice - 1) / slice,
+                          [&](Index i, int) { body(i * slice, std::min((i + 1) * slice, channels)); });
 }
 
-}  // namespace rwkv::inline RWKV_ABI
+}  // namespace rwkv::inline RWKV_ABI::model

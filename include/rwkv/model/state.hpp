@@ -1,138 +1,143 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <rwkv/core/aligned_buffer.hpp>
 #include <rwkv/core/config.hpp>
 #include <rwkv/core/error.hpp>
-#include <rwkv/kernels/activations.hpp>
+#include <rwkv/core/matrix_view.hpp>
 #include <rwkv/version.hpp>
 
 namespace rwkv::inline RWKV_ABI {
 
-/// All a model remembers of a text, however long: five vectors a layer, L · (2 H + 3 A) numbers (180 KiB for 169
-/// million parameters). A value, valid for an empty text from the moment it is constructed. Copying is a named call,
-/// `copy()`, because its cost should be visible.
+/// All that a model remembers of a sequence, however long: five vectors a layer, L · (2 H + 3 A) numbers (180 KiB for
+/// 169 million parameters). A value, valid for an empty sequence from the moment it is constructed. Copying is a named
+/// call, `copy()`, because its cost should be visible.
 ///
-/// Each part has one column per layer. Two are inputs of the last token, to time mixing and to channel mixing, which
-/// the next token's shift mixes in. Three are WKV's running sums (see equations.inl): numerator and denominator, held
-/// as multiples of exp(maximum) so that they never overflow, and maximum.
+/// Each part has one column per layer, and the parts follow one another in memory. Two are inputs of the last token, to
+/// time mixing and to channel mixing, which the next token's shift mixes in. Three are WKV's running sums (see
+/// kernels/simd/equations.inl): numerator and denominator, held as multiples of exp(maximum) so that they never
+/// overflow, and maximum.
 template <class Scalar>
 class BasicState {
   public:
     /// One part, a column per layer.
-    using View = ActivationsView<Scalar>;
+    using View = MatrixView<Scalar>;
     /// Likewise, to read only.
-    using ConstView = ConstActivationsView<Scalar>;
+    using ConstView = MatrixView<const Scalar>;
 
-    /// The state before any text. Throws ArgumentError for a config without layers or features.
+    /// The state before any token. Throws: ArgumentError for a config without layers or features; std::bad_alloc.
     explicit BasicState(const Config& config)
-        : parts_{Part(config.hidden_size, config.num_hidden_layers), Part(config.hidden_size, config.num_hidden_layers),
-                 Part(config.attention_hidden_size, config.num_hidden_layers),
-                 Part(config.attention_hidden_size, config.num_hidden_layers),
-                 Part(config.attention_hidden_size, config.num_hidden_layers)} {
-        if (parts_.attention_shift.size() == 0 || parts_.numerator.size() == 0)
+        : layers_(config.num_hidden_layers), hidden_(config.hidden_size), attention_(config.attention_hidden_size) {
+        if (layers_ < 1 || hidden_ < 1 || attention_ < 1)
             throw ArgumentError("State", "config", "at least one layer and one feature", "none");
+        numbers_ = core::Array<Scalar>(layers_ * (2 * hidden_ + 3 * attention_));
         reset();
     }
 
     /// Moves, leaving a state to be assigned to or destroyed.
-    BasicState(BasicState&&) = default;
+    BasicState(BasicState&&) noexcept = default;
     /// Likewise.
-    BasicState& operator=(BasicState&&) = default;
+    BasicState& operator=(BasicState&&) noexcept = default;
+    BasicState(const BasicState&) = delete;
     BasicState& operator=(const BasicState&) = delete;
 
-    /// A state of its own that remembers the same. Allocates.
-    BasicState copy() const { return BasicState(*this); }
+    /// A state of its own that remembers the same. Throws: std::bad_alloc.
+    [[nodiscard]] BasicState copy() const { return BasicState(*this, numbers_.copy()); }
     /// Remembers what `other` does, in place: allocates nothing when both belong to models of one shape.
+    /// Throws: std::bad_alloc, and then nothing is changed.
     void assign(const BasicState& other) {
         if (fits(other))
-            parts_ = other.parts_;
+            std::copy(other.numbers_.begin(), other.numbers_.end(), numbers_.begin());
         else
-            *this = other.copy();  // in place, Eigen would be left with neither if there were no memory
+            *this = other.copy();
     }
     /// Forgets everything.
     void reset() noexcept {
-        for (Part* part : {&parts_.attention_shift, &parts_.feed_forward_shift, &parts_.numerator, &parts_.denominator})
-            part->setZero();
-        parts_.maximum.setConstant(Scalar(-1e38));
+        std::fill(numbers_.begin(), numbers_.end(), Scalar(0));
+        const View maxima = maximum();
+        std::fill_n(maxima.data(), maxima.size(), Scalar(-1e38));
     }
 
     /// Equal element for element.
-    bool operator==(const BasicState& other) const noexcept {
-        return fits(other) && (parts_.attention_shift == other.parts_.attention_shift).all() &&
-               (parts_.feed_forward_shift == other.parts_.feed_forward_shift).all() &&
-               (parts_.numerator == other.parts_.numerator).all() &&
-               (parts_.denominator == other.parts_.denominator).all() && (parts_.maximum == other.parts_.maximum).all();
+    [[nodiscard]] bool operator==(const BasicState& other) const noexcept {
+        return fits(other) && std::equal(numbers_.begin(), numbers_.end(), other.numbers_.begin());
     }
 
     /// L of the models it fits.
-    Index num_hidden_layers() const noexcept { return parts_.numerator.cols(); }
+    [[nodiscard]] Index num_hidden_layers() const noexcept { return layers_; }
     /// H of those.
-    Index hidden_size() const noexcept { return parts_.attention_shift.rows(); }
+    [[nodiscard]] Index hidden_size() const noexcept { return hidden_; }
     /// A of those.
-    Index attention_hidden_size() const noexcept { return parts_.numerator.rows(); }
+    [[nodiscard]] Index attention_hidden_size() const noexcept { return attention_; }
     /// Whether this is a state of models of that shape.
-    bool fits(const Config& config) const noexcept {
-        return num_hidden_layers() == config.num_hidden_layers && hidden_size() == config.hidden_size &&
-               attention_hidden_size() == config.attention_hidden_size;
+    [[nodiscard]] bool fits(const Config& config) const noexcept {
+        return layers_ == config.num_hidden_layers && hidden_ == config.hidden_size &&
+               attention_ == config.attention_hidden_size;
+    }
+    /// Bytes of all numbers.
+    [[nodiscard]] std::size_t bytes() const noexcept {
+        return static_cast<std::size_t>(numbers_.size()) * sizeof(Scalar);
     }
 
     /// [H × L] the last token's input to time mixing, after its layer norm.
-    View attention_shift() noexcept { return parts_.attention_shift; }
-    /// To read only.
-    ConstView attention_shift() const noexcept { return parts_.attention_shift; }
+    [[nodiscard]] View attention_shift() noexcept { return hidden_part(numbers_.data(), 0); }
+    [[nodiscard]] ConstView attention_shift() const noexcept { return hidden_part(numbers_.data(), 0); }
     /// [H × L] the last token's input to channel mixing, after its layer norm.
-    View feed_forward_shift() noexcept { return parts_.feed_forward_shift; }
-    /// To read only.
-    ConstView feed_forward_shift() const noexcept { return parts_.feed_forward_shift; }
-    /// [A × L] Σ exp(e − maximum) · v over the tokens so far, e being k and another w for each token since.
-    View numerator() noexcept { return parts_.numerator; }
-    /// To read only.
-    ConstView numerator() const noexcept { return parts_.numerator; }
+    [[nodiscard]] View feed_forward_shift() noexcept { return hidden_part(numbers_.data(), 1); }
+    [[nodiscard]] ConstView feed_forward_shift() const noexcept { return hidden_part(numbers_.data(), 1); }
+    /// [A × L] Σ exp(e − maximum) · v over the tokens so far, e being k plus w for each token since.
+    [[nodiscard]] View numerator() noexcept { return attention_part(numbers_.data(), 0); }
+    [[nodiscard]] ConstView numerator() const noexcept { return attention_part(numbers_.data(), 0); }
     /// [A × L] Σ exp(e − maximum), likewise.
-    View denominator() noexcept { return parts_.denominator; }
-    /// To read only.
-    ConstView denominator() const noexcept { return parts_.denominator; }
-    /// [A × L] the largest of those e; before any text Hugging Face's −1e38, with which exp(e − q) is 0 and never NaN.
-    View maximum() noexcept { return parts_.maximum; }
-    /// To read only.
-    ConstView maximum() const noexcept { return parts_.maximum; }
+    [[nodiscard]] View denominator() noexcept { return attention_part(numbers_.data(), 1); }
+    [[nodiscard]] ConstView denominator() const noexcept { return attention_part(numbers_.data(), 1); }
+    /// [A × L] the largest of those e; before any token Hugging Face's −1e38, with which exp(e − q) is 0 and never NaN.
+    [[nodiscard]] View maximum() noexcept { return attention_part(numbers_.data(), 2); }
+    [[nodiscard]] ConstView maximum() const noexcept { return attention_part(numbers_.data(), 2); }
 
-    /// A fixed-size description of the text so far: what a layer has averaged, that is numerator / denominator,
-    /// attention_hidden_size numbers of the size of the model's values. Zeros for no text. Throws ArgumentError for a
-    /// layer there is not.
-    std::vector<Scalar> embedding(Index layer) const {
-        if (layer < 0 || layer >= num_hidden_layers())
-            throw ArgumentError("State::embedding", "layer", "0 to " + std::to_string(num_hidden_layers() - 1),
+    /// A description of the sequence so far that has a fixed size: the average of values that a layer holds, numerator
+    /// / denominator, attention_hidden_size numbers; zeros for an empty sequence. Users may take it for an embedding of
+    /// the text. Throws: ArgumentError for a layer that does not exist.
+    [[nodiscard]] std::vector<Scalar> wkv_average(Index layer) const {
+        if (layer < 0 || layer >= layers_)
+            throw ArgumentError("State::wkv_average", "layer", "0 to " + std::to_string(layers_ - 1),
                                 std::to_string(layer));
-        std::vector<Scalar> average(static_cast<std::size_t>(attention_hidden_size()));
-        for (Index i = 0; i < attention_hidden_size(); ++i) {
-            const Scalar weight = parts_.denominator(i, layer);
-            average[static_cast<std::size_t>(i)] = weight > 0 ? parts_.numerator(i, layer) / weight : Scalar(0);
+        std::vector<Scalar> average(static_cast<std::size_t>(attention_));
+        for (Index i = 0; i < attention_; ++i) {
+            const Scalar weight = denominator()(i, layer);
+            average[static_cast<std::size_t>(i)] = weight > 0 ? numerator()(i, layer) / weight : Scalar(0);
         }
         return average;
     }
     /// That of the last layer.
-    std::vector<Scalar> embedding() const { return embedding(num_hidden_layers() - 1); }
+    [[nodiscard]] std::vector<Scalar> wkv_average() const { return wkv_average(layers_ - 1); }
 
   private:
-    using Part = Activations<Scalar>;
-    struct Parts {
-        Part attention_shift, feed_forward_shift, numerator, denominator, maximum;
-    };
+    BasicState(const BasicState& shape, core::Array<Scalar> numbers) noexcept
+        : layers_(shape.layers_), hidden_(shape.hidden_), attention_(shape.attention_), numbers_(std::move(numbers)) {}
 
-    BasicState(const BasicState&) = default;
-    bool fits(const BasicState& other) const noexcept {
-        return num_hidden_layers() == other.num_hidden_layers() && hidden_size() == other.hidden_size() &&
-               attention_hidden_size() == other.attention_hidden_size();
+    [[nodiscard]] bool fits(const BasicState& other) const noexcept {
+        return layers_ == other.layers_ && hidden_ == other.hidden_ && attention_ == other.attention_;
+    }
+    template <class T>
+    MatrixView<T> hidden_part(T* numbers, Index part) const noexcept {
+        return {numbers + part * layers_ * hidden_, hidden_, layers_, hidden_};
+    }
+    template <class T>
+    MatrixView<T> attention_part(T* numbers, Index part) const noexcept {
+        return {numbers + layers_ * (2 * hidden_ + part * attention_), attention_, layers_, attention_};
     }
 
-    Parts parts_;
+    Index layers_, hidden_, attention_;
+    core::Array<Scalar> numbers_;
 };
 
+/// The state of one sequence.
 using State = BasicState<float>;
 
 }  // namespace rwkv::inline RWKV_ABI

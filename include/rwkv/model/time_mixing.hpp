@@ -2,59 +2,56 @@
 
 #include <rwkv/kernels/matmul.hpp>
 #include <rwkv/model/batch.hpp>
-#include <rwkv/model/elementwise.hpp>
 #include <rwkv/model/parallel.hpp>
+#include <rwkv/model/token_shift.hpp>
 #include <rwkv/model/weights.hpp>
 #include <rwkv/model/workspace.hpp>
 #include <rwkv/version.hpp>
 
-namespace rwkv::inline RWKV_ABI {
+namespace rwkv::inline RWKV_ABI::model {
 
-/// Time mixing, RWKV's place of attention, for T tokens:
+/// Time mixing, RWKV's counterpart of attention, for T tokens:
 ///
 ///   k = K·shift(x, mix_k)   v = V·shift(x, mix_v)   r = σ(R·shift(x, mix_r))   out = O·(r ∘ wkv(k, v))
 ///
 /// The letters are those of model.hpp. x is the layer-normed input in workspace.normed(T); the result is left in
-/// workspace.out(T). Continues from the states of `layer` and leaves the states after the last token of each text.
-template <class Format, class Scalar>
-void time_mixing(const AttentionWeights<Format>& weights, Index layer, const Texts<Scalar>& texts,
-                 BasicWorkspace<Scalar>& workspace) noexcept {
-    kernels::Engine& engine = workspace.engine();
-    const Elementwise<Scalar>& of = elementwise<Scalar>(engine.isa());
-    const Index tokens = texts.tokens(), hidden = weights.key.cols(), attention = weights.key.rows();
-    auto mixed_k = workspace.mixed(0, tokens), mixed_v = workspace.mixed(1, tokens),
-         mixed_r = workspace.mixed(2, tokens);
-    auto k = workspace.key(attention, tokens), v = workspace.value(tokens), r = workspace.receptance(attention, tokens);
+/// workspace.out(T). Continues from the states of `layer` and leaves them after the last token of each sequence.
+template <class Matrix, class Scalar>
+void time_mixing(const AttentionWeights<Matrix>& weights, Index layer, BasicWorkspace<Scalar>& workspace) noexcept {
+    kernels::MatmulContext& context = workspace.context();
+    const kernels::Equations<Scalar>& ops = kernels::equations_of<Scalar>(context);
+    const Batch<Scalar>& batch = workspace.batch();
+    const Index tokens = batch.tokens(), hidden = weights.key.cols(), attention = weights.key.rows();
+    const auto shifted_k = workspace.shifted(0, tokens), shifted_v = workspace.shifted(1, tokens),
+               shifted_r = workspace.shifted(2, tokens);
+    const auto k = workspace.key(attention, tokens), v = workspace.value(tokens),
+               r = workspace.receptance(attention, tokens);
 
-    const Shifted x{texts, workspace.normed(tokens),
-                    [layer](BasicState<Scalar>& state) { return state.attention_shift().col(layer).data(); }};
-    over_tokens(engine.pool(), tokens, [&](Index begin, Index end) {
-        for (Index t = begin; t < end; ++t) {
-            const Scalar *const now = x.x.col(t).data(), *const before = x.before(t);
-            of.token_shift(weights.time_mix_key.data(), hidden, now, before, mixed_k.col(t).data());
-            of.token_shift(weights.time_mix_value.data(), hidden, now, before, mixed_v.col(t).data());
-            of.token_shift(weights.time_mix_receptance.data(), hidden, now, before, mixed_r.col(t).data());
-        }
+    const TokenShift shift(batch, layer, workspace.normed(tokens),
+                           [](BasicState<Scalar>& state) { return state.attention_shift(); });
+    parallel_for_tokens(context.executor(), tokens, [&](Index begin, Index end) {
+        shift.for_each_column(begin, end, [&](Index t, const Scalar* x, const Scalar* previous) {
+            ops.token_shift(weights.time_mix_key.data(), hidden, x, previous, shifted_k.col(t));
+            ops.token_shift(weights.time_mix_value.data(), hidden, x, previous, shifted_v.col(t));
+            ops.token_shift(weights.time_mix_receptance.data(), hidden, x, previous, shifted_r.col(t));
+        });
     });
-    x.keep();  // only now: until here the state's column was what the first token was mixed with
+    shift.save_last_columns();  // only now: until here the states' columns were the first tokens' predecessors
 
-    kernels::multiply<Format, Scalar>(
-        engine, {{weights.key, mixed_k, k}, {weights.value, mixed_v, v}, {weights.receptance, mixed_r, r}});
-    kernels::expect<Format>(engine, {&weights.output});
+    kernels::multiply<Matrix, Scalar>(
+        context, {{weights.key, shifted_k, k}, {weights.value, shifted_v, v}, {weights.receptance, shifted_r, r}});
+    kernels::prefetch_next(context, {&weights.output});
 
     // In place: v becomes wkv, then σ(r) ∘ wkv.
-    over_channels(engine.pool(), attention, tokens, [&](Index begin, Index end) {
-        for (Index text = 0; text < texts.count(); ++text) {
-            const Index first = text * texts.each;
-            BasicState<Scalar>& state = texts.state(text);
-            of.wkv(weights.decay.data(), weights.time_first.data(), begin, end, texts.each, k.col(first).data(),
-                   k.outerStride(), v.col(first).data(), v.outerStride(), state.numerator().col(layer).data(),
-                   state.denominator().col(layer).data(), state.maximum().col(layer).data());
-        }
-        for (Index t = 0; t < tokens; ++t) of.gate(begin, end, r.col(t).data(), v.col(t).data());
+    parallel_for_channels(context.executor(), attention, tokens, [&](Index begin, Index end) {
+        for (const ColumnRange<Scalar>& range : batch.ranges())
+            ops.wkv(weights.decay.data(), weights.time_first.data(), begin, end, range.end - range.begin,
+                    k.col(range.begin), k.stride(), v.col(range.begin), v.stride(), range.state->numerator().col(layer),
+                    range.state->denominator().col(layer), range.state->maximum().col(layer));
+        for (Index t = 0; t < tokens; ++t) ops.gate(begin, end, r.col(t), v.col(t));
     });
 
-    kernels::multiply<Format, Scalar>(engine, {{weights.output, v, workspace.out(tokens)}});
+    kernels::multiply<Matrix, Scalar>(context, {{weights.output, v, workspace.out(tokens)}});
 }
 
-}  // namespace rwkv::inline RWKV_ABI
+}  // namespace rwkv::inline RWKV_ABI::model

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+#include <rwkv/kernels/reference_matmul.hpp>
+#include <rwkv/kernels/simd/eigen_simd.hpp>
+#include <rwkv/version.hpp>
+
+// The equations in double: what tests compare float results with. Include it where blocks are instantiated for double.
+#define RWKV_TARGET oracle
+
+namespace rwkv::inline RWKV_ABI::kernels::oracle {
+
+using Simd = EigenSimd<double>;
+
+inline Simd::V exp(const Simd::V& x) noexcept {
+    return x.exp();
+}
+
+}  // namespace rwkv::inline RWKV_ABI::kernels::oracle
+
+#include <rwkv/kernels/simd/equations.inl>
+
+#undef RWKV_TARGET
+
+namespace rwkv::inline RWKV_ABI::kernels {
+
+/// The equations in double; there is one way only.
+template <>
+inline const Equations<double>& equations_of<double>(const MatmulContext&) noexcept {
+    return oracle::equations;
+}
+
+}  // namespace rwkv::inline RWKV_ABI::kernels

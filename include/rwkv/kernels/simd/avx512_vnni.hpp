@@ -1,0 +1,107 @@
+#pragma once
+
+#include <rwkv/kernels/simd/avx512.hpp>
+
+#ifdef RWKV_X86_KERNELS
+
+#define RWKV_TARGET avx512_vnni
+#define RWKV_TARGET_FLAGS "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"
+#include <rwkv/kernels/simd/begin_target.inl>
+
+namespace rwkv::inline RWKV_ABI::kernels::avx512_vnni {
+
+using avx512::for_token_runs;
+using avx512::read_ahead;
+using avx512::Simd;
+using avx512::vectors_per_group;
+using V = Simd::V;
+
+/// Dot products of a column step, sixteen rows by four columns of 8-bit values, with four 8-bit activations of a token.
+struct IntDot {
+    using Value = std::int8_t;            ///< a quantized activation
+    static constexpr int max_tokens = 8;  ///< that there are registers for
+
+    using Quantized = __m512i;
+    using Prepared = __m512i;
+    using Sum = __m512i;
+
+    static Sum start(std::int32_t bias) noexcept { return _mm512_set1_epi32(bias); }
+    static Quantized load(const std::uint8_t* bytes) noexcept { return _mm512_loadu_si512(bytes); }
+    static Quantized lower_nibbles(Quantized pairs) noexcept { return look_up(pairs); }
+    static Quantized upper_nibbles(Quantized pairs) noexcept {
+        return look_up(_mm512_maskz_srli_epi16(all_halves, pairs, 4));
+    }
+    static Prepared prepare(Quantized bytes) noexcept { return bytes; }
+    static void accumulate(Sum& sum, Prepared step, const std::int8_t* token) noexcept {
+        sum = _mm512_dpbusd_epi32(sum, step, broadcast_four(token));
+    }
+    static __m512 to_float(Sum sum, int = 0) noexcept { return _mm512_maskz_cvtepi32_ps(Simd::all, sum); }
+    /// Writes n activations · factor, rounded, and returns their sum; n is a multiple of 16.
+    static std::int32_t quantize(const float* x, Index count, float factor, std::int8_t* token) noexcept {
+        __m512i sums = _mm512_setzero_si512();
+        for (Index i = 0; i < count; i += 16) {
+            const __m512i whole =
+                _mm512_maskz_cvtps_epi32(Simd::all, _mm512_mul_ps(_mm512_loadu_ps(x + i), _mm512_set1_ps(factor)));
+            _mm_storeu_si128(reinterpret_cast<__m128i*>(token + i), _mm512_maskz_cvtsepi32_epi8(Simd::all, whole));
+            sums = _mm512_add_epi32(sums, whole);
+        }
+        return avx2::IntDot::reduce_sum(_mm256_add_epi32(_mm512_maskz_extracti32x8_epi32(0xff, sums, 0),
+                                                         _mm512_maskz_extracti32x8_epi32(0xff, sums, 1)));
+    }
+    static float max_magnitude(const float* x, Index count) noexcept { return avx2::IntDot::max_magnitude(x, count); }
+    static __m512i broadcast_four(const std::int8_t* token) noexcept {
+        std::int32_t bits;
+        std::memcpy(&bits, token, sizeof bits);
+        return _mm512_set1_epi32(bits);
+    }
+
+  private:
+    static constexpr __mmask32 all_halves = 0xffffffff;
+    static constexpr __mmask64 all_bytes = 0xffffffffffffffff;
+
+    static __m512i look_up(__m512i nibbles) noexcept {
+        const __m512i table = _mm512_maskz_broadcast_i32x4(
+            Simd::all, _mm_loadu_si128(reinterpret_cast<const __m128i*>(Q4::shifted_codebook.data())));
+        return _mm512_maskz_shuffle_epi8(all_bytes, table, _mm512_and_si512(nibbles, _mm512_set1_epi8(15)));
+    }
+};
+
+}  // namespace rwkv::inline RWKV_ABI::kernels::avx512_vnni
+
+#include <rwkv/kernels/simd/end_target.inl>
+
+#ifndef RWKV_AVX512_VNNI_WITHOUT_BODIES
+
+#include <rwkv/kernels/simd/quantized_gemv.inl>
+
+#include <rwkv/kernels/simd/byte_gemm.inl>
+
+#undef RWKV_TARGET
+#undef RWKV_TARGET_FLAGS
+
+namespace rwkv::inline RWKV_ABI::kernels::avx512_vnni {
+
+/// AVX-512 with dot products of bytes (VNNI): quantized weights are multiplied with activations in bytes, for any
+/// number of tokens.
+struct Description : avx512::Description {
+    static constexpr std::string_view name = "avx512_vnni";
+    static constexpr unsigned bit = 4, features = avx512::Description::features | cpu_avx512_vnni;
+
+    template <DenseFormat Format>
+    static constexpr KernelList kernels() {
+        return avx512::Description::kernels<Format>();
+    }
+    template <QuantizedFormat Format>
+    static constexpr KernelList kernels() {
+        constexpr Kernel skinny{0, gemv<Format>, 0, false, quantize_activations<Format>, 10};
+        constexpr Kernel blocked{
+            Blocking::gemm_min_tokens, byte_gemm<Format>, Blocking::mc, false, quantize_activations<Format>, 10};
+        return {skinny, blocked, blocked};
+    }
+};
+
+}  // namespace rwkv::inline RWKV_ABI::kernels::avx512_vnni
+
+#endif
+
+#endif

@@ -1,0 +1,42 @@
+// Quantized weights as floats, for gemm.
+#ifndef RWKV_TARGET
+#include <rwkv/kernels/simd/alone.inl>
+
+#include <rwkv/kernels/simd/token_runs.inl>
+#endif
+#include <rwkv/kernels/simd/begin_target.inl>
+
+namespace rwkv::inline RWKV_ABI::kernels::RWKV_TARGET {
+
+// Whole row groups and whole scale blocks of weights as floats (of the last block the column steps that there are).
+template <QuantizedFormat Format>
+inline void widen_block(const WeightView<Format>& weights, Index begin, Index end, Index k, Index depth,
+                        float* block) noexcept {
+    for (Index g = begin / group_rows; g * group_rows < end; ++g, block += group_rows * depth) {
+        const std::uint8_t* quantized = weights.quantized(g) + k * group_rows * Format::bits / 8;
+        const core::BFloat16* stored_scales = weights.scales(g) + k / Format::block_cols * group_rows;
+        float scales[group_rows] = {};
+        for (Index c = 0; c < depth; c += step_cols) {
+            if (c % Format::block_cols == 0) {
+                for (Index r = 0; r < group_rows; r += Simd::lanes)
+                    Simd::store(scales + r, Simd::load(stored_scales + r));
+                stored_scales += group_rows;
+            }
+            typename IntDot::Quantized step = IntDot::load(quantized);
+            if constexpr (Format::bits == 4)
+                step = c % 8 == 0 ? IntDot::lower_nibbles(step) : IntDot::upper_nibbles(step);
+            if (Format::bits == 8 || c % 8 != 0) quantized += 64;
+            IntDot::dequantize(step, scales, block + c * group_rows);
+        }
+    }
+}
+
+// Quantized blocks are few bytes: the hardware prefetcher suffices.
+template <QuantizedFormat Format>
+inline Prefetcher next_block(const WeightView<Format>&, Index, Index, const Activations&, Index, Index) noexcept {
+    return {};
+}
+
+}  // namespace rwkv::inline RWKV_ABI::kernels::RWKV_TARGET
+
+#include <rwkv/kernels/simd/end_target.inl>

@@ -1,0 +1,8 @@
+// Ends what begin_target.inl began.
+#ifdef RWKV_TARGET_FLAGS
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#endif

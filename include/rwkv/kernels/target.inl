@@ -1,0 +1,131 @@
+#pragma once
+
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include <rwkv/core/error.hpp>
+#include <rwkv/core/inline.hpp>
+#include <rwkv/kernels/simd/amx.hpp>
+#include <rwkv/kernels/simd/avx2.hpp>
+#include <rwkv/kernels/simd/avx512.hpp>
+#include <rwkv/kernels/simd/avx512_vnni.hpp>
+#include <rwkv/kernels/simd/neon.hpp>
+#include <rwkv/kernels/simd/portable.hpp>
+#include <rwkv/kernels/target.hpp>
+
+#ifdef RWKV_X86_KERNELS
+#include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+#endif
+
+namespace rwkv::inline RWKV_ABI::kernels {
+
+namespace detail {
+
+template <class... Descriptions>
+struct TargetList {};
+
+// Every target that can be compiled for this architecture, each able to do all that the one before it can. A new one is
+// a file of simd/ with a Description, which must name a kernel for every format, and a place in this list.
+#if defined(RWKV_X86_KERNELS)
+using AllTargets = TargetList<portable::Description, avx2::Description, avx512::Description, avx512_vnni::Description,
+                              amx::Description>;
+#elif defined(RWKV_NEON_KERNELS)
+using AllTargets = TargetList<portable::Description, neon::Description>;
+#else
+using AllTargets = TargetList<portable::Description>;
+#endif
+
+template <class Description, class... Formats>
+constexpr Target make_target(FormatList<Formats...>) noexcept {
+    return {Description::name,      Description::bit,
+            Description::features,  {Description::template kernels<Formats>()...},
+            Description::equations, Description::q4_error_terms,
+            Description::encode_q4};
+}
+
+template <class Description>
+inline constexpr Target target_of = make_target<Description>(AllFormats{});
+
+/// Calls use(target) for the targets that RWKV_TARGETS selects; the others are not compiled.
+template <class Use, class... Descriptions>
+void for_each_compiled_target(TargetList<Descriptions...>, Use&& use) {
+    const auto use_if_selected = [&]<class Description>() {
+        if constexpr (Description::bit == 0 || (unsigned(RWKV_TARGETS) & Description::bit) != 0)
+            use(target_of<Description>);
+    };
+    (use_if_selected.template operator()<Descriptions>(), ...);
+}
+
+#if defined(RWKV_X86_KERNELS)
+/// Whether the processor has tiles of bytes and of BF16, and Linux lets this process use them. It must be asked for:
+/// tiles are 8 kB of registers more for every thread that uses them.
+inline bool may_use_tiles() noexcept {
+#if defined(__linux__)
+    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+    constexpr unsigned tiles_of_both = 1u << 22 | 1u << 24 | 1u << 25;
+    if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) || (edx & tiles_of_both) != tiles_of_both) return false;
+    constexpr long request_permission = 0x1023, tile_data = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+    return ::syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+#else
+    return false;
+#endif
+}
+#endif
+
+inline unsigned detect_cpu_features() noexcept {
+    unsigned features = 0;
+#if defined(RWKV_X86_KERNELS)
+    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+    if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & (1u << 29))) features |= cpu_f16c;
+    if (__builtin_cpu_supports("avx2")) features |= cpu_avx2;
+    if (__builtin_cpu_supports("fma")) features |= cpu_fma;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl"))
+        features |= cpu_avx512;
+    if (__builtin_cpu_supports("avx512vnni")) features |= cpu_avx512_vnni;
+    if (may_use_tiles()) features |= cpu_amx;
+#elif defined(RWKV_NEON_KERNELS)
+    features |= cpu_neon;
+#endif
+    return features;
+}
+
+}  // namespace detail
+
+RWKV_INLINE unsigned cpu_features() noexcept {
+    static const unsigned features = detail::detect_cpu_features();
+    return features;
+}
+
+RWKV_INLINE const std::vector<const Target*>& available_targets() {
+    static const std::vector<const Target*> available = [] {
+        std::vector<const Target*> targets;
+        detail::for_each_compiled_target(detail::AllTargets{}, [&](const Target& target) {
+            if ((target.features & ~cpu_features()) == 0) targets.push_back(&target);
+        });
+        return targets;
+    }();
+    return available;
+}
+
+RWKV_INLINE const Target& best_target() {
+    return *available_targets().back();
+}
+
+RWKV_INLINE const Target& chosen_target() {
+    const char* const forced = std::getenv("RWKV_TARGET");
+    if (!forced || !*forced) return best_target();
+    std::string names;
+    for (const Target* target : available_targets()) {
+        if (forced == target->name) return *target;
+        names.append(names.empty() ? "" : ", ").append(target->name);
+    }
+    throw ArgumentError("environment", "RWKV_TARGET", "one of " + names, forced);
+}
+
+}  // namespace rwkv::inline RWKV_ABI::kernels
