@@ -6,13 +6,15 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <span>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
-#include <rwkv/checkpoint/load_weights.hpp>
+#include <rwkv/checkpoint/checkpoint_plan.hpp>
 #include <rwkv/checkpoint/tensor_specs.hpp>
+#include <rwkv/checkpoint/weight_members.hpp>
+#include <rwkv/core/aligned_buffer.hpp>
 #include <rwkv/kernels/quantize.hpp>
 #include <rwkv/model/model.hpp>
 
@@ -22,70 +24,41 @@ namespace synthetic {
 
 using rwkv::Index;
 
-/// The visitor that fills a model, all matrices of one format and in one piece of memory, as the loader has them.
-/// Before it has that memory it only counts.
-template <class Format>
-class Fill {
+/// Makes weights by a generator of random numbers.
+class Generator {
   public:
-    void vector(const std::string& name, rwkv::Vector<float>& member, const rwkv::Shape& shape) {
-        member.resize(static_cast<Index>(shape.back()));
-        const bool decay = name.ends_with("time_decay"), mix = name.find("time_mix") != std::string::npos;
-        for (float& value : member) value = decay ? -std::exp(-6 * uniform()) : mix ? uniform() : 0.5f + uniform();
-    }
-    void matrix(const std::string&, rwkv::WeightMatrix<rwkv::Mixed>& member, Index rows, Index cols) {
-        fill_as<Format>(member, rows, cols, rwkv::Layout::by_group);
-    }
-    void embeddings(const std::string&, rwkv::WeightMatrix<rwkv::Mixed>& member, Index rows, Index cols) {
-        fill_as<rwkv::F16>(member, rows, cols, rwkv::Layout::by_row);
+    void fill(rwkv::Vector<float>& vector, const rwkv::checkpoint::TensorSpec& spec) {
+        using rwkv::checkpoint::TensorKind, rwkv::checkpoint::TensorRole;
+        vector.resize(spec.cols);
+        const bool decay = spec.role == TensorRole::attention_time_decay, mix = spec.kind == TensorKind::mix;
+        for (float& value : vector) value = decay ? -std::exp(-6 * uniform()) : mix ? uniform() : 0.5f + uniform();
     }
 
-    void allocate() {
-        memory_ = rwkv::kernels::allocate_weights(used_);
-        used_ = 0;
+    /// Writes a matrix to `to`. Of a quantized one all row groups are copies of the first: quantizing takes long, and
+    /// time does not depend on the numbers.
+    void fill(rwkv::WeightFormat format, rwkv::Layout layout, Index rows, Index cols, std::byte* to) {
+        const float size = 2 / std::sqrt(static_cast<float>(cols));
+        const std::size_t group_bytes = rwkv::kernels::weight_bytes(format, layout, rwkv::group_rows, cols);
+        std::vector<float> group(static_cast<std::size_t>(rwkv::group_rows * cols));
+        for (Index first = 0; first < rows; first += rwkv::group_rows, to += group_bytes) {
+            const Index count = std::min(rwkv::group_rows, rows - first);
+            if (first > 0 && rwkv::is_quantized(format)) {
+                std::copy_n(to - group_bytes, group_bytes, to);
+                continue;
+            }
+            for (float& weight : group) weight = (uniform() - 0.5f) * size;
+            rwkv::kernels::encode_rows(format, layout, group.data(), count, cols, to);
+        }
     }
 
   private:
-    template <class Own>
-    void fill_as(rwkv::WeightMatrix<rwkv::Mixed>& member, Index rows, Index cols, rwkv::Layout layout) {
-        using Matrix = rwkv::WeightMatrix<Own>;
-        const std::size_t at = used_;
-        used_ += rwkv::checkpoint::Plan::room(Own::format, rows, cols, layout);
-        if (!memory_) return;
-        std::byte* const begin = memory_.get() + at;
-        const float size = 2 / std::sqrt(static_cast<float>(cols));
-        if constexpr (rwkv::DenseFormat<Own>) {
-            using T = typename Own::Storage;
-            const std::span elements(reinterpret_cast<T*>(begin), Matrix::bytes(rows, cols, layout) / sizeof(T));
-            for (T& element : elements) element = T((uniform() - 0.5f) * size);
-            member = Matrix(rows, cols, std::shared_ptr<T[]>(memory_, elements.data()), layout);
-        } else {
-            // Quantizing takes long, and time does not depend on the numbers: all groups are copies of one.
-            std::vector<float> group(static_cast<std::size_t>(rwkv::group_rows * cols));
-            for (float& weight : group) weight = (uniform() - 0.5f) * size;
-            rwkv::kernels::quantize_group<Own>(group.data(), rwkv::group_rows, cols, begin);
-            for (Index g = 1; g < Matrix::groups(rows); ++g)
-                std::copy_n(begin, Matrix::group_bytes(cols), begin + g * Matrix::group_bytes(cols));
-            member = Matrix(rows, cols, std::shared_ptr<std::byte[]>(memory_, begin));
-        }
-    }
     float uniform() {
         state_ = state_ * 6364136223846793005u + 1442695040888963407u;
         return static_cast<float>(state_ >> 40) * 0x1p-24f;
     }
 
-    std::shared_ptr<std::byte[]> memory_;
-    std::size_t used_ = 0;
     std::uint64_t state_ = 1;
 };
-
-/// Fills what `visit` shows to a Fill.
-template <class Format, class Visit>
-void fill(Visit&& visit) {
-    Fill<Format> visitor;
-    visit(visitor);
-    visitor.allocate();
-    visit(visitor);
-}
 
 inline rwkv::Config shape_of(const std::string& shape) {
     rwkv::Config config;
@@ -98,18 +71,38 @@ inline rwkv::Config shape_of(const std::string& shape) {
     return config;
 }
 
+/// A model of that shape with all matrices in one format and one piece of memory, as the loader has them, and F16
+/// embeddings.
 inline rwkv::Model model(const std::string& shape, rwkv::WeightFormat format) {
+    using namespace rwkv::checkpoint;
     rwkv::Weights<rwkv::Mixed> weights;
     weights.config = shape_of(shape);
     weights.blocks.resize(static_cast<std::size_t>(weights.config.num_hidden_layers));
-    rwkv::with_format(format, [&]<class Format>(Format) {
-        fill<Format>([&](Fill<Format>& visitor) {
-            const rwkv::Config& config = weights.config;
-            rwkv::for_each_tensor(weights, visitor);
-            visitor.matrix("head.weight", weights.head.emplace(), config.vocab_size, config.hidden_size);
-        });
-    });
-    rwkv::checkpoint::set_epsilons(weights, true);
+    const auto planned = [&](const TensorSpec& spec) {
+        const bool is_matrix = spec.kind == TensorKind::matrix;
+        return PlannedTensor{spec, nullptr, is_matrix ? format : rwkv::WeightFormat::f16,
+                             is_matrix ? rwkv::Layout::by_group : rwkv::Layout::by_row};
+    };
+    const std::vector<TensorSpec> specs = tensor_specs(weights.config, true);
+    std::size_t bytes = 0;
+    for (const TensorSpec& spec : specs)
+        if (!spec.is_vector()) bytes += planned(spec).bytes_in_memory();
+    const std::shared_ptr<std::byte[]> memory = rwkv::kernels::allocate_weights(bytes);
+    std::byte* at = memory.get();
+    Generator generator;
+    for (const TensorSpec& spec : specs) {
+        const WeightMember member = weight_member(weights, spec);
+        if (auto* const* vector = std::get_if<rwkv::Vector<float>*>(&member)) {
+            generator.fill(**vector, spec);
+            continue;
+        }
+        const PlannedTensor tensor = planned(spec);
+        generator.fill(tensor.format, tensor.layout, spec.rows, spec.cols, at);
+        *std::get<rwkv::WeightMatrix<rwkv::Mixed>*>(member) = rwkv::kernels::make_matrix(
+            tensor.format, tensor.layout, spec.rows, spec.cols, std::shared_ptr<std::byte[]>(memory, at));
+        at += tensor.bytes_in_memory();
+    }
+    set_epsilons(weights, true);
     return rwkv::Model(std::move(weights));
 }
 

@@ -49,22 +49,22 @@ void print_config(const rwkv::Config& config) {
 }
 
 void inspect_model(const std::filesystem::path& directory) {
-    const rwkv::checkpoint::Preparation model(directory, rwkv::WeightFormat::stored, rwkv::io::read_pytorch_tensors);
-    print_config(model.config);
-    print_tensors(model.checkpoint);
-    const rwkv::State state(model.config);
-    const rwkv::Workspace workspace(model.config, {.threads = 1, .chunk = 1});
+    const rwkv::checkpoint::CheckpointPlan plan(directory, rwkv::WeightFormat::stored, rwkv::io::read_pytorch_tensors);
+    print_config(plan.config());
+    print_tensors(plan.checkpoint());
+    const rwkv::State state(plan.config());
+    const rwkv::Workspace workspace(plan.config(), {.threads = 1, .chunk = 1});
     const auto state_bytes = (2 * state.hidden_size() + 3 * state.attention_hidden_size()) * state.num_hidden_layers() *
                              static_cast<rwkv::Index>(sizeof(float));
     std::printf("memory\n  %-22s %s\n  %-22s %s\n  %-22s %s\n", "weights",
-                terminal::size_of(model.plan.bytes_held()).c_str(), "state",
+                terminal::size_of(plan.bytes_in_memory()).c_str(), "state",
                 terminal::size_of(static_cast<std::uint64_t>(state_bytes)).c_str(), "workspace (rnn)",
                 terminal::size_of(workspace.bytes()).c_str());
-    for (const std::string& warning : model.source.warnings()) std::printf("note: %s\n", warning.c_str());
-    rwkv::checkpoint::check_weights(model, terminal::progress_bar());
+    for (const std::string& warning : plan.warnings()) std::printf("note: %s\n", warning.c_str());
+    rwkv::checkpoint::check_weights(plan, terminal::progress_bar());
     if (rwkv::find_tokenizer(directory)) {
         const rwkv::Tokenizer tokenizer = rwkv::load_tokenizer(directory);
-        rwkv::check_tokenizer(tokenizer, model.config, directory.string());
+        rwkv::check_tokenizer(tokenizer, plan.config(), directory.string());
         std::printf("tokenizer\n  %-22s %zu\n", "vocabulary", tokenizer.vocab_size());
     } else {
         std::printf("tokenizer\n  none\n");

@@ -11,7 +11,6 @@
 #endif
 
 #include <rwkv/checkpoint/convert_model.inl>
-#include <rwkv/checkpoint/convert_rows.hpp>
 #include <rwkv/checkpoint/load_model.inl>
 #include <rwkv/checkpoint/load_safetensors.inl>
 #include <rwkv/checkpoint/load_tokenizer.inl>
@@ -30,16 +29,5 @@ template const Elementwise<float>& elementwise<float>(kernels::Isa) noexcept;
 
 template void kernels::multiply<Mixed, float>(kernels::Engine&,
                                               std::initializer_list<kernels::Product<Mixed, float>>) noexcept;
-
-template checkpoint::Conversion checkpoint::conversion_to<F32>(const checkpoint::CheckpointTensor&, Index, Index,
-                                                               Layout);
-template checkpoint::Conversion checkpoint::conversion_to<F16>(const checkpoint::CheckpointTensor&, Index, Index,
-                                                               Layout);
-template checkpoint::Conversion checkpoint::conversion_to<BF16>(const checkpoint::CheckpointTensor&, Index, Index,
-                                                                Layout);
-template checkpoint::Conversion checkpoint::conversion_to<Q8>(const checkpoint::CheckpointTensor&, Index, Index,
-                                                              Layout);
-template checkpoint::Conversion checkpoint::conversion_to<Q4>(const checkpoint::CheckpointTensor&, Index, Index,
-                                                              Layout);
 
 }  // namespace rwkv::inline RWKV_ABI

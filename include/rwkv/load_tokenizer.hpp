@@ -3,17 +3,25 @@
 #include <filesystem>
 #include <optional>
 
+#include <rwkv/fwd.hpp>
 #include <rwkv/text/tokenizer.hpp>
 #include <rwkv/version.hpp>
 
 namespace rwkv::inline RWKV_ABI {
 
 /// The tokenizer's file in a model directory: tokenizer.json, or else rwkv_vocab_v20230424.txt, or nothing.
-std::optional<std::filesystem::path> find_tokenizer(const std::filesystem::path& directory);
+[[nodiscard]] std::optional<std::filesystem::path> find_tokenizer(const std::filesystem::path& directory);
 
-/// Loads the tokenizer of a model directory, or the file named: a tokenizer.json or (ending in .txt) a World
-/// vocabulary. Throws FileError, FormatError or ModelError, saying what is wrong where.
-Tokenizer load_tokenizer(const std::filesystem::path& path);
+/// Loads the tokenizer of a model directory, or the file given: a tokenizer.json or (ending in .txt) a World
+/// vocabulary.
+///
+/// Throws: FileError, FormatError or ModelError, naming the file and what is wrong in it.
+[[nodiscard]] Tokenizer load_tokenizer(const std::filesystem::path& path);
+
+/// The prompt format that goes with a model directory (see text/prompt_format.hpp): "world" where its tokenizer is a
+/// World vocabulary, and "raven" for all others, plain models included, which continue a dialogue of Bob and Alice as
+/// any text.
+[[nodiscard]] const PromptFormat& guess_prompt_format(const std::filesystem::path& directory);
 
 }  // namespace rwkv::inline RWKV_ABI
 

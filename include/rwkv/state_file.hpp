@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
+#include <span>
+#include <vector>
 
 #include <rwkv/core/config.hpp>
 #include <rwkv/generation/conversation.hpp>
@@ -9,19 +12,36 @@
 
 namespace rwkv::inline RWKV_ABI {
 
-/// Writes a state as a safetensors file: five F32 tensors, one row a layer, that any reader of the format can open.
-/// The file appears whole or not at all. Throws FileError.
+// A state is stored as a safetensors file that any reader of the format can open: five F32 tensors of one row for each
+// layer. A conversation has, besides, `tokens` (I32) and `logits` (F32). The same bytes can be kept elsewhere, in a
+// database say.
+
+/// Writes a state to a file, which appears whole or not at all. Throws: FileError.
 void save_state(const State& state, const std::filesystem::path& path);
 
-/// Reads a state back, for a model of that shape. Throws FileError or FormatError, and ModelError where the file holds
-/// something else, or the state of a model of another shape.
-State load_state(const std::filesystem::path& path, const Config& config);
+/// Reads the state of a model of that shape from a file.
+///
+/// Throws: FileError or FormatError where the file cannot be read; ModelError where it holds something else, or the
+/// state of a model of another shape.
+[[nodiscard]] State load_state(const std::filesystem::path& path, const Config& config);
 
-/// Writes a conversation likewise: its state, `tokens` (I32) and `logits` (F32).
+/// The bytes that save_state writes.
+[[nodiscard]] std::vector<std::byte> to_bytes(const State& state);
+
+/// Reads a state from the bytes of its file. Throws as load_state.
+[[nodiscard]] State state_from_bytes(std::span<const std::byte> bytes, const Config& config);
+
+/// Writes a conversation to a file, which appears whole or not at all. Throws: FileError.
 void save_conversation(const Conversation& conversation, const std::filesystem::path& path);
 
-/// Reads a conversation back, for a model of that shape. Throws as `load_state` does.
-Conversation load_conversation(const std::filesystem::path& path, const Config& config);
+/// Reads the conversation with a model of that shape from a file. Throws as load_state.
+[[nodiscard]] Conversation load_conversation(const std::filesystem::path& path, const Config& config);
+
+/// The bytes that save_conversation writes.
+[[nodiscard]] std::vector<std::byte> to_bytes(const Conversation& conversation);
+
+/// Reads a conversation from the bytes of its file. Throws as load_state.
+[[nodiscard]] Conversation conversation_from_bytes(std::span<const std::byte> bytes, const Config& config);
 
 }  // namespace rwkv::inline RWKV_ABI
 

@@ -5,8 +5,8 @@
 
 #include <rwkv/checkpoint/tensor_names.hpp>
 
+using rwkv::checkpoint::parse_tensor_name;
 using rwkv::checkpoint::TensorNameKind;
-using rwkv::checkpoint::understand_tensor_name;
 
 TEST_CASE("the names of RWKV-4 tensors in either spelling", "[tensor_names]") {
     // BlinkDL's, Hugging Face's without its prefix.
@@ -38,14 +38,14 @@ TEST_CASE("the names of RWKV-4 tensors in either spelling", "[tensor_names]") {
     for (const auto& [original, canonical] : names)
         for (const std::string& name : {original, canonical, "rwkv." + canonical}) {
             INFO(name);
-            const auto found = understand_tensor_name(name);
+            const auto found = parse_tensor_name(name);
             CHECK(found.kind == TensorNameKind::known);
             CHECK(found.canonical == canonical);
         }
-    CHECK(understand_tensor_name("head.weight").canonical == "head.weight");
+    CHECK(parse_tensor_name("head.weight").canonical == "head.weight");
 }
 
-TEST_CASE("names that claim to be of the model but are not RWKV-4's", "[tensor_names]") {
+TEST_CASE("names like those of the model that RWKV-4 does not have", "[tensor_names]") {
     const std::vector<std::pair<std::string, std::string>> names{
         {"blocks.5.tiny_ln.weight", "RWKV-4a or 4b"},
         {"blocks.5.tiny_q.weight", "RWKV-4a or 4b"},
@@ -94,17 +94,17 @@ TEST_CASE("names that claim to be of the model but are not RWKV-4's", "[tensor_n
     };
     for (const auto& [name, architecture] : names) {
         INFO(name);
-        const auto found = understand_tensor_name(name);
-        CHECK(found.kind == TensorNameKind::foreign);
+        const auto found = parse_tensor_name(name);
+        CHECK(found.kind == TensorNameKind::other_architecture);
         CHECK(found.canonical.empty());
         CHECK(found.architecture == architecture);
     }
 }
 
-TEST_CASE("names that claim nothing", "[tensor_names]") {
+TEST_CASE("names that have nothing to do with the model", "[tensor_names]") {
     for (const std::string name : {"", "optimizer.state", "model.layers.0.weight", "Emb.weight", " emb.weight",
                                    "block.0.ln1.weight", "x_r", "header.weight", "rwkvx.ln_out.weight"}) {
         INFO(name);
-        CHECK(understand_tensor_name(name).kind == TensorNameKind::unrelated);
+        CHECK(parse_tensor_name(name).kind == TensorNameKind::unknown);
     }
 }

@@ -3,7 +3,7 @@
 #include <csignal>
 #include <cstring>
 #include <map>
-#include <set>
+#include <variant>
 
 #include <sys/resource.h>
 
@@ -11,6 +11,7 @@
 
 #include <rwkv/checkpoint/export_plan.hpp>
 #include <rwkv/checkpoint/tensor_specs.hpp>
+#include <rwkv/checkpoint/weight_members.hpp>
 #include <rwkv/convert_model.hpp>
 
 #include "../catch.hpp"
@@ -29,17 +30,13 @@ constexpr std::initializer_list<WeightFormat> formats{WeightFormat::stored, Weig
 struct Numbers {
     explicit Numbers(const Model& model) : matrices(all_elements(model)), config(model.config()) {
         Weights<Mixed> weights = model.weights();
-        for_each_tensor(weights, *this);
-        if (model.has_head()) matrix("", *weights.head, 0, 0);
-    }
-    void vector(const std::string&, const Vector<float>& member, const Shape&) {
-        vectors.insert(vectors.end(), member.begin(), member.end());
-    }
-    void matrix(const std::string&, const WeightMatrix<Mixed>& member, Index, Index) {
-        formats.push_back(member.format());
-    }
-    void embeddings(const std::string& name, const WeightMatrix<Mixed>& member, Index rows, Index cols) {
-        matrix(name, member, rows, cols);
+        for (const checkpoint::TensorSpec& spec : checkpoint::tensor_specs(config, model.has_head())) {
+            const checkpoint::WeightMember member = checkpoint::weight_member(weights, spec);
+            if (auto* const* vector = std::get_if<Vector<float>*>(&member))
+                vectors.insert(vectors.end(), (*vector)->begin(), (*vector)->end());
+            else
+                formats.push_back(std::get<WeightMatrix<Mixed>*>(member)->format());
+        }
     }
     bool operator==(const Numbers&) const = default;
 
@@ -258,20 +255,21 @@ TEST_CASE("a matrix in many windows is the matrix in one, by any number of threa
     const TempDir directory;
     write_wide(directory.path());
     for (const WeightFormat format : {WeightFormat::stored, WeightFormat::bf16, WeightFormat::q8, WeightFormat::q4}) {
-        const checkpoint::Preparation model(directory.path(), format);
-        for (const checkpoint::Item& item : checkpoint::items_of(model, format)) {
-            if (item.rows < 6000 && item.cols < 6000) continue;
+        const checkpoint::CheckpointPlan plan(directory.path(), format);
+        for (const checkpoint::ExportTensor& tensor : checkpoint::export_tensors(plan)) {
+            if (tensor.planned.spec.rows < 6000 && tensor.planned.spec.cols < 6000) continue;
             const auto streamed = [&](int threads, std::size_t window) {
                 std::vector<std::byte> all;
-                checkpoint::Meter meter{"", {}, 0};
-                checkpoint::stream(
-                    model.source, item, threads, meter,
+                const Progress none;
+                checkpoint::ProgressMeter meter("", none, 0);
+                checkpoint::stream_tensor(
+                    plan, tensor.planned, threads, meter,
                     [&](std::span<const std::byte> bytes) { all.insert(all.end(), bytes.begin(), bytes.end()); },
                     window);
                 return all;
             };
             const auto expected = streamed(1, std::size_t(1) << 30);
-            CHECK(expected.size() == item.to.bytes);
+            CHECK(expected.size() == tensor.info.bytes);
             CHECK((streamed(1, 1) == expected));
             CHECK((streamed(3, 300'000) == expected));
         }

@@ -7,7 +7,6 @@
 #include "support.hpp"
 
 #include <rwkv/load_safetensors.hpp>
-#include <rwkv/load_weights.hpp>
 
 using namespace rwkv;
 using namespace rwkv::test;
@@ -57,15 +56,6 @@ TEST_CASE("models from PyTorch files equal their safetensors twins", "[pytorch]"
                 CHECK(logits_of(found, tokens) == logits_of(expected, tokens));
         }
     }
-    const Weights<F32> weights = load_weights<F32>(pytorch / "views");
-    const Weights<F32> same = checkpoint::load_weights<F32>(fixture("mixed"), {}, nullptr);
-    const auto elements_of = [](const WeightMatrix<F32>& matrix) {
-        std::vector<float> elements(static_cast<std::size_t>(matrix.rows() * matrix.cols()));
-        for (Index i = 0; i < matrix.rows(); ++i)
-            matrix.copy_row(i, 0, matrix.cols(), elements.data() + i * matrix.cols());
-        return elements;
-    };
-    CHECK(elements_of(weights.blocks[1].feed_forward.key) == elements_of(same.blocks[1].feed_forward.key));
 }
 
 TEST_CASE("a config.json beside the weights holds for them, however they are named", "[pytorch]") {

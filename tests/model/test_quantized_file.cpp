@@ -1,4 +1,4 @@
-// Every way a file of quantized weights can lie.
+// Files of quantized weights, and every way in which they can be wrong.
 
 #include <cstring>
 #include <functional>
@@ -6,7 +6,6 @@
 
 #include <rwkv/checkpoint/export_plan.hpp>
 #include <rwkv/convert_model.hpp>
-#include <rwkv/load_weights.hpp>
 
 #include "../catch.hpp"
 #include "support.hpp"
@@ -78,7 +77,7 @@ std::string with_tensor(const std::string& name, const std::function<void(RawTen
 
 }  // namespace
 
-TEST_CASE("quantized matrices lie as in memory, each on a cache line") {
+TEST_CASE("quantized matrices are stored as in memory, each on a cache line") {
     for (const WeightFormat format : {WeightFormat::q8, WeightFormat::q4}) {
         const Quantized model("tied", format);
         const auto file = checkpoint::Checkpoint::open(model.path());
@@ -104,7 +103,7 @@ TEST_CASE("quantized matrices lie as in memory, each on a cache line") {
     }
 }
 
-TEST_CASE("metadata that lies or is missing is refused") {
+TEST_CASE("metadata that is wrong or missing is refused") {
     const std::string layout =
         "metadata rwkv.layout: expected \"1\", the only layout of quantized weights that is known, ";
     CHECK(as_expected(with_metadata([](Metadata& data) { data.clear(); }),
@@ -168,7 +167,7 @@ TEST_CASE("tensors that are not what the metadata says are refused") {
                                        "config), found \"[53, 35]\""}));
 }
 
-TEST_CASE("a quantized model is had as it is, or not at all") {
+TEST_CASE("a quantized model is loaded as it is stored, or not at all") {
     for (const WeightFormat stored : {WeightFormat::q8, WeightFormat::q4}) {
         const Quantized model("tied", stored);
         for (const WeightFormat format :
@@ -180,16 +179,14 @@ TEST_CASE("a quantized model is had as it is, or not at all") {
                 continue;
             }
             CHECK(as_expected(found, {"ModelError " + (model.path() / "model.safetensors").string(),
-                                      "blocks.0.attention.key.weight: expected weights to bring to " +
+                                      "blocks.0.attention.key.weight: expected weights to convert to " +
                                           std::string(name(format)) + ", found " + std::string(name(stored)) +
-                                          " ones, which can only be had as they are stored"}));
+                                          " weights, which can only be loaded as they are stored"}));
             const TempDir out;
             CHECK(outcome([&] { convert_model(model.path(), out.path(), {.format = format}); }) == found);
         }
-        CHECK(load_weights<Mixed>(model.path()).head->format() == stored);
+        CHECK(load_model(model.path()).weights().head->format() == stored);
     }
-    CHECK(load_weights<Q4>(Quantized("plain", WeightFormat::q4).path()).head->rows() == 101);
-    CHECK_THROWS_AS(load_weights<F32>(Quantized("plain", WeightFormat::q4).path()), ModelError);
 }
 
 TEST_CASE("the head of a tied model that is quantized must be there") {
@@ -211,7 +208,7 @@ TEST_CASE("a scale that is no finite number is found where weights are read") {
         const TempDir out;
         CHECK(outcome([&] { convert_model(model.path(), out.path()); }) == model.loaded());
         CHECK(model.loaded({.mapped = true}) == "accepted");  // for no one looks
-        CHECK(as_expected(outcome([&] { checkpoint::check_weights(checkpoint::Preparation(model.path()), {}); }),
+        CHECK(as_expected(outcome([&] { checkpoint::check_weights(checkpoint::CheckpointPlan(model.path()), {}); }),
                           {"expected finite scales"}));
     }
 }
@@ -240,7 +237,7 @@ TEST_CASE("shards may be quantized differently, each by its own metadata") {
     CHECK(model.weights().blocks[1].attention.key.format() == WeightFormat::q8);
     CHECK(model.weights().blocks[0].attention.key.format() == WeightFormat::q4);
     CHECK(as_expected(outcome([&] { load_model(q4, {.format = WeightFormat::q4}); }),
-                      {"ModelError", key + ": expected weights to bring to q4, found q8 ones"}));
+                      {"ModelError", key + ": expected weights to convert to q4, found q8 weights"}));
 }
 
 TEST_CASE("a quantized model in many pieces is read by any number of threads, and every byte reported") {

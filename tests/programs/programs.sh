@@ -112,7 +112,7 @@ for format in q8 q4; do
         "$score" --model "$work/$format" --text-file "$work/text" $options >"$work/score.stored" || failed=$((failed + 1))
         same "score of stored $format" "$work/score.loaded" "$work/score.stored"
     done
-    check "no way back" 1 "expected weights to bring to f32, found $format ones" "$score" --model "$work/$format" --text-file "$work/text" --format f32
+    check "no way back" 1 "expected weights to convert to f32, found $format weights" "$score" --model "$work/$format" --text-file "$work/text" --format f32
     "$generate" --model "$work/$format" --mapped --prompt "The cat" --max-new-tokens 20 >"$work/text.stored" 2>/dev/null
     "$generate" --model "$model" --format $format --prompt "The cat" --max-new-tokens 20 >"$work/text.loaded" 2>/dev/null
     same "text of stored $format" "$work/text.loaded" "$work/text.stored"

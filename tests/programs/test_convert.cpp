@@ -107,7 +107,7 @@ TEST_CASE("convert ends as every program does, and leaves nothing behind") {
     refused(fixture("text") + " " + out + "/deeper", "deeper");
     CHECK(directory.count() == 0);
     CHECK(run(fixture("text") + " " + q4 + " --format q4").code == 0);
-    refused(q4 + " " + out + " --format f32", "expected weights to bring to f32, found q4 ones");
+    refused(q4 + " " + out + " --format f32", "expected weights to convert to f32, found q4 weights");
     CHECK(directory.count() == 1);
 }
 

@@ -5,208 +5,228 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
+#include <span>
 #include <string>
-#include <type_traits>
+#include <vector>
 
-#include <rwkv/checkpoint/plan.hpp>
+#include <Eigen/Core>
+
+#include <rwkv/checkpoint/checkpoint.hpp>
+#include <rwkv/checkpoint/target_format.hpp>
+#include <rwkv/core/dtype.hpp>
 #include <rwkv/core/error.hpp>
-#include <rwkv/kernels/quantize.hpp>
+#include <rwkv/core/tensor.hpp>
+#include <rwkv/kernels/format.hpp>
+#include <rwkv/kernels/weight_matrix.hpp>
 #include <rwkv/version.hpp>
 
 namespace rwkv::inline RWKV_ABI::checkpoint {
 
-/// The first of the elements that is an infinity or NaN, or `count`: by the bits, which needs no conversion.
-template <class T>
-Index first_not_finite(const T* elements, Index count) noexcept {
-    using Bits = std::conditional_t<sizeof(T) == 8, std::uint64_t,
-                                    std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint16_t>>;
-    static_assert(sizeof(Bits) == sizeof(T));
-    constexpr Bits exponent = std::is_same_v<T, double>        ? static_cast<Bits>(0x7ff0000000000000)
-                              : std::is_same_v<T, float>       ? static_cast<Bits>(0x7f800000)
-                              : std::is_same_v<T, Eigen::half> ? static_cast<Bits>(0x7c00)
-                                                               : static_cast<Bits>(0x7f80);
-    const auto not_finite = [&](Index i) {
-        Bits bits;
-        std::memcpy(&bits, elements + i, sizeof bits);
-        return (bits & exponent) == exponent;
+// Rows of a stored tensor become rows of a matrix in one of three ways:
+//
+//   copied     elements of the target's own type are read to their place, or interleaved there bit for bit
+//   grouped    quantized row groups, which are stored as they are held, are read to their place
+//   converted  all others are decoded to floats, and these encoded to the target format
+//
+// Every one of them refuses numbers that are not finite: one such weight makes noise of all that the model computes.
+
+/// Bytes read and converted at a time: few enough to stay in a processor's own cache until they are checked.
+inline constexpr std::size_t bytes_per_piece = std::size_t(1) << 18;
+
+/// How a tensor's rows become rows of a matrix.
+struct RowConversion {
+    DType stored;
+    WeightFormat format;
+    Layout layout;
+    Index cols;
+    Index rows_per_piece;  ///< converted at a time: whole row groups, or all rows
+
+    bool copies_groups() const noexcept { return stored == DType::u8; }
+    bool copies_elements() const noexcept { return !is_quantized(format) && stored == storage_dtype(format); }
+
+    /// Bytes of that many rows in the file; of row groups, whole ones.
+    std::size_t stored_bytes(Index rows) const noexcept {
+        if (copies_groups()) return target_bytes(rows);
+        return static_cast<std::size_t>(rows * cols) * bits(stored) / 8;
+    }
+    /// Bytes of that many rows of the matrix.
+    std::size_t target_bytes(Index rows) const noexcept { return kernels::weight_bytes(format, layout, rows, cols); }
+
+    /// Bytes of scratch for elements as they are stored. Those that need no conversion are read to their place.
+    std::size_t stored_scratch() const noexcept {
+        const bool in_place = copies_groups() || (copies_elements() && layout == Layout::by_row);
+        return in_place ? 0 : stored_bytes(rows_per_piece);
+    }
+    /// Floats of scratch for decoded elements. Stored floats need no decoding; decoded ones may be what is asked for.
+    std::size_t float_scratch() const noexcept {
+        const bool decodes = !copies_groups() && !copies_elements() && stored != DType::f32;
+        const bool in_place = format == WeightFormat::f32 && layout == Layout::by_row;
+        return decodes && !in_place ? static_cast<std::size_t>(rows_per_piece * cols) : 0;
+    }
+};
+
+/// How the tensor becomes a matrix of that size, format and layout.
+inline RowConversion row_conversion(const CheckpointTensor& tensor, WeightFormat format, Layout layout, Index rows,
+                                    Index cols) {
+    RowConversion conversion{tensor.info.dtype, format, layout, cols, group_rows};
+    const auto groups = bytes_per_piece / std::max<std::size_t>(1, conversion.stored_bytes(group_rows));
+    conversion.rows_per_piece = std::min(rows, static_cast<Index>(std::max<std::size_t>(1, groups)) * group_rows);
+    return conversion;
+}
+
+namespace detail {
+
+/// The bits, without the sign, of the smallest numbers of a type that are refused: infinity in its own type, and of a
+/// float also the first that another format rounds to infinity.
+inline constexpr std::uint32_t float_infinity = 0x7F80'0000;
+inline constexpr std::uint32_t float_beyond_f16 = 0x477F'F000;   // 65520
+inline constexpr std::uint32_t float_beyond_bf16 = 0x7F7F'8000;  // 2^128 − 2^119
+inline constexpr std::uint16_t f16_infinity = 0x7C00;
+inline constexpr std::uint16_t bf16_infinity = 0x7F80;
+
+/// The first of the numbers, given as bits, whose magnitude is `limit` or more, or that is NaN; `count` if none is.
+template <class Bits>
+Index find_not_below(Bits limit, const std::byte* numbers, Index count) noexcept {
+    const auto is_refused = [&](Index i) {
+        Bits number;
+        std::memcpy(&number, numbers + static_cast<std::size_t>(i) * sizeof number, sizeof number);
+        return (number & (std::numeric_limits<Bits>::max() >> 1)) >= limit;
     };
     constexpr Index block = 256;
     for (Index begin = 0; begin < count; begin += block) {
         const Index end = std::min(begin + block, count);
         bool found = false;
-        for (Index i = begin; i < end; ++i) found |= not_finite(i);
+        for (Index i = begin; i < end; ++i) found |= is_refused(i);
         for (Index i = begin; found && i < end; ++i)
-            if (not_finite(i)) return i;
+            if (is_refused(i)) return i;
     }
     return count;
 }
 
-/// Throws for the first of `count` elements, numbered from `first` on, that is no finite number in the file (`from`) or
-/// has none in memory (`held`): one such weight turns the whole text into noise.
-template <class From, class Held>
-void check_finite(const TensorSource& source, const CheckpointTensor& tensor, Index first, const From* from,
-                  const Held* held, Index count) {
-    const Index bad = first_not_finite(held, count);
-    if (bad == count) return;
-    const auto value = static_cast<double>(from[bad]);
-    throw ModelError(source.path(tensor), tensor.info.name,
-                     std::isfinite(value) ? "values within the range of the weight format" : "finite weights",
-                     std::to_string(value) + " (element " + std::to_string(first + bad) + ")");
+template <class Stored>
+void decode_as(const std::byte* stored, Index count, float* out) noexcept {
+    using Elements = Eigen::Array<Stored, Eigen::Dynamic, 1>;
+    Eigen::Map<Eigen::Array<float, Eigen::Dynamic, 1>>(out, count) =
+        Eigen::Map<const Elements>(reinterpret_cast<const Stored*>(stored), count).template cast<float>();
 }
 
-/// Bytes read and converted at a time: few enough to stay in a processor's own cache until they are checked.
-inline constexpr std::size_t piece_bytes = std::size_t(1) << 18;
+/// Elements as floats. F64 is rounded, or overflows to an infinity.
+inline void decode(DType dtype, const std::byte* stored, Index count, float* out) noexcept {
+    if (dtype == DType::f16) return decode_as<Eigen::half>(stored, count, out);
+    if (dtype == DType::bf16) return decode_as<Eigen::bfloat16>(stored, count, out);
+    if (dtype == DType::f64) return decode_as<double>(stored, count, out);
+    std::memcpy(out, stored, static_cast<std::size_t>(count) * sizeof(float));
+}
 
-/// Bytes of scratch of all threads together: where pieces are large, fewer threads read than were asked for.
-inline constexpr std::size_t scratch_limit = std::size_t(32) << 20;
-
-/// Calls use with a null pointer to the type of the tensor's elements in the file.
-template <class Use>
-auto with_element_type(const CheckpointTensor& tensor, Use&& use) {
-    switch (tensor.info.dtype) {
-        case DType::f16:
-            return use(static_cast<Eigen::half*>(nullptr));
-        case DType::bf16:
-            return use(static_cast<Eigen::bfloat16*>(nullptr));
-        case DType::f64:
-            return use(static_cast<double*>(nullptr));
-        default:
-            return use(static_cast<float*>(nullptr));
+/// One element as it is stored.
+inline double element(DType dtype, const std::byte* stored, Index i) noexcept {
+    double wide = 0;
+    if (dtype == DType::f64) {
+        std::memcpy(&wide, stored + static_cast<std::size_t>(i) * sizeof wide, sizeof wide);
+        return wide;
     }
+    float value = 0;
+    decode(dtype, stored + static_cast<std::size_t>(i) * bits(dtype) / 8, 1, &value);
+    return static_cast<double>(value);
 }
 
-/// What the elements are checked and held as: numbers of that type, which are then quantized, or brought to their
-/// groups.
-template <class Format>
-struct HeldType {
-    using type = float;
-};
-template <DenseFormat Format>
-struct HeldType<Format> {
-    using type = typename Format::Storage;
-};
-template <class Format>
-using Held = typename HeldType<Format>::type;
-
-/// Bytes of scratch that `convert_rows` needs: for the elements as they come, and as numbers of the type they are held
-/// as; nothing where these are the same, or have their place already.
-struct Scratch {
-    std::size_t stored = 0, held = 0;
-    std::size_t size() const noexcept { return stored + held; }
-};
-
-template <class From, class Format>
-constexpr Scratch scratch_of(std::size_t elements, Layout layout) noexcept {
-    return {std::is_same_v<From, Held<Format>> ? 0 : elements * sizeof(From),
-            layout == Layout::by_row ? 0 : elements * sizeof(Held<Format>)};
+/// Row groups of elements that keep their bits: group[column][row] = from[row][column], zeros in rows past the last.
+template <class Bits>
+void interleave(const std::byte* from, Index rows, Index cols, std::byte* to) noexcept {
+    constexpr Index block = 64;  // columns at a time, so that what is written stays in the first-level cache
+    const auto* row_major = reinterpret_cast<const Bits*>(from);
+    auto* group = reinterpret_cast<Bits*>(to);
+    for (; rows > 0; rows -= group_rows, row_major += group_rows * cols, group += group_rows * cols)
+        for (Index begin = 0; begin < cols; begin += block) {
+            const Index end = std::min(cols, begin + block);
+            for (Index r = 0; r < group_rows; ++r)
+                for (Index c = begin; c < end; ++c)
+                    group[c * group_rows + r] = r < rows ? row_major[r * cols + c] : Bits(0);
+        }
 }
 
-/// The rows [first, first + rows) of a matrix; where they are to lie by group, whole groups or the last.
-struct Piece {
-    Index first, rows, cols;
-    Layout layout;
-};
+}  // namespace detail
 
-/// Sixteen rows side by side, zeros for those past the last: group[c][r] = from[r][c].
-template <class T>
-void interleave(const T* from, Index rows, Index cols, T* group) noexcept {
-    constexpr Index few = 64;  // columns, that what is written stays in the first-level cache
-    for (Index begin = 0; begin < cols; begin += few) {
-        const Index end = std::min(cols, begin + few);
-        for (Index r = 0; r < group_rows; ++r)
-            for (Index c = begin; c < end; ++c) group[c * group_rows + r] = r < rows ? from[r * cols + c] : T(0);
+/// Reads and converts rows of one tensor after the other. Keeps scratch between calls: one object for each thread.
+class RowConverter {
+  public:
+    RowConverter(const Checkpoint& checkpoint, std::size_t stored_scratch, std::size_t float_scratch)
+        : checkpoint_(checkpoint), stored_(stored_scratch), floats_(float_scratch) {}
+
+    /// Writes the rows [first, first + rows) of the matrix to `to`: whole row groups or the last rows, at most
+    /// `rows_per_piece`. Throws: ModelError for a number that is not finite, or has no finite value in the format;
+    /// FileError.
+    void convert(const CheckpointTensor& tensor, const RowConversion& how, Index first, Index rows, std::byte* to) {
+        if (how.copies_groups()) return copy_groups(tensor, how, first, rows, to);
+        if (how.copies_elements()) return copy_elements(tensor, how, first, rows, to);
+        const std::byte* const stored = read(tensor, how, first, rows, stored_.data());
+        const Index count = rows * how.cols;
+        const bool decoded_in_place = how.format == WeightFormat::f32 && how.layout == Layout::by_row;
+        const float* floats = reinterpret_cast<const float*>(stored);
+        if (how.stored != DType::f32) {
+            float* const decoded = decoded_in_place ? reinterpret_cast<float*>(to) : floats_.data();
+            detail::decode(how.stored, stored, count, decoded);
+            floats = decoded;
+        }
+        const std::uint32_t limit = how.format == WeightFormat::f16    ? detail::float_beyond_f16
+                                    : how.format == WeightFormat::bf16 ? detail::float_beyond_bf16
+                                                                       : detail::float_infinity;
+        const Index bad = detail::find_not_below(limit, reinterpret_cast<const std::byte*>(floats), count);
+        if (bad < count) refuse(tensor, how, first, stored, bad);
+        if (!decoded_in_place) kernels::encode_rows(how.format, how.layout, floats, rows, how.cols, to);
     }
-}
 
-/// Reads a piece of a tensor of From, checks that its elements are finite, and writes them to `to` as those of a matrix
-/// of that format. `stored_room` and `held_room` are scratch of scratch_of bytes. Returns how many bytes were read.
-template <class From, class Format>
-std::uint64_t convert_rows(const TensorSource& source, const CheckpointTensor& tensor, const Piece& piece,
-                           std::byte* stored_room, std::byte* held_room, std::byte* to) {
-    const auto [first, rows, cols, layout] = piece;
-    const Index begin = first * cols, count = rows * cols;
-    const std::uint64_t offset = static_cast<std::uint64_t>(begin) * sizeof(From);
-    const std::size_t size = static_cast<std::size_t>(count) * sizeof(From);
-    auto* const held = reinterpret_cast<Held<Format>*>(layout == Layout::by_row ? to : held_room);
-    if constexpr (std::is_same_v<From, Held<Format>>) {
-        source.checkpoint().read(tensor, offset, {reinterpret_cast<std::byte*>(held), size});
-        check_finite(source, tensor, begin, held, held, count);
-    } else {
-        source.checkpoint().read(tensor, offset, {stored_room, size});
-        const auto* const from = reinterpret_cast<const From*>(stored_room);
-        Eigen::Map<Vector<Held<Format>>>(held, count) =
-            Eigen::Map<const Vector<From>>(from, count).template cast<Held<Format>>();
-        check_finite(source, tensor, begin, from, held, count);
+  private:
+    const std::byte* read(const CheckpointTensor& tensor, const RowConversion& how, Index first, Index rows,
+                          std::byte* to) const {
+        checkpoint_.read(tensor, how.stored_bytes(first), {to, how.stored_bytes(rows)});
+        return to;
     }
-    if (layout == Layout::by_row) return size;
-    for (Index r = 0; r < rows; r += group_rows, to += WeightMatrix<Format>::bytes(group_rows, cols, layout)) {
-        const Index some = std::min(group_rows, rows - r);
-        if constexpr (QuantizedFormat<Format>)
-            kernels::quantize_group<Format>(held + r * cols, some, cols, to);
+
+    void copy_elements(const CheckpointTensor& tensor, const RowConversion& how, Index first, Index rows,
+                       std::byte* to) {
+        const bool in_place = how.layout == Layout::by_row, wide = how.stored == DType::f32;
+        const std::byte* const stored = read(tensor, how, first, rows, in_place ? to : stored_.data());
+        const Index count = rows * how.cols;
+        const std::uint16_t narrow_limit = how.stored == DType::f16 ? detail::f16_infinity : detail::bf16_infinity;
+        const Index bad = wide ? detail::find_not_below(detail::float_infinity, stored, count)
+                               : detail::find_not_below(narrow_limit, stored, count);
+        if (bad < count) refuse(tensor, how, first, stored, bad);
+        if (in_place) return;
+        if (wide)
+            detail::interleave<std::uint32_t>(stored, rows, how.cols, to);
         else
-            interleave(held + r * cols, some, cols, reinterpret_cast<Held<Format>*>(to));
+            detail::interleave<std::uint16_t>(stored, rows, how.cols, to);
     }
-    return size;
-}
 
-/// Likewise for a tensor that is stored in that quantized format.
-template <QuantizedFormat Format>
-std::uint64_t copy_groups(const TensorSource& source, const CheckpointTensor& tensor, const Piece& piece, std::byte*,
-                          std::byte*, std::byte* to) {
-    using Matrix = WeightMatrix<Format>;
-    const auto [first, rows, cols, layout] = piece;
-    const std::size_t size = Matrix::bytes(rows, cols);
-    source.checkpoint().read(tensor, Matrix::bytes(first, cols), {to, size});
-    const Index scales = Matrix::blocks(cols) * group_rows;
-    for (Index r = 0; r < rows; r += group_rows, to += Matrix::group_bytes(cols)) {
-        const auto* const scale = reinterpret_cast<const Eigen::bfloat16*>(to);
-        const Index bad = first_not_finite(scale, scales);
-        if (bad == scales) continue;
-        throw ModelError(source.path(tensor), tensor.info.name, "finite scales",
-                         std::to_string(static_cast<float>(scale[bad])) + " (row " +
-                             std::to_string(first + r + bad % group_rows) + ", from column " +
-                             std::to_string(bad / group_rows * Format::block_cols) + ")");
+    void copy_groups(const CheckpointTensor& tensor, const RowConversion& how, Index first, Index rows,
+                     std::byte* to) const {
+        read(tensor, how, first, rows, to);
+        const Index block_cols = kernels::scale_block_cols(how.format);
+        const Index scales = (how.cols + block_cols - 1) / block_cols * group_rows;  // of a row group, which begins so
+        const std::size_t group_bytes = how.target_bytes(group_rows);
+        for (Index r = 0; r < rows; r += group_rows, to += group_bytes) {
+            const Index bad = detail::find_not_below(detail::bf16_infinity, to, scales);
+            if (bad == scales) continue;
+            throw ModelError(checkpoint_.path_of(tensor).string(), tensor.info.name, "finite scales",
+                             std::to_string(detail::element(DType::bf16, to, bad)) + " (row " +
+                                 std::to_string(first + r + bad % group_rows) + ", from column " +
+                                 std::to_string(bad / group_rows * block_cols) + ")");
+        }
     }
-    return size;
-}
 
-/// How a tensor becomes a matrix, some rows at a time.
-struct Conversion {
-    decltype(&convert_rows<float, F32>) rows;
-    std::size_t (*bytes)(Index rows, Index cols, Layout layout);
-    Layout layout;
-    Index rows_a_piece;
-    Scratch scratch;  ///< for a piece
+    [[noreturn]] void refuse(const CheckpointTensor& tensor, const RowConversion& how, Index first,
+                             const std::byte* stored, Index bad) const {
+        const double value = detail::element(how.stored, stored, bad);
+        throw ModelError(checkpoint_.path_of(tensor).string(), tensor.info.name,
+                         std::isfinite(value) ? "values within the range of the weight format" : "finite weights",
+                         std::to_string(value) + " (element " + std::to_string(first * how.cols + bad) + ")");
+    }
 
-    /// Bytes of so many rows (whole groups, or all) in memory.
-    std::size_t size(Index count, Index cols) const noexcept { return bytes(count, cols, layout); }
+    const Checkpoint& checkpoint_;
+    std::vector<std::byte> stored_;
+    std::vector<float> floats_;
 };
-
-/// How the tensor, of that many rows and columns, is brought to the format, to lie like that.
-template <class Format>
-Conversion conversion_to(const CheckpointTensor& tensor, Index rows, Index cols, Layout layout) {
-    const auto in_pieces = [&](auto* convert, std::size_t row_bytes, auto&& scratch) {
-        const auto groups = static_cast<Index>(piece_bytes / std::max<std::size_t>(1, row_bytes)) / group_rows;
-        const Index piece = std::min(rows, std::max<Index>(1, groups) * group_rows);
-        return Conversion{convert, &WeightMatrix<Format>::bytes, layout, piece,
-                          scratch(static_cast<std::size_t>(piece * cols), layout)};
-    };
-    if constexpr (QuantizedFormat<Format>)
-        if (tensor.info.dtype == DType::u8)
-            return in_pieces(copy_groups<Format>, WeightMatrix<Format>::bytes(group_rows, cols) / group_rows,
-                             [](std::size_t, Layout) { return Scratch{}; });
-    return with_element_type(tensor, [&]<class From>(From*) {
-        return in_pieces(convert_rows<From, Format>, static_cast<std::size_t>(cols) * sizeof(From),
-                         scratch_of<From, Format>);
-    });
-}
-
-#ifdef RWKV_COMPILED  // see compiled.hpp
-extern template Conversion conversion_to<F32>(const CheckpointTensor&, Index, Index, Layout);
-extern template Conversion conversion_to<F16>(const CheckpointTensor&, Index, Index, Layout);
-extern template Conversion conversion_to<BF16>(const CheckpointTensor&, Index, Index, Layout);
-extern template Conversion conversion_to<Q8>(const CheckpointTensor&, Index, Index, Layout);
-extern template Conversion conversion_to<Q4>(const CheckpointTensor&, Index, Index, Layout);
-#endif
 
 }  // namespace rwkv::inline RWKV_ABI::checkpoint

@@ -12,7 +12,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include <rwkv/checkpoint/weight_files.hpp>
 #include <rwkv/core/error.hpp>
 #include <rwkv/core/quote.hpp>
 #include <rwkv/io/file.hpp>
@@ -33,7 +32,7 @@ struct ShardIndex {
 };
 
 /// Whether `name` is fit to be joined to a directory: one component on POSIX and on Windows, nothing hidden
-/// in it, at most 255 bytes, ending in `extension`. These names are the words of whoever made the file.
+/// in it, at most 255 bytes, ending in `extension`. The names are not to be trusted: they come from a file.
 constexpr bool is_shard_name(std::string_view name, std::string_view extension = ".safetensors") noexcept {
     const auto forbidden = [](char c) {
         const auto byte = static_cast<unsigned char>(c);
@@ -43,7 +42,7 @@ constexpr bool is_shard_name(std::string_view name, std::string_view extension =
            std::ranges::none_of(name, forbidden);
 }
 
-/// Parses the text of an index of files with that extension; `where` names it in messages. Throws FormatError.
+/// Parses the text of an index of files with that extension; `where` names it in messages. Throws: FormatError.
 inline ShardIndex parse_index(std::string_view text, const std::string& where,
                               std::string_view extension = ".safetensors") {
     using nlohmann::json;
@@ -88,10 +87,9 @@ inline ShardIndex parse_index(std::string_view text, const std::string& where,
     return index;
 }
 
-/// Reads and parses an index file, whose own name says what its shards' names end in. Throws FormatError, FileError.
-inline ShardIndex read_index(const std::filesystem::path& path) {
-    return parse_index(io::read_text(path, max_index_bytes), path.string(),
-                       is_pytorch_file(path) ? ".bin" : ".safetensors");
+/// Reads and parses an index of files with that extension. Throws: FormatError, FileError.
+inline ShardIndex read_index(const std::filesystem::path& path, std::string_view extension = ".safetensors") {
+    return parse_index(io::read_text(path, max_index_bytes), path.string(), extension);
 }
 
 /// The text of an index: `parse_index` reads the same back.

@@ -1,14 +1,16 @@
 #pragma once
 
+#include <rwkv/checkpoint/checkpoint_plan.hpp>
+#include <rwkv/checkpoint/weight_reader.hpp>
 #include <rwkv/core/inline.hpp>
+#include <rwkv/io/pytorch.hpp>
 #include <rwkv/load_model.hpp>
-#include <rwkv/load_weights.hpp>
 
 namespace rwkv::inline RWKV_ABI {
 
 RWKV_INLINE Model load_model(const std::filesystem::path& path, const LoadOptions& options) {
-    const checkpoint::Preparation model(path, options.format, io::read_pytorch_tensors);
-    return Model(checkpoint::read_weights<Mixed>(model, options), model.source.warnings());
+    const checkpoint::CheckpointPlan plan(path, options.format, io::read_pytorch_tensors);
+    return Model(checkpoint::WeightReader(plan, options).read(), plan.warnings());
 }
 
 }  // namespace rwkv::inline RWKV_ABI

@@ -7,95 +7,87 @@
 #include <exception>
 #include <mutex>
 #include <span>
-#include <string_view>
 #include <thread>
 #include <vector>
 
 #include <rwkv/checkpoint/convert_rows.hpp>
-#include <rwkv/core/progress.hpp>
+#include <rwkv/checkpoint/progress_meter.hpp>
+#include <rwkv/core/tensor.hpp>
 #include <rwkv/kernels/thread_pool.hpp>
 #include <rwkv/version.hpp>
 
 namespace rwkv::inline RWKV_ABI::checkpoint {
 
 /// Rows of a tensor to be read and converted.
-struct Job {
+struct RowRange {
     const CheckpointTensor* tensor;
-    Conversion how;
-    Index first, rows, cols;
-    std::byte* to;  ///< where the first of the rows belongs
+    RowConversion conversion;
+    Index first, rows;  ///< `first` is a multiple of group_rows
+    std::byte* to;      ///< the first of these rows in memory
 
     std::size_t pieces() const noexcept {
-        return static_cast<std::size_t>((rows + how.rows_a_piece - 1) / how.rows_a_piece);
+        return static_cast<std::size_t>((rows + conversion.rows_per_piece - 1) / conversion.rows_per_piece);
+    }
+    /// Reads and converts piece number `piece`. Returns the bytes read.
+    std::uint64_t read_piece(std::size_t piece, RowConverter& converter) const {
+        const Index begin = static_cast<Index>(piece) * conversion.rows_per_piece;
+        const Index count = std::min(conversion.rows_per_piece, rows - begin);
+        converter.convert(*tensor, conversion, first + begin, count, to + conversion.target_bytes(begin));
+        return conversion.stored_bytes(count);
     }
 };
 
-/// Bytes done of all there are, and who is told of them.
-struct Meter {
-    std::string_view stage;
-    const Progress& progress;
-    std::uint64_t total, done = 0, reported = 0;
-
-    void report(std::uint64_t bytes) {
-        reported = bytes;
-        if (progress && !progress(stage, bytes, total)) throw Cancelled(std::string(stage));
-    }
-    /// Everything is done.
-    void finish() {
-        if (reported < total) report(total);
-    }
-};
-
-/// Threads for that wish (0: as many as there are processors, up to 16).
-inline int loading_threads(int wish) noexcept {
-    constexpr unsigned enough = 16;  // each has megabytes of scratch, and memory has no more to give them
-    return wish > 0 ? wish : static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, enough));
+/// The number of threads that read where `requested` were asked for: 0 means all processors that the process may use,
+/// but no more than 16, since memory is then busy and each thread has megabytes of scratch.
+inline int reading_threads(int requested) noexcept {
+    constexpr unsigned max_threads = 16;
+    if (requested > 0) return requested;
+    return static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, max_threads));
 }
 
-/// Does the jobs, in pieces of some rows that several threads share out among them. Of several faults the one that
-/// comes first in the order of the jobs is thrown, whichever thread finds it. Progress is told by the caller's thread.
-inline void run(const TensorSource& source, std::span<const Job> jobs, int threads, Meter& meter) {
+/// Bytes of scratch of all threads together: where rows are large, fewer threads read than were asked for.
+inline constexpr std::size_t max_scratch_bytes = std::size_t(32) << 20;
+
+/// Reads and converts the ranges, in pieces of some rows that the threads take in turn. Progress is reported by the
+/// caller's thread. Throws: as RowConverter and ProgressMeter; of several errors the first in the order of the ranges,
+/// whichever thread finds it.
+inline void read_in_parallel(const Checkpoint& checkpoint, std::span<const RowRange> ranges, int threads,
+                             ProgressMeter& meter) {
     std::vector<std::size_t> first_piece;
-    std::size_t pieces = 0;
-    Scratch scratch;  // of one thread
-    for (const Job& job : jobs) {
+    std::size_t pieces = 0, stored_scratch = 0, float_scratch = 0;
+    for (const RowRange& range : ranges) {
         first_piece.push_back(pieces);
-        pieces += job.pieces();
-        scratch.stored = std::max(scratch.stored, job.how.scratch.stored);
-        scratch.held = std::max(scratch.held, job.how.scratch.held);
+        pieces += range.pieces();
+        stored_scratch = std::max(stored_scratch, range.conversion.stored_scratch());
+        float_scratch = std::max(float_scratch, range.conversion.float_scratch());
     }
-    const std::size_t most = std::min(pieces, scratch_limit / std::max<std::size_t>(1, scratch.size()));
+    const std::size_t scratch = stored_scratch + float_scratch * sizeof(float);
+    const std::size_t useful_threads = std::min(pieces, max_scratch_bytes / std::max<std::size_t>(1, scratch));
     kernels::ThreadPool pool(
-        std::min(loading_threads(threads), static_cast<int>(std::clamp<std::size_t>(most, 1, 1024))));
-    const auto rooms = [&](std::size_t bytes) {
-        return std::vector<std::vector<std::byte>>(static_cast<std::size_t>(pool.size()),
-                                                   std::vector<std::byte>(bytes));
-    };
-    std::vector<std::vector<std::byte>> stored = rooms(scratch.stored), held = rooms(scratch.held);
+        std::min(reading_threads(threads), static_cast<int>(std::clamp<std::size_t>(useful_threads, 1, 1024))));
+    std::vector<RowConverter> converters;
+    for (int i = 0; i < pool.size(); ++i) converters.emplace_back(checkpoint, stored_scratch, float_scratch);
 
     std::mutex mutex;
     std::exception_ptr error;
-    std::atomic<std::size_t> faulty{pieces};  // the first piece at fault so far; those after it are not needed
-    std::atomic<std::uint64_t> done{meter.done};
+    std::atomic<std::size_t> failed_piece{pieces};  // the first so far; later ones need not be read any more
+    std::atomic<std::uint64_t> done{meter.done()};
     const auto fail = [&](std::size_t piece) {
         const std::lock_guard lock(mutex);
-        if (piece < faulty || !error) error = std::current_exception(), faulty = std::min(piece, faulty.load());
+        if (piece < failed_piece || !error)
+            error = std::current_exception(), failed_piece = std::min(piece, failed_piece.load());
     };
     pool.parallel_for(static_cast<Index>(pieces), [&](Index i, int worker) {
-        const auto piece = static_cast<std::size_t>(i), thread = static_cast<std::size_t>(worker);
-        if (piece >= faulty) return;
+        const auto piece = static_cast<std::size_t>(i);
+        if (piece >= failed_piece) return;
         try {
             const auto next = std::ranges::upper_bound(first_piece, piece);
-            const auto number = static_cast<std::size_t>(next - first_piece.begin()) - 1;
-            const Job& job = jobs[number];
-            const Index begin = static_cast<Index>(piece - first_piece[number]) * job.how.rows_a_piece;
-            const Index rows = std::min(job.how.rows_a_piece, job.rows - begin);
-            done += job.how.rows(source, *job.tensor, {job.first + begin, rows, job.cols, job.how.layout},
-                                 stored[thread].data(), held[thread].data(), job.to + job.how.size(begin, job.cols));
+            const auto range = static_cast<std::size_t>(next - first_piece.begin()) - 1;
+            done += ranges[range].read_piece(piece - first_piece[range], converters[static_cast<std::size_t>(worker)]);
         } catch (...) {
             fail(piece);
         }
-        if (worker != 0 || piece >= faulty) return;
+        if (worker != 0 || piece >= failed_piece) return;
         try {
             meter.report(done);
         } catch (...) {
@@ -103,7 +95,7 @@ inline void run(const TensorSource& source, std::span<const Job> jobs, int threa
         }
     });
     if (error) std::rethrow_exception(error);
-    meter.done = done;
+    meter.add(done - meter.done());
 }
 
 }  // namespace rwkv::inline RWKV_ABI::checkpoint

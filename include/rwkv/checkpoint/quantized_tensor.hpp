@@ -5,6 +5,8 @@
 #include <string>
 
 #include <rwkv/checkpoint/checkpoint.hpp>
+#include <rwkv/checkpoint/kernel_seam.hpp>
+#include <rwkv/checkpoint/tensor_specs.hpp>
 #include <rwkv/core/error.hpp>
 #include <rwkv/core/quote.hpp>
 #include <rwkv/core/tensor.hpp>
@@ -16,27 +18,29 @@ namespace rwkv::inline RWKV_ABI::checkpoint {
 // Files of quantized weights. What is stored is what is held in memory, so that a model is read with no conversion, or
 // mapped.
 //
-// A quantized matrix of rows × cols is a tensor of its usual name, U8 [groups, group_bytes]: the groups of format.hpp,
-// byte for byte, scales in little-endian order. Vectors and embeddings are ordinary tensors. A tied head is held apart
-// from the embeddings, which are not quantized, so it is there as head.weight. `__metadata__` of each file has
+// A quantized matrix of rows × cols is a tensor of its usual name, U8 [row groups, bytes of a row group]: the row
+// groups as kernels/format.hpp describes them, byte for byte, scales in little-endian order. Vectors and embeddings are
+// ordinary tensors. A tied head is stored as head.weight, apart from the embeddings, which are not quantized.
+// `__metadata__` of each file has
 //
 //   rwkv.weights  "q8" or "q4": what the U8 tensors of this file are
-//   rwkv.layout   "1": all of the above, and Q4::table; whoever changes any of it takes the next number
-//   NAME          "[rows, cols]" of the tensor NAME, which its groups do not tell
+//   rwkv.layout   "1": all of the above, and Q4::table; a change to any of it takes the next number
+//   NAME          "[rows, cols]" of the tensor NAME, which its row groups do not tell
 //
-// Kernels want a matrix to begin with a cache line. Its bytes are a whole number of them, so it is enough that
-// quantized matrices come first, as the writer makes its data begin with one. Elsewhere they are read instead of
-// mapped.
+// Kernels need a matrix to begin with a cache line. Its bytes are a whole number of cache lines, so it is enough that
+// quantized matrices come first, as the writer makes its data begin with one. A matrix that is not aligned is read
+// instead of mapped.
 
 inline constexpr const char* weights_key = "rwkv.weights";
 inline constexpr const char* layout_key = "rwkv.layout";
 inline constexpr const char* layout_version = "1";
 
-/// Where a matrix in memory, or in a file to be mapped, must begin.
+/// The alignment of a quantized matrix, in memory and in a file to be mapped.
 inline constexpr std::size_t quantized_alignment = 64;
 
-/// What the tensor is quantized as, by the metadata of its file; nothing for an ordinary one. ModelError for a format
-/// or a layout that is unknown.
+/// The format the tensor is quantized to, by the metadata of its file; nothing for an ordinary tensor.
+///
+/// Throws: ModelError for an unknown format or layout.
 inline std::optional<WeightFormat> quantized_format(const Checkpoint& checkpoint, const CheckpointTensor& tensor) {
     if (tensor.info.dtype != DType::u8) return std::nullopt;
     const auto& metadata = checkpoint.metadata_of(tensor);
@@ -57,23 +61,13 @@ inline std::optional<WeightFormat> quantized_format(const Checkpoint& checkpoint
 
 /// The shape of the tensor that holds a quantized matrix.
 inline Shape quantized_shape(WeightFormat format, Index rows, Index cols) {
-    return with_format(format, [&]<class Format>(Format) -> Shape {
-        if constexpr (QuantizedFormat<Format>) {
-            using Matrix = WeightMatrix<Format>;
-            return {static_cast<std::uint64_t>(Matrix::groups(rows)),
-                    static_cast<std::uint64_t>(Matrix::group_bytes(cols))};
-        }
-        return {};
-    });
+    const Index groups = (rows + group_rows - 1) / group_rows;
+    return matrix_shape(groups, static_cast<Index>(kernels::weight_bytes(format, Layout::by_group, group_rows, cols)));
 }
 
-inline Shape matrix_shape(Index rows, Index cols) {
-    return {static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(cols)};
-}
-
-/// That the tensor holds a matrix of that size quantized to that format. ModelError.
-inline void check_quantized(const Checkpoint& checkpoint, const CheckpointTensor& tensor, WeightFormat format,
-                            Index rows, Index cols) {
+/// Checks that the tensor holds a matrix of that size quantized to that format. Throws: ModelError.
+inline void validate_quantized(const Checkpoint& checkpoint, const CheckpointTensor& tensor, WeightFormat format,
+                               Index rows, Index cols) {
     const std::string where = checkpoint.path_of(tensor).string(), wanted = to_string(matrix_shape(rows, cols));
     const auto& metadata = checkpoint.metadata_of(tensor);
     const auto found = metadata.find(tensor.info.name);
@@ -87,7 +81,7 @@ inline void check_quantized(const Checkpoint& checkpoint, const CheckpointTensor
                          to_string(tensor.info.shape));
 }
 
-/// Adds to a file's metadata what tells of a tensor that holds such a matrix.
+/// Adds to a file's metadata the description of a tensor that holds such a matrix.
 inline void describe_quantized(std::map<std::string, std::string>& metadata, const std::string& tensor,
                                WeightFormat format, Index rows, Index cols) {
     metadata[weights_key] = name(format);

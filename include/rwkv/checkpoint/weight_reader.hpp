@@ -1,130 +1,102 @@
 #pragma once
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <string>
-#include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
+#include <rwkv/checkpoint/checkpoint_plan.hpp>
+#include <rwkv/checkpoint/load_options.hpp>
 #include <rwkv/checkpoint/parallel_read.hpp>
-#include <rwkv/checkpoint/plan.hpp>
+#include <rwkv/checkpoint/progress_meter.hpp>
+#include <rwkv/checkpoint/weight_members.hpp>
 #include <rwkv/core/aligned_buffer.hpp>
-#include <rwkv/core/progress.hpp>
+#include <rwkv/model/weights.hpp>
 #include <rwkv/version.hpp>
 
 namespace rwkv::inline RWKV_ABI::checkpoint {
 
-/// How the elements are read: see LoadOptions.
-struct ReadOptions {
-    WeightFormat format;
-    int threads;
-    bool mapped;
-    const Progress& progress;
-};
-
-/// The visitor that lays out all matrices in memory allocated once, and reads the vectors; `finish` then reads the
-/// elements of the matrices, in pieces of some rows that several threads share out among them.
-class Read {
+/// Reads the weights of a model. Matrices lie in memory that is allocated once for all of them, or each by itself where
+/// they are mapped and some cannot be.
+class WeightReader {
   public:
-    Read(const TensorSource& source, const Plan& plan, const ReadOptions& options, bool tied)
-        : source_(source),
-          options_(options),
-          tied_(tied),
-          memory_(kernels::allocate_weights(options.mapped ? 0 : plan.bytes_held())),
-          meter_{"loading", options.progress, plan.bytes_read()} {}
-
-    void vector(const std::string& name, Vector<float>& member, const Shape& shape) {
-        const auto size = static_cast<Index>(shape.back());
-        const CheckpointTensor& tensor = source_.at(name);
-        member.resize(size);
-        std::vector<std::byte> bytes(tensor.info.bytes);
-        with_element_type(tensor, [&]<class From>(From*) {
-            convert_rows<From, F32>(source_, tensor, {0, 1, size, Layout::by_row}, bytes.data(), nullptr,
-                                    reinterpret_cast<std::byte*>(member.data()));
-        });
-        if (name.ends_with(".time_decay")) member = -member.exp();
-        meter_.done += tensor.info.bytes;
+    WeightReader(const CheckpointPlan& plan, const LoadOptions& options)
+        : plan_(plan), options_(options), meter_("loading", options.progress, plan.bytes_to_read()) {
+        if (!options.mapped) memory_ = kernels::allocate_weights(plan.bytes_in_memory());
     }
 
-    template <class Format>
-    void matrix(const std::string& name, WeightMatrix<Format>& member, Index rows, Index cols) {
-        matrix_as(name, member, rows, cols, options_.format, Layout::by_group);
-    }
-
-    void embeddings(const std::string& name, WeightMatrix<Mixed>& member, Index rows, Index cols) {
-        matrix_as(name, member, rows, cols, embeddings_format(options_.format, tied_),
-                  embeddings_layout(options_.format, tied_));
-    }
-
-    /// Reads what was laid out.
-    void finish() {
-        run(source_, jobs_, options_.threads, meter_);
+    Weights<Mixed> read() {
+        Weights<Mixed> weights;
+        weights.config = plan_.config();
+        weights.blocks.resize(static_cast<std::size_t>(weights.config.num_hidden_layers));
+        for (const PlannedTensor& tensor : plan_.tensors()) {
+            const WeightMember member = weight_member(weights, tensor.spec);
+            if (auto* const* vector = std::get_if<Vector<float>*>(&member))
+                read_vector(tensor, **vector);
+            else
+                *std::get<WeightMatrix<Mixed>*>(member) = matrix(tensor);
+        }
+        read_in_parallel(plan_.checkpoint(), ranges_, options_.threads, meter_);
         meter_.finish();
+        if (plan_.head() == HeadKind::shared) weights.head = weights.embeddings;
+        set_epsilons(weights, options_.rescale);
+        return weights;
     }
 
   private:
-    template <class Format>
-    void matrix_as(const std::string& name, WeightMatrix<Format>& member, Index rows, Index cols, WeightFormat format,
-                   Layout layout) {
-        if constexpr (std::is_same_v<Format, Mixed>) {
-            with_format(held_as(source_, source_.at(name), format), [&]<class Own>(Own) {
-                WeightMatrix<Own> own;
-                matrix_as(name, own, rows, cols, format, layout);
-                member = std::move(own);
-            });
-        } else {
-            const CheckpointTensor& tensor = source_.at(name);
-            if (options_.mapped)
-                if (auto mapped = map<Format>(tensor, rows, cols)) {
-                    member = std::move(*mapped);
-                    meter_.done += tensor.info.bytes;
-                    return;
-                }
-            const std::size_t room = Plan::room(Format::format, rows, cols, layout);
-            const auto own = options_.mapped ? kernels::allocate_weights(room) : memory_;
-            std::byte* const at = own.get() + (options_.mapped ? 0 : used_);
-            used_ += room;
-            member = matrix_of<Format>(rows, cols, {own, reinterpret_cast<Element<Format>*>(at)}, layout);
-            jobs_.push_back({&tensor, conversion_to<Format>(tensor, rows, cols, layout), 0, rows, cols, at});
-        }
+    void read_vector(const PlannedTensor& tensor, Vector<float>& vector) {
+        const Index size = tensor.spec.cols;
+        vector.resize(size);
+        const RowConversion how = row_conversion(*tensor.source, WeightFormat::f32, Layout::by_row, 1, size);
+        RowConverter(plan_.checkpoint(), how.stored_scratch(), how.float_scratch())
+            .convert(*tensor.source, how, 0, 1, reinterpret_cast<std::byte*>(vector.data()));
+        // Files hold time_decay, memory w = −exp(time_decay).
+        if (tensor.spec.role == TensorRole::attention_time_decay) vector = -vector.exp();
+        meter_.add(tensor.source->info.bytes);
     }
 
-    template <class Format>
-    using Element = std::conditional_t<QuantizedFormat<Format>, const std::byte, const Held<Format>>;
-
-    /// A matrix of elements that lie like that; quantized ones have but one layout.
-    template <class Format>
-    static WeightMatrix<Format> matrix_of(Index rows, Index cols, std::shared_ptr<Element<Format>[]> elements,
-                                          [[maybe_unused]] Layout layout) {
-        if constexpr (QuantizedFormat<Format>)
-            return {rows, cols, std::move(elements)};
-        else
-            return {rows, cols, std::move(elements), layout};
+    /// The matrix, mapped or with its rows still to be read.
+    WeightMatrix<Mixed> matrix(const PlannedTensor& tensor) {
+        const auto& [spec, source, format, layout] = tensor;
+        if (options_.mapped)
+            if (auto mapped = map(tensor)) {
+                meter_.add(source->info.bytes);
+                return std::move(*mapped);
+            }
+        const std::shared_ptr<std::byte[]> memory = allocate(tensor.bytes_in_memory());
+        const RowConversion how = row_conversion(*source, format, layout, spec.rows, spec.cols);
+        ranges_.push_back({source, how, 0, spec.rows, memory.get()});
+        return kernels::make_matrix(format, layout, spec.rows, spec.cols, memory);
     }
 
-    /// A matrix in the file's own bytes, where they are of that format and lie as its elements must.
-    template <class Format>
-    std::optional<WeightMatrix<Format>> map(const CheckpointTensor& tensor, Index rows, Index cols) const {
-        DType dtype = DType::u8;
-        std::size_t alignment = quantized_alignment;
-        if constexpr (DenseFormat<Format>) dtype = Format::dtype, alignment = alignof(Element<Format>);
-        if (tensor.info.dtype != dtype || tensor.info.bytes == 0 || !tensor.info.strides.empty()) return std::nullopt;
-        auto bytes = source_.checkpoint().map(tensor);
+    std::shared_ptr<std::byte[]> allocate(std::size_t bytes) {
+        if (options_.mapped) return kernels::allocate_weights(bytes);
+        std::shared_ptr<std::byte[]> part(memory_, memory_.get() + used_);
+        used_ += bytes;
+        return part;
+    }
+
+    /// The matrix in the file's own bytes, where these have its format and alignment.
+    std::optional<WeightMatrix<Mixed>> map(const PlannedTensor& tensor) const {
+        const auto& [spec, source, format, layout] = tensor;
+        const TensorInfo& info = source->info;
+        if (info.dtype != storage_dtype(format) || info.bytes == 0 || !info.strides.empty()) return std::nullopt;
+        const std::shared_ptr<const std::byte[]> bytes = plan_.checkpoint().map(*source);
+        const std::size_t alignment = is_quantized(format) ? quantized_alignment : bits(info.dtype) / 8;
         if (reinterpret_cast<std::uintptr_t>(bytes.get()) % alignment != 0) return std::nullopt;
-        return matrix_of<Format>(rows, cols, {bytes, reinterpret_cast<Element<Format>*>(bytes.get())}, Layout::by_row);
+        return kernels::make_matrix(format, is_quantized(format) ? Layout::by_group : Layout::by_row, spec.rows,
+                                    spec.cols, bytes);
     }
 
-    const TensorSource& source_;
-    const ReadOptions& options_;
-    bool tied_;
+    const CheckpointPlan& plan_;
+    const LoadOptions& options_;
+    ProgressMeter meter_;
     std::shared_ptr<std::byte[]> memory_;
     std::size_t used_ = 0;
-    std::vector<Job> jobs_;
-    Meter meter_;
+    std::vector<RowRange> ranges_;
 };
 
 }  // namespace rwkv::inline RWKV_ABI::checkpoint

@@ -17,6 +17,7 @@
 #include <rwkv/core/quote.hpp>
 #include <rwkv/core/tensor.hpp>
 #include <rwkv/io/byte_reader.hpp>
+#include <rwkv/io/byte_source.hpp>
 #include <rwkv/io/file.hpp>
 #include <rwkv/io/file_kind.hpp>
 #include <rwkv/io/json.hpp>
@@ -194,9 +195,10 @@ inline SafetensorsHeader parse_safetensors_header(std::string_view text, std::ui
     return header;
 }
 
-/// Reads and checks the header of an open file; the tensors' bytes are not touched. Throws FormatError,
-/// FileError.
-inline SafetensorsHeader read_safetensors_header(const InputFile& file) {
+/// Reads and checks the header of an open file, or of bytes in memory; the tensors' bytes are not touched. Throws
+/// FormatError, FileError.
+template <ByteSource Source>
+SafetensorsHeader read_safetensors_header(const Source& file) {
     const std::string where = file.path().string();
     std::string text(static_cast<std::size_t>(std::min<std::uint64_t>(file.size(), 64)), '\0');
     file.read(0, std::as_writable_bytes(std::span(text)));

@@ -1,14 +1,12 @@
 #pragma once
 
 #include <cstddef>
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <rwkv/core/error.hpp>
 #include <rwkv/core/quote.hpp>
-#include <rwkv/load_tokenizer.hpp>
 #include <rwkv/version.hpp>
 
 namespace rwkv::inline RWKV_ABI {
@@ -81,13 +79,6 @@ inline const PromptFormat& prompt_format(std::string_view name) {
         choices += (choices.empty() ? "" : ", ") + format.name;
     }
     throw ArgumentError("prompt_format", "name", "one of " + choices, core::quoted(name));
-}
-
-/// The format that goes with a model directory: "world" where its tokenizer is a World vocabulary, and "raven" for all
-/// others, plain models included, which take to a dialogue of Bob and Alice as to any.
-inline const PromptFormat& guess_prompt_format(const std::filesystem::path& directory) {
-    const auto tokenizer = find_tokenizer(directory);
-    return prompt_format(tokenizer && tokenizer->extension() == ".txt" ? "world" : "raven");
 }
 
 }  // namespace rwkv::inline RWKV_ABI

@@ -1,0 +1,124 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <rwkv/checkpoint/checkpoint.hpp>
+#include <rwkv/checkpoint/find_config.hpp>
+#include <rwkv/checkpoint/target_format.hpp>
+#include <rwkv/checkpoint/tensor_source.hpp>
+#include <rwkv/checkpoint/tensor_specs.hpp>
+#include <rwkv/checkpoint/validate_tensor.hpp>
+#include <rwkv/core/config.hpp>
+#include <rwkv/core/error.hpp>
+#include <rwkv/kernels/format.hpp>
+#include <rwkv/kernels/weight_matrix.hpp>
+#include <rwkv/version.hpp>
+
+namespace rwkv::inline RWKV_ABI::checkpoint {
+
+/// Where the head comes from.
+enum class HeadKind {
+    own,     ///< a tensor of its own
+    shared,  ///< tied: the embeddings, held once for both
+    copied,  ///< tied and quantized: made of the embeddings, which are not quantized, since single rows of them are
+             ///< read
+    none,    ///< a base model saved alone: it has no logits
+};
+
+/// A tied head that is stored quantized is a tensor of its own. A base model saved alone has no head (and no prefix
+/// "rwkv."); for any other model a missing head is an error.
+inline HeadKind head_kind(const Config& config, const TensorSource& source, WeightFormat requested) {
+    if (config.tie_word_embeddings && !source.has_quantized())
+        return is_quantized(requested) ? HeadKind::copied : HeadKind::shared;
+    const bool has_head = source.find(rwkv4_tensor(TensorRole::head).canonical_name()) != nullptr;
+    return has_head || config.tie_word_embeddings || !source.is_base_model() ? HeadKind::own : HeadKind::none;
+}
+
+/// A tensor of the model, the tensor it is read from, and what becomes of it.
+struct PlannedTensor {
+    TensorSpec spec;
+    const CheckpointTensor* source;
+    WeightFormat format;  ///< target format; of a vector, what it is in a file (in memory vectors are floats)
+    Layout layout;        ///< in memory
+
+    /// Bytes in memory of a matrix, up to the next cache line.
+    std::size_t bytes_in_memory() const noexcept {
+        return (kernels::weight_bytes(format, layout, spec.rows, spec.cols) + 63) / 64 * 64;
+    }
+};
+
+/// How a model is read, with all that can be checked without reading its weights: once constructed, files and config
+/// agree, tensor by tensor, and nothing large has been allocated.
+class CheckpointPlan {
+  public:
+    /// Of a model given by its directory or by the file with its weights. `requested` is the format for the matrices.
+    /// Throws: FileError, FormatError, ModelError.
+    explicit CheckpointPlan(const std::filesystem::path& path, WeightFormat requested = WeightFormat::stored,
+                            PytorchReader pytorch = nullptr)
+        : checkpoint_(Checkpoint::open(path, pytorch)),
+          source_(checkpoint_, path.string()),
+          config_(find_config(path, source_)),
+          head_(head_kind(config_, source_, requested)) {
+        if (head_ == HeadKind::shared || head_ == HeadKind::copied) source_.ignore_tied_head();
+        std::set<std::string> used;
+        // A shared head is not read; the weights get it from the embeddings.
+        const bool reads_head = head_ == HeadKind::own || head_ == HeadKind::copied;
+        for (TensorSpec& spec : tensor_specs(config_, reads_head)) {
+            const bool copied = spec.role == TensorRole::head && head_ == HeadKind::copied;
+            const std::string name = copied ? rwkv4_tensor(TensorRole::embeddings).canonical_name() : spec.name;
+            const CheckpointTensor* const tensor = source_.find(name);
+            if (!tensor)
+                throw ModelError(source_.where(), name, "a tensor of shape " + to_string(spec.shape()),
+                                 "none of that name");
+            validate_tensor(source_, *tensor, spec, requested);
+            used.insert(name);
+            bytes_to_read_ += tensor->info.bytes;
+            tensors_.push_back(planned(std::move(spec), *tensor, requested));
+            if (!tensors_.back().spec.is_vector()) bytes_in_memory_ += tensors_.back().bytes_in_memory();
+        }
+        for (const auto& [name, tensor] : source_.tensors())
+            if (!used.contains(name))
+                throw ModelError(source_.path(*tensor), tensor->info.name, "only the tensors the config calls for",
+                                 "one more");
+    }
+    CheckpointPlan(const CheckpointPlan&) = delete;
+    CheckpointPlan& operator=(const CheckpointPlan&) = delete;
+
+    const Checkpoint& checkpoint() const noexcept { return checkpoint_; }
+    const Config& config() const noexcept { return config_; }
+    HeadKind head() const noexcept { return head_; }
+    /// In the order in which they are read.
+    const std::vector<PlannedTensor>& tensors() const noexcept { return tensors_; }
+    /// What is odd but harmless, a sentence each.
+    const std::vector<std::string>& warnings() const noexcept { return source_.warnings(); }
+    /// Bytes of memory for all matrices.
+    std::size_t bytes_in_memory() const noexcept { return bytes_in_memory_; }
+    /// Bytes to be read from files.
+    std::uint64_t bytes_to_read() const noexcept { return bytes_to_read_; }
+
+  private:
+    PlannedTensor planned(TensorSpec spec, const CheckpointTensor& tensor, WeightFormat requested) const {
+        // Vectors are small, and of embeddings single rows are read, unless products read them as the head.
+        const bool as_stored =
+            spec.is_vector() || (spec.kind == TensorKind::embedding_table && head_ != HeadKind::shared);
+        return {std::move(spec), &tensor,
+                target_format(checkpoint_, tensor, as_stored ? WeightFormat::stored : requested),
+                as_stored ? Layout::by_row : Layout::by_group};
+    }
+
+    Checkpoint checkpoint_;
+    TensorSource source_;
+    Config config_;
+    HeadKind head_;
+    std::vector<PlannedTensor> tensors_;
+    std::size_t bytes_in_memory_ = 0;
+    std::uint64_t bytes_to_read_ = 0;
+};
+
+}  // namespace rwkv::inline RWKV_ABI::checkpoint

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <tuple>
+#include <utility>
+
+#include <rwkv/checkpoint/checkpoint.hpp>
+#include <rwkv/checkpoint/config_json.hpp>
+#include <rwkv/checkpoint/rwkv4_tensors.hpp>
+#include <rwkv/checkpoint/tensor_source.hpp>
+#include <rwkv/core/config.hpp>
+#include <rwkv/core/error.hpp>
+#include <rwkv/core/tensor.hpp>
+#include <rwkv/io/file.hpp>
+#include <rwkv/version.hpp>
+
+namespace rwkv::inline RWKV_ABI::checkpoint {
+
+/// The config of a model that comes without a config.json, from the shapes of its tensors. What no shape tells is as in
+/// BlinkDL's own programs: layer norms with an epsilon of 1e-5, no rescaling, special tokens 0. Whether the tensors
+/// agree with each other is not checked here.
+///
+/// Throws: ModelError when a matrix that tells a size is missing, is none, or has a size no model can have.
+inline Config infer_config(const TensorSource& source) {
+    const auto sizes_of = [&](TensorRole role) {
+        const std::string name = rwkv4_tensor(role).canonical_name();
+        const CheckpointTensor* const tensor = source.find(name);
+        if (!tensor)
+            throw ModelError(source.where(), name, "a matrix that tells the model's sizes (there is no config.json)",
+                             "none");
+        const Shape& shape = tensor->info.shape;
+        const auto possible = [](std::uint64_t size) { return size > 0 && size <= std::uint64_t(max_model_size); };
+        if (shape.size() != 2 || !std::ranges::all_of(shape, possible))
+            throw ModelError(source.where(), name,
+                             "a matrix of at most " + std::to_string(max_model_size) + " rows and columns",
+                             "shape " + to_string(shape));
+        return std::pair(static_cast<Index>(shape[0]), static_cast<Index>(shape[1]));
+    };
+    Config config;
+    std::tie(config.vocab_size, config.hidden_size) = sizes_of(TensorRole::embeddings);
+    config.attention_hidden_size = sizes_of(TensorRole::attention_key).first;
+    config.intermediate_size = sizes_of(TensorRole::feed_forward_key).first;
+    config.rescale_every = 0;
+    config.num_hidden_layers = 1;
+    for (const auto& [name, tensor] : source.tensors()) {
+        constexpr std::string_view blocks = "blocks.";
+        if (!name.starts_with(blocks)) continue;
+        Index block = 0;  // a canonical name has at most six digits there
+        std::from_chars(name.data() + blocks.size(), name.data() + name.size(), block);
+        config.num_hidden_layers = std::max(config.num_hidden_layers, block + 1);
+    }
+    if (config.num_hidden_layers > max_model_layers)
+        throw ModelError(source.where(), "blocks", "at most " + std::to_string(max_model_layers),
+                         std::to_string(config.num_hidden_layers));
+    const bool has_head = source.find(rwkv4_tensor(TensorRole::head).canonical_name()) != nullptr;
+    config.tie_word_embeddings = !has_head && !source.is_base_model() && !source.is_blinkdl_model();
+    return config;
+}
+
+/// The config of a model, given by the path of its directory or its weights: the config.json beside the weights, or the
+/// one that the shapes tell where there is no config.json and either the weights' file was given itself or the weights
+/// are BlinkDL's, which never have one. Throws: FileError, FormatError, ModelError.
+inline Config find_config(const std::filesystem::path& path, const TensorSource& source) {
+    std::error_code ignored;
+    const bool is_directory = std::filesystem::is_directory(path, ignored);
+    const auto config_json = (is_directory ? path : path.parent_path()) / "config.json";
+    if (io::is_present(config_json) || (is_directory && !source.is_blinkdl_model())) return read_config(config_json);
+    return infer_config(source);
+}
+
+}  // namespace rwkv::inline RWKV_ABI::checkpoint

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <rwkv/checkpoint/state_format.hpp>
+#include <rwkv/core/config.hpp>
+#include <rwkv/core/dtype.hpp>
+#include <rwkv/core/error.hpp>
+#include <rwkv/core/quote.hpp>
+#include <rwkv/core/tensor.hpp>
+#include <rwkv/generation/conversation.hpp>
+#include <rwkv/io/byte_source.hpp>
+#include <rwkv/io/safetensors.hpp>
+#include <rwkv/model/state.hpp>
+#include <rwkv/version.hpp>
+
+namespace rwkv::inline RWKV_ABI::checkpoint {
+
+/// Reads a state or a conversation, which may come from anywhere: what is taken has the model's shape, and is finite.
+/// Throws: FileError, FormatError, ModelError.
+class StateReader {
+  public:
+    /// Reads the header and checks that it announces `tensors` tensors under that format's name. The source must live
+    /// as long as the reader.
+    template <io::ByteSource Source>
+    StateReader(const Source& source, const char* format, std::size_t tensors)
+        : where_(source.path().string()),
+          header_(io::read_safetensors_header(source)),
+          read_bytes_(
+              [&source](const TensorInfo& tensor, std::span<std::byte> out) { source.read(tensor.offset, out); }) {
+        const auto found = header_.metadata.find("format");
+        if (found == header_.metadata.end() || found->second != format)
+            throw ModelError(where_, "format", format,
+                             found == header_.metadata.end() ? "none" : core::quoted(found->second));
+        if (header_.tensors.size() != tensors)
+            throw ModelError(where_, "tensors", std::to_string(tensors), std::to_string(header_.tensors.size()));
+    }
+
+    State state(const Config& config) const {
+        State state(config);
+        for (auto& [name, part] : state_parts(state)) {
+            const TensorInfo& tensor = find(name, DType::f32);
+            if (tensor.shape != state_shape(part))
+                throw ModelError(where_, name, "shape " + to_string(state_shape(part)) + " (by the model)",
+                                 to_string(tensor.shape));
+            const std::span numbers(part.data(), static_cast<std::size_t>(part.size()));
+            read_bytes_(tensor, std::as_writable_bytes(numbers));
+            require_finite(name, numbers);
+        }
+        return state;
+    }
+
+    std::vector<TokenId> tokens(const Config& config) const {
+        const TensorInfo& tensor = find("tokens", DType::i32);
+        if (tensor.shape.size() != 1) throw ModelError(where_, "tokens", "one dimension", to_string(tensor.shape));
+        std::vector<TokenId> tokens(static_cast<std::size_t>(tensor.shape[0]));
+        read_bytes_(tensor, std::as_writable_bytes(std::span(tokens)));
+        for (const TokenId token : tokens)
+            if (token < 0 || token >= config.vocab_size)
+                throw ModelError(where_, "tokens", "ids from 0 to " + std::to_string(config.vocab_size - 1),
+                                 std::to_string(token));
+        return tokens;
+    }
+
+    std::vector<float> logits(const Config& config) const {
+        const TensorInfo& tensor = find("logits", DType::f32);
+        const Shape all{static_cast<std::uint64_t>(config.vocab_size)}, none{0};
+        if (tensor.shape != all && tensor.shape != none)
+            throw ModelError(where_, "logits", "shape " + to_string(all) + " (by the model) or " + to_string(none),
+                             to_string(tensor.shape));
+        std::vector<float> logits(static_cast<std::size_t>(tensor.shape[0]));
+        read_bytes_(tensor, std::as_writable_bytes(std::span(logits)));
+        require_finite("logits", logits);
+        return logits;
+    }
+
+  private:
+    const TensorInfo& find(const char* name, DType dtype) const {
+        const auto tensor = std::ranges::find(header_.tensors, name, &TensorInfo::name);
+        if (tensor == header_.tensors.end()) throw ModelError(where_, name, "a tensor of that name", "none");
+        if (tensor->dtype != dtype)
+            throw ModelError(where_, name, "dtype " + std::string(rwkv::name(dtype)),
+                             std::string(rwkv::name(tensor->dtype)));
+        return *tensor;
+    }
+
+    void require_finite(const char* name, std::span<const float> numbers) const {
+        if (!std::ranges::all_of(numbers, [](float number) { return std::isfinite(number); }))
+            throw FormatError(where_, name, "finite numbers", "an infinity or NaN");
+    }
+
+    std::string where_;
+    io::SafetensorsHeader header_;
+    std::function<void(const TensorInfo&, std::span<std::byte>)> read_bytes_;
+};
+
+}  // namespace rwkv::inline RWKV_ABI::checkpoint

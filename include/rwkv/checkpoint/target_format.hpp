@@ -1,0 +1,44 @@
+#pragma once
+
+#include <string>
+
+#include <rwkv/checkpoint/checkpoint.hpp>
+#include <rwkv/checkpoint/quantized_tensor.hpp>
+#include <rwkv/core/dtype.hpp>
+#include <rwkv/kernels/format.hpp>
+#include <rwkv/version.hpp>
+
+namespace rwkv::inline RWKV_ABI::checkpoint {
+
+/// The format that numbers stored in that type are converted to: the requested one, or for `stored` their own, F64
+/// becoming f32.
+inline WeightFormat target_format(DType stored, WeightFormat requested) noexcept {
+    if (requested != WeightFormat::stored) return requested;
+    return stored == DType::f16 ? WeightFormat::f16 : stored == DType::bf16 ? WeightFormat::bf16 : WeightFormat::f32;
+}
+
+/// Likewise for a matrix; a quantized one stays as it is.
+inline WeightFormat target_format(const Checkpoint& checkpoint, const CheckpointTensor& tensor,
+                                  WeightFormat requested) {
+    const auto quantized = quantized_format(checkpoint, tensor);
+    return quantized ? *quantized : target_format(tensor.info.dtype, requested);
+}
+
+/// The type of a file's tensor that holds weights of that format.
+inline DType storage_dtype(WeightFormat format) noexcept {
+    switch (format) {
+        case WeightFormat::f16:
+            return DType::f16;
+        case WeightFormat::bf16:
+            return DType::bf16;
+        case WeightFormat::q8:
+        case WeightFormat::q4:
+            return DType::u8;
+        case WeightFormat::stored:
+        case WeightFormat::f32:
+            break;
+    }
+    return DType::f32;
+}
+
+}  // namespace rwkv::inline RWKV_ABI::checkpoint
