@@ -38,7 +38,8 @@ function(flatten variable)
             list(APPEND included "${name}")
             string(REPLACE "#pragma once\n" "" content "${content}")
         endif()
-        # The definitions follow in a part of their own.
+        # Here fragments are not read alone, and the definitions follow in a part of their own.
+        string(REGEX REPLACE "#ifndef RWKV_TARGET\n((#include|#define)[^\n]*\n|\n)*#endif\n" "" content "${content}")
         string(REGEX REPLACE "#ifndef RWKV_COMPILED\n(#include <[^>]*>\n)+#endif\n" "" content "${content}")
         set(rest "\n// ${name}\n${content}${rest}")
     endwhile()

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Every header compiles alone, and has included what says the version of its namespace:
+# Every header and every fragment (.inl) compiles alone, as in an editor, and has included what says the version of its
+# namespace:
 #   bash tests/headers/alone.sh [HEADER]...        such as rwkv/model/state.hpp; all, where none is named
-# CXX is the compiler (clang++-14 where it is installed, which is twice as fast at this as gcc 12, else g++); RWKV_INCLUDES
-# adds include directories (a:b).
+# CXX is the compiler (clang++-14 where it is installed, else g++); RWKV_INCLUDES adds include directories (a:b).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../../include"
 
@@ -10,7 +10,7 @@ if [[ -z ${CXX:-} ]]; then
     CXX=g++
     if command -v clang++-14 >/dev/null; then CXX=clang++-14; fi
 fi
-command=("$CXX" -std=c++20 -fsyntax-only -Wall -Wextra -Werror -I .)
+command=("$CXX" -std=c++20 -fsyntax-only -fmax-errors=3 -Wall -Wextra -Werror -I .)
 IFS=: read -r -a more <<<"${RWKV_INCLUDES:-/usr/include/eigen3}"
 for directory in "${more[@]}"; do
     [[ -z $directory || $directory == /usr/include ]] || command+=(-isystem "$directory")
@@ -27,6 +27,6 @@ check() { # HEADER COMMAND...
 }
 export -f check
 
-if (($# == 0)); then set -- $(find rwkv -name '*.hpp' | sort); fi
+if (($# == 0)); then set -- $(find rwkv -name '*.[hi][pn][pl]' ! -path '*/io/system/*' | sort); fi
 printf '%s\n' "$@" | xargs -P "$(nproc)" -I '{}' bash -c 'check "$@"' check '{}' "${command[@]}"
-echo "$# headers compile alone"
+echo "$# headers and fragments compile alone"

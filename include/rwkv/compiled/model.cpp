@@ -3,14 +3,8 @@
 #error "files of rwkv/compiled/ belong to a program that defines RWKV_COMPILED for all of its source files"
 #endif
 
-#include <rwkv/model/elementwise.hpp>
+#include <rwkv/kernels/encode.inl>
+#include <rwkv/kernels/matmul.inl>
+#include <rwkv/kernels/target.inl>
+#include <rwkv/kernels/weight_matrix.inl>
 #include <rwkv/model/model.inl>
-
-namespace rwkv::inline RWKV_ABI {
-
-template const Elementwise<float>& elementwise<float>(kernels::Isa) noexcept;
-
-template void kernels::multiply<Mixed, float>(kernels::Engine&,
-                                              std::initializer_list<kernels::Product<Mixed, float>>) noexcept;
-
-}  // namespace rwkv::inline RWKV_ABI
