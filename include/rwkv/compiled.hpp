@@ -16,10 +16,13 @@
 #include <rwkv/checkpoint/load_safetensors.inl>
 #include <rwkv/checkpoint/load_tokenizer.inl>
 #include <rwkv/checkpoint/state_file.inl>
-#include <rwkv/generation/distribution.inl>
+#include <rwkv/generation/candidates.inl>
+#include <rwkv/generation/filters.inl>
 #include <rwkv/generation/generator.inl>
 #include <rwkv/generation/log_probabilities.inl>
+#include <rwkv/generation/mirostat.inl>
 #include <rwkv/generation/sampler.inl>
+#include <rwkv/generation/sequence.inl>
 #include <rwkv/model/elementwise.hpp>
 #include <rwkv/model/model.inl>
 #include <rwkv/version.hpp>
