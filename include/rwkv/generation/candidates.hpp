@@ -52,10 +52,8 @@ class Candidates {
 
     // What filters need, once the candidates are collected.
 
-    /// The weight of candidate i.
-    [[nodiscard]] std::uint64_t weight(std::size_t i) const noexcept { return weights_[i]; }
-    /// The depth of candidate i.
-    [[nodiscard]] std::uint64_t depth(std::size_t i) const noexcept { return depths_[i]; }
+    /// The depth of each. As `weights`, the span shows also what comes of changes, but for its size.
+    [[nodiscard]] std::span<const std::uint64_t> depths() const noexcept { return {depths_.data(), size_}; }
     /// Keeps the candidates i for which wanted(i); they stay in order.
     template <class Wanted>
     void keep_if(Wanted wanted);

@@ -83,15 +83,15 @@ RWKV_INLINE std::span<const std::uint64_t> Candidates::weights() {
 
 RWKV_INLINE std::uint64_t Candidates::total_weight() {
     if (total_known_) return total_;
-    total_ = 0;
+    std::uint64_t total = 0;
     if (collected_ || weights_known_) {
-        for (std::size_t i = 0; i < size_; ++i) total_ += weights_[i];
+        for (std::size_t i = 0; i < size_; ++i) total += weights_[i];
     } else {
         compute_depths();
-        for (std::size_t i = 0; i < size_; ++i) total_ += fixed_point::weight(all_depths_[i]);
+        for (std::size_t i = 0; i < size_; ++i) total += fixed_point::weight(all_depths_[i]);
     }
     total_known_ = true;
-    return total_;
+    return total_ = total;
 }
 
 RWKV_INLINE std::uint64_t Candidates::share(float part, std::uint64_t total) noexcept {
@@ -121,8 +121,10 @@ RWKV_INLINE void Candidates::apply_temperature(float temperature) {
 RWKV_INLINE void Candidates::compute_depths() noexcept {
     if (depths_known_) return;
     const DepthOf depth_of(max_logit_, temperature_);
+    // Through copies of its own, which the compiler then knows to stay as they are. Likewise below.
+    const std::span<const float> logits = logits_;
     std::uint64_t* const depths = all_depths_.data();
-    for (std::size_t i = 0; i < logits_.size(); ++i) depths[i] = depth_of(logits_[i]);
+    for (std::size_t i = 0; i < logits.size(); ++i) depths[i] = depth_of(logits[i]);
     depths_known_ = true;
 }
 
@@ -143,12 +145,11 @@ RWKV_INLINE void Candidates::collect() {
 }
 
 RWKV_INLINE void Candidates::collect_below(std::uint64_t depth_limit) noexcept {
-    // Through pointers of their own, which the compiler then knows to stay as they are.
     const std::uint64_t* const all = all_depths_.data();
     std::uint64_t* const depths = depths_.data();
     TokenId* const tokens = tokens_.data();
     std::size_t count = 0;
-    for (std::size_t i = 0; i < logits_.size(); ++i) {  // without branches: no processor could predict them
+    for (std::size_t i = 0, end = logits_.size(); i < end; ++i) {  // without branches: no processor could predict them
         depths[count] = all[i];
         tokens[count] = static_cast<TokenId>(i);
         count += all[i] < depth_limit;
@@ -162,11 +163,13 @@ template <class Wanted>
 void Candidates::keep_if(Wanted wanted) {
     const std::uint64_t* const depths = collected_ ? depths_.data() : all_depths_.data();
     const TokenId* const tokens = collected_ ? tokens_.data() : all_tokens_.data();
+    std::uint64_t* const kept_depths = depths_.data();
+    TokenId* const kept_tokens = tokens_.data();
     std::size_t kept = 0;
-    for (std::size_t i = 0; i < size_; ++i) {
+    for (std::size_t i = 0, end = size_; i < end; ++i) {
         const bool wants = wanted(i);
-        depths_[kept] = depths[i];
-        tokens_[kept] = tokens[i];
+        kept_depths[kept] = depths[i];
+        kept_tokens[kept] = tokens[i];
         kept += wants;
     }
     size_ = kept;
@@ -183,7 +186,7 @@ void Candidates::keep_lowest(Key key, Amount amount, std::uint64_t enough, TieBr
         return static_cast<std::size_t>(std::min(key(i) >> 26U, std::uint64_t{buckets - 1}));
     };
     amounts_.fill(0);
-    for (std::size_t i = 0; i < size_; ++i) amounts_[bucket_of(i)] += amount(i);
+    for (std::size_t i = 0, end = size_; i < end; ++i) amounts_[bucket_of(i)] += amount(i);
     std::uint64_t reached = 0;
     std::size_t last = 0;
     while (last < buckets && reached + amounts_[last] < enough) reached += amounts_[last++];

@@ -20,8 +20,9 @@ RWKV_INLINE bool Filter::narrow(Candidates&) const {
 
 RWKV_INLINE void TopK::apply(Candidates& candidates) const {
     if (k_ >= candidates.vocab_size()) return;
-    candidates.keep_lowest([&](std::size_t i) { return candidates.depth(i); },
-                           [](std::size_t) { return std::uint64_t{1}; }, k_, tie_break_);
+    const std::span depths = candidates.depths();
+    candidates.keep_lowest([=](std::size_t i) { return depths[i]; }, [](std::size_t) { return std::uint64_t{1}; }, k_,
+                           tie_break_);
 }
 
 RWKV_INLINE bool TopK::narrow(Candidates& all) const {
@@ -30,8 +31,8 @@ RWKV_INLINE bool TopK::narrow(Candidates& all) const {
 }
 
 RWKV_INLINE void TopP::apply(Candidates& candidates) const {
-    candidates.keep_lowest([&](std::size_t i) { return candidates.depth(i); },
-                           [&](std::size_t i) { return candidates.weight(i); },
+    const std::span depths = candidates.depths(), weights = candidates.weights();
+    candidates.keep_lowest([=](std::size_t i) { return depths[i]; }, [=](std::size_t i) { return weights[i]; },
                            Candidates::share(p_, candidates.total_weight()), tie_break_);
 }
 
@@ -48,7 +49,8 @@ RWKV_INLINE MinP::MinP(float ratio) noexcept
           std::ceil(static_cast<double>(ratio) * static_cast<double>(fixed_point::weight(0))))) {}
 
 RWKV_INLINE void MinP::apply(Candidates& candidates) const {
-    candidates.keep_if([&](std::size_t i) { return candidates.weight(i) >= min_weight_ || candidates.depth(i) == 0; });
+    const std::span depths = candidates.depths(), weights = candidates.weights();
+    candidates.keep_if([=, this](std::size_t i) { return weights[i] >= min_weight_ || depths[i] == 0; });
 }
 
 RWKV_INLINE bool MinP::narrow(Candidates& all) const {
@@ -57,27 +59,28 @@ RWKV_INLINE bool MinP::narrow(Candidates& all) const {
 }
 
 RWKV_INLINE void Typical::apply(Candidates& candidates) const {
+    const std::span depths = candidates.depths(), weights = candidates.weights();
     // Surprises differ by as much as depths do: the mean depth stands for the entropy.
     std::uint64_t total = 0, sum = 0;  // weight times depth is below 2^62 in these units, and 2^40 after the shift
-    for (std::size_t i = 0; i < candidates.size(); ++i) {
-        total += candidates.weight(i);
-        sum += candidates.weight(i) * (candidates.depth(i) >> 8U) >> 22U;
+    for (std::size_t i = 0; i < depths.size(); ++i) {
+        total += weights[i];
+        sum += weights[i] * (depths[i] >> 8U) >> 22U;
     }
     const auto mean = static_cast<std::int64_t>(static_cast<double>(sum) / static_cast<double>(total) * 0x1p30);
-    const auto distance = [&candidates, mean](std::size_t i) {
-        return static_cast<std::uint64_t>(std::abs(static_cast<std::int64_t>(candidates.depth(i)) - mean));
+    const auto distance = [=](std::size_t i) {
+        return static_cast<std::uint64_t>(std::abs(static_cast<std::int64_t>(depths[i]) - mean));
     };
     const std::uint64_t enough = Candidates::share(part_, total);
     // Few tokens are near enough to the mean: leave the others out before any are sorted.
     for (std::uint64_t radius = std::uint64_t{2} << 32U; radius < fixed_point::zero_weight_depth; radius *= 2) {
         std::uint64_t reached = 0;
-        for (std::size_t i = 0; i < candidates.size(); ++i) reached += distance(i) < radius ? candidates.weight(i) : 0;
+        for (std::size_t i = 0; i < depths.size(); ++i) reached += distance(i) < radius ? weights[i] : 0;
         if (reached < enough) continue;
-        candidates.keep_if([&](std::size_t i) { return distance(i) < radius; });
+        candidates.keep_if([=](std::size_t i) { return distance(i) < radius; });
         break;
     }
     candidates.keep_lowest(
-        distance, [&](std::size_t i) { return candidates.weight(i); }, enough, TieBreak::keep_all);
+        distance, [=](std::size_t i) { return weights[i]; }, enough, TieBreak::keep_all);
 }
 
 RWKV_INLINE bool Typical::narrow(Candidates& all) const {

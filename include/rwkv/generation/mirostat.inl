@@ -15,11 +15,10 @@ namespace rwkv::inline RWKV_ABI::generation {
 
 RWKV_INLINE void Mirostat::apply(Candidates& candidates) const {
     const std::span<const std::uint64_t> weights = candidates.weights();
-    std::uint64_t total = 0;
-    std::size_t likeliest = 0;
-    for (std::size_t i = 0; i < weights.size(); ++i) {
-        total += weights[i];
-        if (weights[i] > weights[likeliest]) likeliest = i;
+    std::uint64_t total = 0, max_weight = 0;
+    for (const std::uint64_t weight : weights) {
+        total += weight;
+        max_weight = std::max(max_weight, weight);
     }
     // The smallest weight allowed is total · 2^−maximum, or 2^(38 − depth).
     const auto depth = (std::int64_t{fixed_point::weight_bits} << 32U) - fixed_point::log2(total) +
@@ -27,7 +26,9 @@ RWKV_INLINE void Mirostat::apply(Candidates& candidates) const {
     const std::uint64_t min_weight =
         std::max(fixed_point::weight(static_cast<std::uint64_t>(std::max(depth, std::int64_t{0}))), std::uint64_t{1});
     // Filters may have removed all tokens of the largest weight there can be.
-    if (depth < 0 || min_weight > weights[likeliest]) return candidates.keep_only(likeliest);
+    if (depth < 0 || min_weight > max_weight)
+        return candidates.keep_only(
+            static_cast<std::size_t>(std::find(weights.begin(), weights.end(), max_weight) - weights.begin()));
     candidates.keep_if([&](std::size_t i) { return weights[i] >= min_weight; });
 }
 
