@@ -119,7 +119,7 @@ std::vector<float> some_logits() {
     return logits;
 }
 
-void sample(benchmark::State& bench, const GenerationOptions& options) {
+void sample(benchmark::State& bench, const SamplingOptions& options) {
     const std::vector<float> logits = some_logits();
     Sampler sampler(options);
     for (auto _ : bench) benchmark::DoNotOptimize(sampler.sample(logits));

@@ -93,7 +93,7 @@ TEST_CASE("warm sampling allocates nothing unless a penalty needs to remember") 
     for (float& logit : many) logit = static_cast<float>(random.below(1'000)) / 64.0f;
     for (float& logit : few) logit = static_cast<float>(random.below(1'000)) / 64.0f;
     constexpr auto hugging_face = SamplingOrder::hugging_face;
-    const std::vector<GenerationOptions> table{
+    const std::vector<SamplingOptions> table{
         {},
         {.temperature = 0.9f},
         {.temperature = 0.9f, .top_k = 40, .top_p = 0.9f},

@@ -4,7 +4,10 @@
 #endif
 
 #include <rwkv/checkpoint/load_tokenizer.inl>
-#include <rwkv/generation/distribution.inl>
+#include <rwkv/generation/candidates.inl>
+#include <rwkv/generation/filters.inl>
 #include <rwkv/generation/generator.inl>
 #include <rwkv/generation/log_probabilities.inl>
+#include <rwkv/generation/mirostat.inl>
 #include <rwkv/generation/sampler.inl>
+#include <rwkv/generation/sequence.inl>
