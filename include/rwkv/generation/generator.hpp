@@ -5,16 +5,15 @@
 #include <functional>
 #include <iterator>
 #include <span>
-#include <stop_token>
 #include <string_view>
 #include <utility>
 
-#include <rwkv/core/progress.hpp>
 #include <rwkv/core/tensor.hpp>
 #include <rwkv/generation/conversation.hpp>
 #include <rwkv/generation/generation.hpp>
 #include <rwkv/generation/options.hpp>
 #include <rwkv/generation/sequence.hpp>
+#include <rwkv/model/batch.hpp>
 #include <rwkv/model/model.hpp>
 #include <rwkv/model/state.hpp>
 #include <rwkv/model/workspace.hpp>
@@ -101,7 +100,6 @@ class Generator {
     void start(Prompt prompt, const GenerationOptions& options);
     template <class WantsMore>
     Generation run(WantsMore wants_more);
-    std::span<const float> read_pending();
     Step step();
     void next_piece();
     void end() noexcept;
@@ -110,8 +108,7 @@ class Generator {
     Sequence sequence_;
     Workspace workspace_;
     Activity activity_ = Activity::idle;
-    Progress progress_;     // of the call in progress
-    std::stop_token stop_;  // likewise
+    PassOptions pass_options_;  // of the call in progress
     double prompt_seconds_ = 0, decode_seconds_ = 0;
     std::string_view piece_;        // the present one of a stream
     std::uint64_t generation_ = 0;  // counts calls, so that a stream knows whether it is still the latest

@@ -97,10 +97,9 @@ RWKV_INLINE void Generator::check_idle(const char* call) const {
 
 template <class Prompt>
 void Generator::start(Prompt prompt, const GenerationOptions& options) {
-    Progress progress = options.progress;
+    PassOptions pass_options{.progress = options.progress, .stop = options.stop};
     sequence_.begin(prompt, options);
-    progress_ = std::move(progress);
-    stop_ = options.stop;
+    pass_options_ = std::move(pass_options);
     prompt_seconds_ = decode_seconds_ = 0;
     piece_ = {};
     ++generation_;
@@ -120,25 +119,6 @@ Generation Generator::run(WantsMore wants_more) {
     return result();
 }
 
-/// The logits after the pending tokens; empty where the pass was cancelled.
-RWKV_INLINE std::span<const float> Generator::read_pending() {
-    State& state = sequence_.state();
-    if (sequence_.pending().size() == 1 && !progress_) return model_.forward(sequence_.pending(), state, workspace_);
-    const State before = state.copy();
-    try {
-        return model_.forward(sequence_.pending(), state, workspace_,
-                              [&](std::string_view stage, std::uint64_t done, std::uint64_t total) {
-                                  return !stop_.stop_requested() && (!progress_ || progress_(stage, done, total));
-                              });
-    } catch (const Cancelled&) {
-        state.assign(before);
-        return {};
-    } catch (...) {
-        state.assign(before);
-        throw;
-    }
-}
-
 RWKV_INLINE Step Generator::step() {
     using Clock = std::chrono::steady_clock;
     const auto seconds_since = [](Clock::time_point start) {
@@ -149,8 +129,8 @@ RWKV_INLINE Step Generator::step() {
     const bool first = sequence_.result().tokens.empty();
     std::span<const float> logits = sequence_.logits();
     if (!sequence_.pending().empty()) {
-        logits = read_pending();
-        progress_ = {};  // is told of the prompt only
+        logits = model_.forward(sequence_.pending(), sequence_.state(), workspace_, pass_options_);
+        pass_options_.progress = {};  // is of the prompt only
         if (logits.empty()) {
             sequence_.finish();
             return {.token = {}, .text = {}, .finished = FinishReason::callback};
