@@ -8,7 +8,7 @@
 
 is_present() {
     case "$1" in
-        g++ | cmake | git | pkg-config) command -v "$1" >/dev/null && return ;;
+        g++ | cmake | git | pkg-config | ccache | doxygen) command -v "$1" >/dev/null && return ;;
         make) { command -v make || command -v ninja; } >/dev/null && return ;;
         clang-14) command -v clang++-14 >/dev/null && return ;;
     esac

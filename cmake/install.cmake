@@ -7,19 +7,20 @@ install(TARGETS rwkv EXPORT rwkv-targets INCLUDES DESTINATION "${CMAKE_INSTALL_I
 install(
     DIRECTORY "${PROJECT_SOURCE_DIR}/include/rwkv"
     DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
-    FILES_MATCHING PATTERN "*.hpp" PATTERN "*.inl")
+    FILES_MATCHING PATTERN "*.hpp" PATTERN "*.inl" PATTERN "*.cpp")
 install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DATADIR}/licenses/rwkv")
 install(EXPORT rwkv-targets NAMESPACE rwkv:: DESTINATION "${package_dir}")
 
 configure_package_config_file(
     "${CMAKE_CURRENT_LIST_DIR}/rwkv-config.cmake.in" "${PROJECT_BINARY_DIR}/rwkv-config.cmake"
-    INSTALL_DESTINATION "${package_dir}")
+    INSTALL_DESTINATION "${package_dir}" PATH_VARS CMAKE_INSTALL_INCLUDEDIR)
 write_basic_package_version_file(
     "${PROJECT_BINARY_DIR}/rwkv-config-version.cmake"
     COMPATIBILITY SameMinorVersion
     ARCH_INDEPENDENT)
 install(FILES "${PROJECT_BINARY_DIR}/rwkv-config.cmake" "${PROJECT_BINARY_DIR}/rwkv-config-version.cmake"
         DESTINATION "${package_dir}")
+install(FILES "${CMAKE_CURRENT_LIST_DIR}/compiled.cmake" DESTINATION "${package_dir}" RENAME rwkv-compiled.cmake)
 
 # For pkg-config. It finds the headers from where it lies itself, so the whole may be moved.
 set(from "${CMAKE_INSTALL_FULL_DATADIR}/pkgconfig")

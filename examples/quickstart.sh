@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds the program `generate` (in build/release) and lets a model write:
+# Installs what is missing, builds the program `generate` (in build/quickstart) and lets a model write:
 #   bash examples/quickstart.sh [MODEL_DIR [OPTION OF generate]...]
 # Without a model the small one in examples/fairy-tales tells a story.
 set -euo pipefail
@@ -22,11 +22,11 @@ fi
 . cmake/install-packages.sh
 install_packages g++ cmake make libeigen3-dev nlohmann-json3-dev libcli11-dev
 
-echo "Building build/release/examples/generate" >&2
-cmake --preset release -DRWKV_BUILD_TESTS=OFF -DRWKV_BUILD_BENCHMARKS=OFF >/dev/null
-cmake --build --preset release --target generate --parallel "$(nproc)" >/dev/null
+echo "Building build/quickstart/examples/generate" >&2
+cmake --preset quickstart >/dev/null
+cmake --build --preset quickstart --parallel "$(nproc)" >/dev/null
 
 root=$PWD
 cd "$caller"  # file names among the options are the caller's
 printf %s "$beginning"
-exec "$root/build/release/examples/generate" --model "$model" "$@"
+exec "$root/build/quickstart/examples/generate" --model "$model" "$@"

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Cross-compiles the tests of threads, kernels and model and the golden texts for AArch64 and runs them under qemu-user:
-#   bash tests/aarch64.sh [BUILD_DIR]
+# Cross-compiles tests for AArch64 and runs them under qemu-user:
+#   bash tests/aarch64.sh [BUILD_DIR [AREA]...]      threads, kernels, model and golden, where none is named
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 build=${1:-build/aarch64}
+shift || true
+(($#)) || set -- model kernels threads golden
 
 . cmake/install-packages.sh
 install_packages cmake make g++-aarch64-linux-gnu qemu-user libeigen3-dev nlohmann-json3-dev catch2
@@ -12,13 +14,13 @@ cmake -S . -B "$build" -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch6
     -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE=-O1 \
     -DCMAKE_CROSSCOMPILING_EMULATOR="qemu-aarch64;-L;/usr/aarch64-linux-gnu" \
     -DRWKV_WERROR=ON -DRWKV_BUILD_EXAMPLES=OFF -DRWKV_BUILD_BENCHMARKS=OFF -DRWKV_CHECK_HEADERS=OFF
-cmake --build "$build" --parallel "$(nproc)" --target rwkv_test_threads rwkv_test_kernels rwkv_test_model rwkv_test_golden
-# As many at once as there are processors. Many threads that wait for each other take minutes where they are emulated;
-# logits, which the tests of the model compare, would take one more.
-xargs -P "$(nproc)" -L 1 "$BASH" -c 'qemu-aarch64 -L /usr/aarch64-linux-gnu "$0/tests/rwkv_test_$1" $2' "$build" <<'TESTS'
-model [network]~[threads]
-model ~[network]~[threads]
-kernels
-threads
-golden ~[logits]
-TESTS
+cmake --build "$build" --parallel "$(nproc)" --target "${@/#/rwkv_test_}"
+# One process a processor. Many threads that wait for each other take minutes where they are emulated; logits, which
+# the tests of the model compare, would take one more.
+for area in "$@"; do
+    case $area in
+        model) printf '%s\n' 'model [network]~[threads]' 'model ~[network]~[threads]' ;;
+        golden) echo 'golden ~[logits]' ;;
+        *) echo "$area" ;;
+    esac
+done | xargs -P "$(nproc)" -L 1 "$BASH" -c 'qemu-aarch64 -L /usr/aarch64-linux-gnu "$0/tests/rwkv_test_$1" $2' "$build"

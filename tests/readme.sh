@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Compiles and runs the code of a README:
-#   bash tests/readme.sh [README.md [WORK_DIR]]
+# Compiles and runs the code of the pages:
+#   bash tests/readme.sh [PAGE]...         all, where none is named; such as README.md
 #
 # A fenced block runs if the line before its fence is one of
 #   <!-- run: NAME -->            in the root of the repository
@@ -11,12 +11,13 @@
 #         the body of one: rwkv.hpp, <iostream>, <string> and <vector> are included, and `model_dir` is the directory.
 # ```sh   run as written; the model directory is in $MODEL_DIR.
 #
-# Every ```cpp block needs a marker; so does nothing else. All of it happens in a copy of the repository in WORK_DIR, so
-# that what a block leaves behind lands there. CXX is the compiler; RWKV_INCLUDES adds include directories (a:b).
+# Every ```cpp block needs a marker; so does nothing else. All of it happens in a copy of the repository in build/readme,
+# so that what a block leaves behind lands there. CXX is the compiler; RWKV_INCLUDES adds include directories (a:b).
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-readme=$(realpath "${1:-$root/README.md}")
-work=$(realpath -m "${2:-$root/build/readme}")
+(($#)) || set -- "$root"/README.md "$root"/{bench,cmake,examples,tests,include/rwkv}/README.md
+pages=("$@")
+work=$root/build/readme
 export MODEL_DIR=${MODEL_DIR:-$root/tests/fixtures/text}
 compiler=${CXX:-g++}
 
@@ -31,14 +32,16 @@ for directory in "${more[@]}"; do
     [[ -z $directory || $directory == /usr/include ]] || includes+=(-isystem "$directory")
 done
 
-# One file a block: blocks/NUMBER.LANGUAGE, and its marker in blocks/NUMBER.marker.
+# One file a block: blocks/NUMBER.LANGUAGE, its marker in blocks/NUMBER.marker and its page in blocks/NUMBER.page.
 awk -v out="$work/blocks" '
+    FNR == 1 && inside { exit 1 }
     !inside && /^```[a-z+]+[ \t]*$/ {
         language = $0; gsub(/[` \t]/, "", language)
         inside = 1; number += 1
         file = sprintf("%s/%03d.%s", out, number, language)
         printf "" > file
         print marker > sprintf("%s/%03d.marker", out, number)
+        print FILENAME > sprintf("%s/%03d.page", out, number)
         next
     }
     inside && /^```[ \t]*$/ { inside = 0; marker = ""; close(file); next }
@@ -46,19 +49,19 @@ awk -v out="$work/blocks" '
     /^<!-- (run|not run): .* -->[ \t]*$/ { marker = $0; next }
     NF { marker = "" }
     END { if (inside) { print "a fence is not closed" > "/dev/stderr"; exit 1 } }
-' "$readme"
+' "${pages[@]}"
 
 # What each runs, one a line: LANGUAGE NAME DIRECTORY FILE. A block of C++ by itself becomes a program first.
 todo=$work/todo
 : >"$todo"
 for file in "$work"/blocks/*; do
     language=${file##*.}
-    [[ $language != marker ]] || continue
+    [[ $language != marker && $language != page ]] || continue
     marker=$(<"${file%.*}.marker")
     if [[ $marker =~ ^'<!-- run: '([A-Za-z0-9_-]+)(' in '([^ ]+))?' -->' ]]; then
         name=${BASH_REMATCH[1]} where=$work/repository/${BASH_REMATCH[3]:-.}
     elif [[ $language == cpp && -z $marker ]]; then
-        echo "$readme: this block has no marker <!-- run: NAME -->:" >&2
+        echo "$(<"${file%.*}.page"): this block has no marker <!-- run: NAME -->:" >&2
         cat "$file" >&2
         exit 1
     else
@@ -82,18 +85,19 @@ for file in "$work"/blocks/*; do
         sh) ;;
         *) echo "a block of '$language' cannot be run" >&2 && exit 1 ;;
     esac
+    if cut -f 2 "$todo" | grep -qx "$name"; then echo "two blocks are called $name" >&2; exit 1; fi
     printf '%s\t%s\t%s\t%s\n' "$language" "$name" "$where" "$file" >>"$todo"
 done
-[[ -s $todo ]] || { echo "$readme has no block to run" >&2; exit 1; }
+[[ -s $todo ]] || { echo "there is no block to run" >&2; exit 1; }
 
 # Unoptimised, as many at once as there are processors, and the library once for all: compiling is what takes the time.
 programs=$(sed -n 's/^cpp\t\([^\t]*\)\t.*/\1/p' "$todo")
-echo '#include <rwkv/compiled.hpp>' >"$work/blocks/compiled.source.cpp"
-printf '%s\n' compiled $programs |
+for part in model files text; do echo "#include <rwkv/compiled/$part.cpp>" >"$work/blocks/compiled-$part.source.cpp"; done
+printf '%s\n' compiled-{model,files,text} $programs |
     xargs -P "$(nproc)" -I '{}' "$compiler" -std=c++20 -O0 -DRWKV_COMPILED "${includes[@]}" -c "$work/blocks/{}.source.cpp" \
         -o "$work/blocks/{}.o"
 for name in $programs; do
-    "$compiler" "$work/blocks/$name.o" "$work/blocks/compiled.o" -pthread -o "$work/blocks/$name.program"
+    "$compiler" "$work/blocks/$name.o" "$work"/blocks/compiled-*.o -pthread -o "$work/blocks/$name.program"
 done
 
 while IFS=$'\t' read -r language name where file; do

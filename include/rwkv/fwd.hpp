@@ -38,7 +38,9 @@ class StreamingDecoder;
 class StopStrings;
 
 enum class SamplingOrder;
+struct SamplingOptions;
 struct GenerationOptions;
+class TokenConstraint;
 class Sampler;
 struct TokenLogProbability;
 class LogProbabilities;
@@ -47,7 +49,10 @@ struct Conversation;
 struct PromptFormat;
 enum class FinishReason;
 struct Generation;
+struct Step;
+class Sequence;
 class Generator;
+class TextStream;
 
 struct ConvertOptions;
 struct ConvertedModel;

@@ -19,9 +19,10 @@ endfunction()
 
 # That everything is there, under that prefix, with what else is named, and nothing more.
 function(expect_installed root prefix)
-    file(GLOB_RECURSE expected RELATIVE "${SOURCE}" "${SOURCE}/include/*.hpp" "${SOURCE}/include/*.inl")
+    file(GLOB_RECURSE expected RELATIVE "${SOURCE}" "${SOURCE}/include/*.hpp" "${SOURCE}/include/*.inl"
+         "${SOURCE}/include/*.cpp")
     list(APPEND expected share/cmake/rwkv/rwkv-config-version.cmake share/cmake/rwkv/rwkv-config.cmake
-         share/cmake/rwkv/rwkv-targets.cmake share/licenses/rwkv/LICENSE share/pkgconfig/rwkv.pc
+         share/cmake/rwkv/rwkv-compiled.cmake share/cmake/rwkv/rwkv-targets.cmake share/licenses/rwkv/LICENSE share/pkgconfig/rwkv.pc
          share/rwkv/single_include/rwkv.hpp ${ARGN})
     list(TRANSFORM expected PREPEND "${prefix}/")
     file(GLOB_RECURSE found RELATIVE "${root}" "${root}/*")
@@ -59,12 +60,17 @@ endif()
 
 if(CHECK STREQUAL "pkg_config")
     set(ENV{PKG_CONFIG_PATH} "${prefix}/share/pkgconfig:$ENV{PKG_CONFIG_PATH}")
-    execute_process(
-        COMMAND "${PKG_CONFIG}" --cflags --libs rwkv
-        OUTPUT_VARIABLE flags COMMAND_ERROR_IS_FATAL ANY
-        OUTPUT_STRIP_TRAILING_WHITESPACE)
-    separate_arguments(flags UNIX_COMMAND "${flags}")
-    run("${CXX}" -std=c++20 "${CMAKE_CURRENT_LIST_DIR}/part.cpp" ${flags} -o "${work}/consumer")
+    foreach(question IN ITEMS "--cflags --libs" --variable=sources)
+        separate_arguments(question UNIX_COMMAND "${question}")
+        execute_process(
+            COMMAND "${PKG_CONFIG}" ${question} rwkv
+            OUTPUT_VARIABLE answer COMMAND_ERROR_IS_FATAL ANY
+            OUTPUT_STRIP_TRAILING_WHITESPACE)
+        separate_arguments(answer UNIX_COMMAND "${answer}")
+        list(APPEND answers ${answer})
+    endforeach()
+    set(compile "${CXX}" -std=c++20 -O0 -DRWKV_COMPILED "${CMAKE_CURRENT_LIST_DIR}/main.cpp" ${answers})
+    run(${compile} -o "${work}/consumer")
     run("${work}/consumer")
     return()
 endif()
@@ -103,6 +109,9 @@ endif()
 run(${configure} "-DCMAKE_CXX_FLAGS=${optimise}" -DCMAKE_BUILD_TYPE=)
 run("${CMAKE_COMMAND}" --build "${work}/build")
 run("${work}/build/consumer")
+if(EXISTS "${work}/build/found")
+    run("${work}/build/found")
+endif()
 
 if(CHECK STREQUAL "polite")
     run("${CMAKE_COMMAND}" --install "${work}/build" --prefix "${work}/prefix")

@@ -102,16 +102,16 @@ TEST_CASE("a generator that lacked memory stands where it says, and goes on from
     const Tokenizer tokenizer = load_tokenizer(fixture("text"));
     const std::string prompt = " sat on the";
     const GenerationOptions options{.max_new_tokens = 12,
-                                    .temperature = 0.9f,
-                                    .top_k = 100,
-                                    .top_p = 0.9f,
-                                    .typical_p = 0.95f,
-                                    .mirostat_tau = 5.0f,
-                                    .presence_penalty = 0.1f,
-                                    .repetition_penalty = 1.1f,
-                                    .no_repeat_ngram_size = 3,
-                                    .logit_bias = {{3, 1.0f}},
-                                    .seed = 7,
+                                    .sampling = {.temperature = 0.9f,
+                                                 .top_k = 100,
+                                                 .top_p = 0.9f,
+                                                 .typical_p = 0.95f,
+                                                 .mirostat_tau = 5.0f,
+                                                 .presence_penalty = 0.1f,
+                                                 .repetition_penalty = 1.1f,
+                                                 .no_repeat_ngram_size = 3,
+                                                 .logit_bias = {{3, 1.0f}},
+                                                 .seed = 7},
                                     .stop_strings = {"a stop string that does not come", "nor this one"},
                                     .top_logprobs = 3};
     for (const int threads : {1, 2}) {
@@ -157,7 +157,7 @@ TEST_CASE("a generator that lacked memory stands where it says, and goes on from
 TEST_CASE("a sampler that lacked memory draws what it would have drawn", "[memory]") {
     std::vector<float> logits(500);
     for (std::size_t i = 0; i < logits.size(); ++i) logits[i] = static_cast<float>(i * 7919 % 101) / 20.0f;
-    const GenerationOptions options{
+    const SamplingOptions options{
         .temperature = 0.9f, .mirostat_tau = 4.0f, .presence_penalty = 0.3f, .repetition_penalty = 1.2f, .seed = 3};
     const auto draw = [&](long k) {
         Sampler sampler(options);

@@ -31,7 +31,7 @@ inline std::vector<double> probabilities(Sampler& sampler, std::span<const float
     return result;
 }
 
-inline std::vector<double> probabilities(const GenerationOptions& options, std::span<const float> logits) {
+inline std::vector<double> probabilities(const SamplingOptions& options, std::span<const float> logits) {
     Sampler sampler(options);
     return probabilities(sampler, logits);
 }
@@ -42,7 +42,7 @@ inline std::vector<TokenId> draw(Sampler& sampler, std::span<const float> logits
     return tokens;
 }
 
-inline std::vector<TokenId> draw(const GenerationOptions& options, std::span<const float> logits, int count) {
+inline std::vector<TokenId> draw(const SamplingOptions& options, std::span<const float> logits, int count) {
     Sampler sampler(options);
     return draw(sampler, logits, count);
 }

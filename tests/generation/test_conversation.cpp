@@ -11,7 +11,7 @@ namespace {
 const std::string opening = "Once";
 
 std::vector<TokenId> words(Generator& from, std::uint64_t seed, const std::string& more = "") {
-    return from.generate(more, {.max_new_tokens = 12, .temperature = 1.0f, .seed = seed}).tokens;
+    return from.generate(more, {.max_new_tokens = 12, .sampling = {.temperature = 1.0f, .seed = seed}}).tokens;
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include <rwkv/generation/distribution.hpp>
+#include <rwkv/generation/filters.hpp>
 
 #include "sampling_support.hpp"
 
@@ -41,11 +41,11 @@ void keep(Probabilities& p, double share, Order order) {
     }
 }
 
-void top_p(Probabilities& p, const GenerationOptions& options) {
+void top_p(Probabilities& p, const SamplingOptions& options) {
     if (options.top_p < 1.0f) keep(p, static_cast<double>(options.top_p), [](double x) { return -x; });
 }
 
-void top_k(Probabilities& p, const GenerationOptions& options) {
+void top_k(Probabilities& p, const SamplingOptions& options) {
     const auto k = static_cast<std::size_t>(options.top_k);
     Probabilities sorted = p;
     std::sort(sorted.rbegin(), sorted.rend());
@@ -53,12 +53,12 @@ void top_k(Probabilities& p, const GenerationOptions& options) {
         for (double& x : p) x = x < sorted[k - 1] ? 0 : x;
 }
 
-void min_p(Probabilities& p, const GenerationOptions& options) {
+void min_p(Probabilities& p, const SamplingOptions& options) {
     const double least = static_cast<double>(options.min_p) * *std::max_element(p.begin(), p.end());
     for (double& x : p) x = x < least ? 0 : x;
 }
 
-void typical(Probabilities& p, const GenerationOptions& options) {
+void typical(Probabilities& p, const SamplingOptions& options) {
     if (options.typical_p >= 1.0f) return;
     double entropy = 0;
     for (double x : p)
@@ -80,7 +80,7 @@ Probabilities softmax(const std::vector<float>& logits, double temperature, cons
 
 /// In double precision, for logits of which no two are equal. RWKV's order is ChatRWKV's formula (softmax, top-p,
 /// top-k, p^(1/temperature), sum) with min-p and typical sampling before the power, which ChatRWKV does not have.
-Probabilities reference(const GenerationOptions& options, const std::vector<float>& logits) {
+Probabilities reference(const SamplingOptions& options, const std::vector<float>& logits) {
     const bool hugging_face = options.order == SamplingOrder::hugging_face;
     const auto temperature = static_cast<double>(options.temperature);
     Probabilities p = softmax(logits, hugging_face ? temperature : 1.0, Probabilities(logits.size(), 1.0));
@@ -93,7 +93,7 @@ Probabilities reference(const GenerationOptions& options, const std::vector<floa
     return softmax(logits, temperature, p);
 }
 
-void check_against_reference(const GenerationOptions& options, const std::vector<float>& logits) {
+void check_against_reference(const SamplingOptions& options, const std::vector<float>& logits) {
     const auto expected = reference(options, logits), found = probabilities(options, logits);
     INFO(logits.size() << " temperature " << options.temperature << " top_k " << options.top_k << " top_p "
                        << options.top_p << " min_p " << options.min_p << " typical_p " << options.typical_p << " order "
@@ -123,11 +123,11 @@ TEST_CASE("probabilities are ChatRWKV's", "[sampler]") {
 }
 
 TEST_CASE("RWKV's order is the default", "[sampler]") {
-    CHECK(GenerationOptions().order == SamplingOrder::rwkv);
-    CHECK(GenerationOptions().temperature == 0.0f);
+    CHECK(SamplingOptions().order == SamplingOrder::rwkv);
+    CHECK(SamplingOptions().temperature == 0.0f);
     const std::vector<float> logits = some_logits(100, 3);
-    const GenerationOptions options{.temperature = 0.3f, .top_p = 0.8f};
-    GenerationOptions other = options;
+    const SamplingOptions options{.temperature = 0.3f, .top_p = 0.8f};
+    SamplingOptions other = options;
     other.order = SamplingOrder::hugging_face;
     CHECK(probabilities(options, logits) != probabilities(other, logits));
 }
@@ -187,7 +187,7 @@ TEST_CASE("the Hugging Face order is what transformers' logits processors make o
             logits.push_back(units.is_null() ? -infinity : static_cast<float>(units.get<int>()) * unit);
 
         const auto& given = each["options"];
-        GenerationOptions options;
+        SamplingOptions options;
         options.order = SamplingOrder::hugging_face;
         std::size_t known = 0;
         const auto take = [&](const char* name, auto& value) {
@@ -285,7 +285,7 @@ TEST_CASE("tokens that are impossible are never left", "[sampler]") {
     const std::vector<float> logits{-infinity, 1.0f, -infinity, 1.0f, -infinity};
     const std::vector<double> expected{0, 0.5, 0, 0.5, 0};
     for (const SamplingOrder order : {SamplingOrder::rwkv, SamplingOrder::hugging_face}) {
-        const auto found = [&](GenerationOptions options) {
+        const auto found = [&](SamplingOptions options) {
             options.temperature = 0.7f;
             options.order = order;
             return probabilities(options, logits);
@@ -301,21 +301,25 @@ TEST_CASE("tokens that are impossible are never left", "[sampler]") {
     }
 }
 
-TEST_CASE("a distribution does not depend on those before it", "[sampler]") {
-    Distribution used;
-    const auto same = [](const WeightedTokens& a, const WeightedTokens& b) {
-        return std::equal(a.tokens.begin(), a.tokens.end(), b.tokens.begin(), b.tokens.end()) &&
-               std::equal(a.weights.begin(), a.weights.end(), b.weights.begin(), b.weights.end());
+TEST_CASE("candidates do not depend on those before them", "[sampler]") {
+    generation::Candidates used;
+    const auto same = [](generation::Candidates& a, generation::Candidates& b) {
+        const auto a_tokens = a.tokens(), b_tokens = b.tokens();
+        const auto a_weights = a.weights(), b_weights = b.weights();
+        return std::equal(a_tokens.begin(), a_tokens.end(), b_tokens.begin(), b_tokens.end()) &&
+               std::equal(a_weights.begin(), a_weights.end(), b_weights.begin(), b_weights.end());
     };
     std::uint64_t seed = 0;
     for (std::size_t count : {1'000U, 3U, 500U, 1U, 2'000U})
-        for (const GenerationOptions& options :
-             {GenerationOptions{.temperature = 1.0f}, GenerationOptions{.temperature = 0.5f, .top_p = 0.9f},
-              GenerationOptions{.temperature = 2.0f, .top_k = 20, .typical_p = 0.5f},
-              GenerationOptions{
-                  .temperature = 2.0f, .top_k = 20, .min_p = 0.1f, .order = SamplingOrder::hugging_face}}) {
+        for (const SamplingOptions& options :
+             {SamplingOptions{.temperature = 1.0f}, SamplingOptions{.temperature = 0.5f, .top_p = 0.9f},
+              SamplingOptions{.temperature = 2.0f, .top_k = 20, .typical_p = 0.5f},
+              SamplingOptions{.temperature = 2.0f, .top_k = 20, .min_p = 0.1f, .order = SamplingOrder::hugging_face}}) {
             const auto logits = some_logits(count, ++seed);
-            Distribution fresh;
-            CHECK(same(used(logits, options), fresh(logits, options)));
+            const generation::FilterChain filters(options);
+            generation::Candidates fresh;
+            filters.apply(logits, used);
+            filters.apply(logits, fresh);
+            CHECK(same(used, fresh));
         }
 }

@@ -9,6 +9,7 @@
 #include "../catch.hpp"
 
 using namespace rwkv;
+namespace fixed_point = rwkv::generation::fixed_point;
 
 namespace {
 
@@ -44,7 +45,7 @@ TEST_CASE("more depth has less weight, but for the error", "[sampler]") {
     CHECK(all);
     Random random(2);
     for (int i = 0; i < 200'000; ++i) {
-        const std::uint64_t depth = random.below(fixed_point::deepest);
+        const std::uint64_t depth = random.below(fixed_point::zero_weight_depth);
         all &= falls(depth, depth + 1 + (random.next() >> random.below(64)) % (std::uint64_t{1} << 62U));
     }
     CHECK(all);
@@ -61,8 +62,8 @@ TEST_CASE("weights at the ends", "[sampler]") {
     static_assert(fixed_point::weight(octave) == std::uint64_t{1} << 37U);
     static_assert(fixed_point::weight(38 * octave) == 1);
     static_assert(fixed_point::weight(38 * octave + 1) == 0);
-    static_assert(fixed_point::weight(fixed_point::deepest - 1) == 0);
-    static_assert(fixed_point::weight(fixed_point::deepest) == 0);
+    static_assert(fixed_point::weight(fixed_point::zero_weight_depth - 1) == 0);
+    static_assert(fixed_point::weight(fixed_point::zero_weight_depth) == 0);
     static_assert(fixed_point::weight(std::uint64_t{1} << 62U) == 0);
     static_assert(fixed_point::weight(~std::uint64_t{0}) == 0);
     CHECK(fixed_point::weight(10) < fixed_point::weight(0));

@@ -38,7 +38,9 @@ TEST_CASE("greedy text is what transformers goes on with, in every mode") {
 
 TEST_CASE("a seed gives one text, and another seed another") {
     const auto text_of = [](std::uint64_t seed) {
-        return generator().generate(prompt, {.max_new_tokens = 30, .temperature = 1.0f, .seed = seed}).tokens;
+        return generator()
+            .generate(prompt, {.max_new_tokens = 30, .sampling = {.temperature = 1.0f, .seed = seed}})
+            .tokens;
     };
     CHECK(text_of(1) == text_of(1));
     CHECK(text_of(1) != text_of(2));
@@ -82,7 +84,8 @@ TEST_CASE("a callback ends the text") {
 
 TEST_CASE("a callback that ended the text hears no more of it") {
     // "aab" may begin at each a: the third lets go of the first, and two are held back when the callback says no.
-    GenerationOptions options{.max_new_tokens = 10, .logit_bias = {{TokenId{'a'}, 1000.0f}}, .stop_strings = {"aab"}};
+    GenerationOptions options{
+        .max_new_tokens = 10, .sampling = {.logit_bias = {{TokenId{'a'}, 1000.0f}}}, .stop_strings = {"aab"}};
     int calls = 0;
     const Generation ended = generator().generate(prompt, options, [&](std::string_view) { return ++calls < 0; });
     CHECK(calls == 1);
@@ -100,7 +103,7 @@ TEST_CASE("a callback that ended the text hears no more of it") {
 TEST_CASE("a character begun and not finished is said to be missing") {
     std::string heard;
     const Generation result =
-        generator().generate(prompt, {.max_new_tokens = 1, .logit_bias = {{TokenId{0xC3}, 1000.0f}}},
+        generator().generate(prompt, {.max_new_tokens = 1, .sampling = {.logit_bias = {{TokenId{0xC3}, 1000.0f}}}},
                              [&](std::string_view piece) { return heard += piece, true; });
     CHECK(result.text == "\uFFFD");
     CHECK(heard == "\uFFFD");
@@ -144,12 +147,10 @@ TEST_CASE("stop ids end the text as the end-of-text token does") {
 
 TEST_CASE("log-probabilities are the model's own, whatever the sampling") {
     const Model model = load_model(fixture("text"));
-    const Generation result = generator().generate(prompt, {.max_new_tokens = 20,
-                                                            .temperature = 2.0f,
-                                                            .top_k = 100,
-                                                            .repetition_penalty = 1.5f,
-                                                            .seed = 3,
-                                                            .top_logprobs = 3});
+    const Generation result = generator().generate(
+        prompt, {.max_new_tokens = 20,
+                 .sampling = {.temperature = 2.0f, .top_k = 100, .repetition_penalty = 1.5f, .seed = 3},
+                 .top_logprobs = 3});
     REQUIRE(result.tokens.size() == 20);
     REQUIRE(result.log_probabilities.size() == 20);
     REQUIRE(result.top_logprobs.size() == 20);
@@ -183,21 +184,22 @@ TEST_CASE("the generator's sampling options reach the sampler, with the whole te
     // No token twice, over two calls.
     Generator own = generator();
     std::vector<TokenId> seen(prompt.begin(), prompt.end());
-    const auto first = own.generate(prompt, {.max_new_tokens = 60, .no_repeat_ngram_size = 1}).tokens;
+    const auto first = own.generate(prompt, {.max_new_tokens = 60, .sampling = {.no_repeat_ngram_size = 1}}).tokens;
     seen.insert(seen.end(), first.begin(), first.end());
-    const auto second = own.generate("", {.max_new_tokens = 60, .no_repeat_ngram_size = 1}).tokens;
+    const auto second = own.generate("", {.max_new_tokens = 60, .sampling = {.no_repeat_ngram_size = 1}}).tokens;
     seen.insert(seen.end(), second.begin(), second.end());
     std::sort(seen.begin(), seen.end());
     // "Hello" itself has two l.
     CHECK(std::unique(seen.begin(), seen.end()) - seen.begin() == std::ssize(seen) - 1);
 
     std::vector<std::size_t> sizes;
-    generator().generate(prompt, {.max_new_tokens = 3,
-                                  .logits_processor = [&](std::span<const TokenId> tokens, std::span<float> logits) {
-                                      sizes.push_back(tokens.size());
-                                      for (float& logit : logits.subspan(1)) logit = -1e30f;
-                                      logits[65] = 1;
-                                  }});
+    generator().generate(
+        prompt, {.max_new_tokens = 3,
+                 .sampling = {.logits_processor = [&](std::span<const TokenId> tokens, std::span<float> logits) {
+                     sizes.push_back(tokens.size());
+                     for (float& logit : logits.subspan(1)) logit = -1e30f;
+                     logits[65] = 1;
+                 }}});
     CHECK(sizes == std::vector<std::size_t>{prompt.size(), prompt.size() + 1, prompt.size() + 2});
 }
 
@@ -206,12 +208,12 @@ TEST_CASE("a call that is refused changes nothing") {
     own.generate(prompt, {.max_new_tokens = 3});
     twin.generate(prompt, {.max_new_tokens = 3});
     CHECK_THROWS_AS(own.generate("\xff"), ArgumentError);
-    CHECK_THROWS_AS(own.generate("x", {.top_p = 7.0f}), ArgumentError);
+    CHECK_THROWS_AS(own.generate("x", {.sampling = {.top_p = 7.0f}}), ArgumentError);
     CHECK_THROWS_AS(own.generate("x", {.top_logprobs = -1}), ArgumentError);
     CHECK_THROWS_AS(own.generate("x", {.stop_strings = {""}}), ArgumentError);
     CHECK_THROWS_AS(own.generate(std::vector<TokenId>{1, 256}), ArgumentError);
-    CHECK_THROWS_AS(own.generate("x", {.logit_bias = {{256, 1.0f}}}), ArgumentError);
-    CHECK_THROWS_AS(own.generate("x", {.suppress_tokens = {-1}}), ArgumentError);
+    CHECK_THROWS_AS(own.generate("x", {.sampling = {.logit_bias = {{256, 1.0f}}}}), ArgumentError);
+    CHECK_THROWS_AS(own.generate("x", {.sampling = {.suppress_tokens = {-1}}}), ArgumentError);
     CHECK(own.tokens().size() == twin.tokens().size());
     CHECK(own.generate(" go", {.max_new_tokens = 5}).tokens == twin.generate(" go", {.max_new_tokens = 5}).tokens);
 }
@@ -237,8 +239,8 @@ TEST_CASE("the end-of-text token ends the text, and is neither said nor kept") {
 TEST_CASE("what cannot be generated is refused") {
     CHECK_THROWS_AS(generator().generate(""), ArgumentError);
     CHECK_THROWS_AS(generator().generate("\xff"), ArgumentError);
-    CHECK_THROWS_AS(generator().generate(prompt, {.temperature = -1.0f}), ArgumentError);
-    CHECK_THROWS_AS(generator().generate(prompt, {.top_p = 2.0f}), ArgumentError);
+    CHECK_THROWS_AS(generator().generate(prompt, {.sampling = {.temperature = -1.0f}}), ArgumentError);
+    CHECK_THROWS_AS(generator().generate(prompt, {.sampling = {.top_p = 2.0f}}), ArgumentError);
     CHECK_THROWS_AS(Generator(load_model(fixture("text"))).generate(prompt), ArgumentError);
     CHECK_THROWS_AS(generator().generate(prompt, {.max_new_tokens = -1}), ArgumentError);
     CHECK(generator().generate(prompt, {.max_new_tokens = 0}).tokens.empty());

@@ -121,7 +121,7 @@ TEST_CASE("mirostat comes after the cuts, leaves at least the likeliest, and is 
     // And left tokens that surprise too much, each of them: one is drawn all the same.
     for (const SamplingOrder order : {SamplingOrder::rwkv, SamplingOrder::hugging_face})
         for (const float temperature : {0.7f, 1.0f, 1.3f}) {
-            const GenerationOptions options{
+            const SamplingOptions options{
                 .temperature = temperature, .typical_p = 0.2f, .mirostat_tau = 2.0f, .order = order};
             CHECK(kept(probabilities(options, peaked)) == 1);
             Sampler sampler(options);

@@ -48,22 +48,22 @@ std::set<TokenId> forbidden(Sampler& sampler, std::size_t vocabulary) {
 
 TEST_CASE("presence, frequency and decay are ChatRWKV's", "[sampler]") {
     const std::vector<float> logits = some_logits(40, 4, 2.0f);
-    for (const GenerationOptions& options :
-         {GenerationOptions{.temperature = 1.0f, .presence_penalty = 0.4f, .frequency_penalty = 0.3f, .seed = 1},
-          GenerationOptions{.temperature = 1.0f, .presence_penalty = 0.7f, .seed = 2},
-          GenerationOptions{.temperature = 1.0f, .frequency_penalty = 0.5f, .penalty_decay = 0.9f, .seed = 3},
-          GenerationOptions{.temperature = 1.0f, .frequency_penalty = 0.5f, .penalty_decay = 1.0f, .seed = 4},
-          GenerationOptions{.temperature = 1.0f,
+    for (const SamplingOptions& options :
+         {SamplingOptions{.temperature = 1.0f, .presence_penalty = 0.4f, .frequency_penalty = 0.3f, .seed = 1},
+          SamplingOptions{.temperature = 1.0f, .presence_penalty = 0.7f, .seed = 2},
+          SamplingOptions{.temperature = 1.0f, .frequency_penalty = 0.5f, .penalty_decay = 0.9f, .seed = 3},
+          SamplingOptions{.temperature = 1.0f, .frequency_penalty = 0.5f, .penalty_decay = 1.0f, .seed = 4},
+          SamplingOptions{.temperature = 1.0f,
           .presence_penalty = 0.2f,
           .frequency_penalty = 2.0f,
           .penalty_decay = 0.0f,
           .seed = 5},
-          GenerationOptions{.temperature = 1.0f,
+          SamplingOptions{.temperature = 1.0f,
           .presence_penalty = -0.5f,
           .frequency_penalty = -0.1f,
           .penalty_decay = 0.5f,
           .seed = 6},
-          GenerationOptions{.temperature = 1.0f,
+          SamplingOptions{.temperature = 1.0f,
           .presence_penalty = 0.4f,
           .frequency_penalty = 0.3f,
           .suppress_tokens = {0, 7},
@@ -91,7 +91,7 @@ TEST_CASE("presence, frequency and decay are ChatRWKV's", "[sampler]") {
 
 TEST_CASE("greedy text heeds penalties", "[sampler]") {
     const std::vector<float> logits{0.0f, 1.0f, 0.875f};
-    CHECK(draw(GenerationOptions(), logits, 4) == std::vector<TokenId>{1, 1, 1, 1});
+    CHECK(draw(SamplingOptions(), logits, 4) == std::vector<TokenId>{1, 1, 1, 1});
     CHECK(draw({.presence_penalty = 0.5f}, logits, 4) == std::vector<TokenId>{1, 2, 1, 1});
     CHECK(draw({.frequency_penalty = 0.5f, .penalty_decay = 1.0f}, logits, 6) ==
           std::vector<TokenId>{1, 2, 1, 2, 0, 1});
@@ -163,9 +163,9 @@ TEST_CASE("logit_bias is added, and suppressed tokens are never drawn", "[sample
     adjusted[29] -= 0.75;
     adjusted[7] = -HUGE_VAL;
     adjusted[9] = -HUGE_VAL;
-    const GenerationOptions options{.temperature = 1.0f,
-                                    .logit_bias = {{0, 1.5f}, {29, -0.75f}, {7, -infinity}, {9, 50.0f}},
-                                    .suppress_tokens = {9, 9}};
+    const SamplingOptions options{.temperature = 1.0f,
+                                  .logit_bias = {{0, 1.5f}, {29, -0.75f}, {7, -infinity}, {9, 50.0f}},
+                                  .suppress_tokens = {9, 9}};
     const auto found = probabilities(options, logits);
     CHECK(difference(found, softmax(adjusted)) < 1e-6);
     CHECK(found[7] == 0);
@@ -177,7 +177,7 @@ TEST_CASE("tokens that have no logit are refused", "[sampler]") {
     const std::vector<float> logits{0.0f, 1.0f, 2.0f};
     for (TokenId bad : {-1, 3, 1'000'000, std::numeric_limits<TokenId>::max(), std::numeric_limits<TokenId>::min()}) {
         INFO(bad);
-        const auto refused = [&](const GenerationOptions& options) {
+        const auto refused = [&](const SamplingOptions& options) {
             Sampler sampler(options);
             sampler.observe(std::vector<TokenId>{bad});
             CHECK_THROWS_AS(sampler.sample(logits), ArgumentError);
@@ -244,12 +244,12 @@ TEST_CASE("a processor that forbids everything, writes nonsense or throws change
         }
     };
     for (float temperature : {0.0f, 1.0f}) {
-        const GenerationOptions options{.temperature = temperature,
-                                        .presence_penalty = 0.5f,
-                                        .frequency_penalty = 0.5f,
-                                        .repetition_penalty = 1.1f,
-                                        .logits_processor = processor,
-                                        .seed = 5};
+        const SamplingOptions options{.temperature = temperature,
+                                      .presence_penalty = 0.5f,
+                                      .frequency_penalty = 0.5f,
+                                      .repetition_penalty = 1.1f,
+                                      .logits_processor = processor,
+                                      .seed = 5};
         mood = Mood::fine;
         Sampler untouched(options);
         const auto expected = draw(untouched, logits, 40);

@@ -41,13 +41,13 @@ TEST_CASE("numbers below a bound are even", "[sampler]") {
 
 TEST_CASE("tokens come as often as they are likely", "[sampler]") {
     const std::vector<float> logits{0.0f, 1.0f, 2.0f, -infinity, 1.5f, -3.0f, 0.25f};
-    for (const GenerationOptions& options :
-         {GenerationOptions{.temperature = 1.0f, .seed = 1}, GenerationOptions{.temperature = 0.7f, .seed = 2},
-          GenerationOptions{.temperature = 1.0f, .top_k = 3, .seed = 3},
-          GenerationOptions{.temperature = 1.5f, .top_p = 0.8f, .seed = 4},
-          GenerationOptions{.temperature = 1.5f, .typical_p = 0.8f, .seed = 5},
-          GenerationOptions{.temperature = 1.5f, .min_p = 0.1f, .order = SamplingOrder::hugging_face, .seed = 6},
-          GenerationOptions{.temperature = 1.0f, .logit_bias = {{5, 4.0f}}, .seed = 7}}) {
+    for (const SamplingOptions& options :
+         {SamplingOptions{.temperature = 1.0f, .seed = 1}, SamplingOptions{.temperature = 0.7f, .seed = 2},
+          SamplingOptions{.temperature = 1.0f, .top_k = 3, .seed = 3},
+          SamplingOptions{.temperature = 1.5f, .top_p = 0.8f, .seed = 4},
+          SamplingOptions{.temperature = 1.5f, .typical_p = 0.8f, .seed = 5},
+          SamplingOptions{.temperature = 1.5f, .min_p = 0.1f, .order = SamplingOrder::hugging_face, .seed = 6},
+          SamplingOptions{.temperature = 1.0f, .logit_bias = {{5, 4.0f}}, .seed = 7}}) {
         const auto expected = probabilities(options, logits);  // which test_distribution.cpp proves
         std::vector<int> count(logits.size());
         for (TokenId token : draw(options, logits, 200'000)) ++count.at(static_cast<std::size_t>(token));
@@ -60,13 +60,13 @@ TEST_CASE("tokens come as often as they are likely", "[sampler]") {
 
 TEST_CASE("candidates use up no random number, and seeds differ", "[sampler]") {
     const std::vector<float> logits = some_logits(5'000, 9, 4.0f);
-    const GenerationOptions options{.temperature = 1.0f, .top_p = 0.9f, .seed = 42};
+    const SamplingOptions options{.temperature = 1.0f, .top_p = 0.9f, .seed = 42};
     Sampler one(options), other(options);
     for (int i = 0; i < 5; ++i) {
-        other.candidates(logits);
+        CHECK_FALSE(other.candidates(logits).empty());
         CHECK(other.sample(logits) == one.sample(logits));
     }
-    GenerationOptions seeded = options;
+    SamplingOptions seeded = options;
     seeded.seed = 43;
     CHECK(draw(options, logits, 20) == draw(options, logits, 20));
     CHECK(draw(options, logits, 20) != draw(seeded, logits, 20));
@@ -74,14 +74,14 @@ TEST_CASE("candidates use up no random number, and seeds differ", "[sampler]") {
 
 TEST_CASE("copies of a sampler go on alike, and do not disturb each other", "[sampler]") {
     const std::vector<float> logits = some_logits(200, 9, 2.0f);
-    const std::vector<GenerationOptions> table{
+    const std::vector<SamplingOptions> table{
         {.temperature = 1.0f, .top_p = 0.9f},
         {.temperature = 1.0f, .mirostat_tau = 3.0f},
         {.temperature = 1.0f, .presence_penalty = 1.0f, .frequency_penalty = 2.0f},
         {.temperature = 0.0f, .presence_penalty = 1.0f, .frequency_penalty = 2.0f},
         {.temperature = 1.0f, .repetition_penalty = 3.0f, .no_repeat_ngram_size = 2},
     };
-    for (const GenerationOptions& options : table) {
+    for (const SamplingOptions& options : table) {
         Sampler one(options);
         one.observe(std::vector<TokenId>{5, 6, 7});
         draw(one, logits, 20);
@@ -97,7 +97,7 @@ TEST_CASE("copies of a sampler go on alike, and do not disturb each other", "[sa
 
 TEST_CASE("temperature 0 and top-k 1 take the most likely", "[sampler]") {
     const std::vector<float> logits{1.0f, 3.0f, -2.0f, 3.0f, 2.0f};
-    CHECK(draw(GenerationOptions(), logits, 3) == std::vector<TokenId>{1, 1, 1});
+    CHECK(draw(SamplingOptions(), logits, 3) == std::vector<TokenId>{1, 1, 1});
     CHECK(draw({.temperature = 0.0f, .top_k = 2, .top_p = 0.5f}, logits, 1) == std::vector<TokenId>{1});
     CHECK(draw({.temperature = 0.0f, .typical_p = 0.1f, .mirostat_tau = 5.0f}, logits, 3) ==
           std::vector<TokenId>{1, 1, 1});
@@ -109,7 +109,7 @@ TEST_CASE("temperature 0 and top-k 1 take the most likely", "[sampler]") {
         CHECK(probabilities({.temperature = 1e-30f, .order = order}, logits) == std::vector<double>{0, 0.5, 0, 0.5, 0});
         CHECK(probabilities({.temperature = 1e-30f, .top_p = 0.99f, .order = order}, logits)[1] > 0);
     }
-    CHECK(draw(GenerationOptions(), std::vector{-infinity, -3e38f, 3e38f}, 1) == std::vector<TokenId>{2});
+    CHECK(draw(SamplingOptions(), std::vector{-infinity, -3e38f, 3e38f}, 1) == std::vector<TokenId>{2});
     CHECK(draw({.temperature = std::numeric_limits<float>::max()}, std::vector{-infinity, -3e38f, 3e38f, 1.0f}, 1)
               .size() == 1);
 }
@@ -143,7 +143,7 @@ TEST_CASE("logits that make no sense are refused, and nothing has changed", "[sa
                                               {not_a_number, infinity},
                                               {-infinity, not_a_number}};
     const std::vector<float> good = some_logits(100, 1, 2.0f);
-    std::vector<GenerationOptions> table;
+    std::vector<SamplingOptions> table;
     for (float temperature : {0.0f, 1.0f})
         for (float top_p : {0.0f, 0.9f, 1.0f})
             for (const SamplingOrder order : {SamplingOrder::rwkv, SamplingOrder::hugging_face})
@@ -152,7 +152,7 @@ TEST_CASE("logits that make no sense are refused, and nothing has changed", "[sa
     table.push_back({.temperature = 1.0f, .presence_penalty = 0.5f, .frequency_penalty = 0.5f});
     table.push_back({.temperature = 1.0f, .repetition_penalty = 2.0f, .no_repeat_ngram_size = 1});
     table.push_back({.temperature = 1.0f, .typical_p = 0.7f, .logit_bias = {{0, 1.0f}}});
-    for (const GenerationOptions& options : table) {
+    for (const SamplingOptions& options : table) {
         Sampler sampler(options), untouched(options);
         for (int i = 0; i < 5; ++i) CHECK(sampler.sample(good) == untouched.sample(good));
         for (const auto& logits : bad) {
@@ -165,7 +165,7 @@ TEST_CASE("logits that make no sense are refused, and nothing has changed", "[sa
 }
 
 TEST_CASE("options out of range are refused by name", "[sampler]") {
-    const auto refused = [](const char* name, const GenerationOptions& options) {
+    const auto refused = [](const char* name, const SamplingOptions& options) {
         INFO(name);
         CHECK_THROWS_AS(Sampler(options), ArgumentError);
         CHECK_THROWS_WITH(Sampler(options), Catch::Matchers::ContainsSubstring(name));

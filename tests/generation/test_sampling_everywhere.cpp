@@ -33,7 +33,7 @@ std::vector<std::vector<float>> varied_logits() {
 }
 
 /// Of 4,000 tokens drawn, and of the candidates now and then (in whatever order those are).
-std::uint64_t digest_of(const GenerationOptions& options) {
+std::uint64_t digest_of(const SamplingOptions& options) {
     static const std::vector<std::vector<float>> logits = varied_logits();
     Sampler sampler(options);
     sampler.observe(std::vector<TokenId>{1, 2, 3, 4, 1, 2});
@@ -53,7 +53,7 @@ std::uint64_t digest_of(const GenerationOptions& options) {
 
 struct Golden {
     std::string name;
-    GenerationOptions options;
+    SamplingOptions options;
     std::uint64_t digest;
 };
 
@@ -125,7 +125,7 @@ const std::vector<Golden>& goldens() {
 TEST_CASE("a seed gives the same tokens everywhere", "[sampler]") {
     const std::vector<float> logits = some_logits(50'277, 9);
     const auto options = [](float temperature, int top_k, float top_p) {
-        return GenerationOptions{.temperature = temperature, .top_k = top_k, .top_p = top_p, .seed = 42};
+        return SamplingOptions{.temperature = temperature, .top_k = top_k, .top_p = top_p, .seed = 42};
     };
     CHECK(draw(options(1.0f, 0, 1.0f), logits, 6) == std::vector<TokenId>{21711, 46207, 38902, 8865, 40039, 13530});
     CHECK(draw(options(0.8f, 0, 0.9f), logits, 6) == std::vector<TokenId>{28154, 11181, 18726, 48805, 6410, 35500});

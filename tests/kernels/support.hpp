@@ -1,46 +1,72 @@
 #pragma once
 
 #include <algorithm>
+#include <memory>
 #include <random>
+#include <string>
 #include <vector>
 
+#include <Eigen/Core>
+
 #include <rwkv/core/aligned_buffer.hpp>
-#include <rwkv/kernels/activations.hpp>
+#include <rwkv/core/matrix_view.hpp>
 #include <rwkv/kernels/blocking.hpp>
-#include <rwkv/kernels/isa.hpp>
-#include <rwkv/kernels/quantize.hpp>
+#include <rwkv/kernels/encode.hpp>
+#include <rwkv/kernels/target.hpp>
+#include <rwkv/kernels/weight_matrix.hpp>
 
 namespace rwkv::test {
 
-/// Whether that instruction set multiplies quantized weights and activations as bytes, both.
-inline bool multiplies_bytes(kernels::Isa isa) {
-    return isa == kernels::Isa::avx512_vnni || isa == kernels::Isa::amx;
+using kernels::BF16;
+using kernels::DenseFormat;
+using kernels::F16;
+using kernels::F32;
+using kernels::Layout;
+using kernels::Q4;
+using kernels::Q8;
+using kernels::QuantizedFormat;
+using kernels::Target;
+using kernels::WeightMatrix;
+
+/// Activations of several tokens, a column each.
+template <class Scalar>
+using Columns = Eigen::Array<Scalar, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMajor>;
+
+/// A view of all columns, or of a block of them.
+template <class Scalar>
+MatrixView<Scalar> view(Columns<Scalar>& columns) {
+    return {columns.data(), columns.rows(), columns.cols(), columns.rows()};
+}
+template <class Scalar>
+MatrixView<const Scalar> view(const Columns<Scalar>& columns) {
+    return {columns.data(), columns.rows(), columns.cols(), columns.rows()};
+}
+template <class Scalar>
+MatrixView<Scalar> view_of_block(Columns<Scalar>& columns, Index row, Index col, Index rows, Index cols) {
+    return {&columns(row, col), rows, cols, columns.rows()};
+}
+
+/// The available targets; where tiles are emulated (emulated_tiles.hpp), AMX is one of them.
+inline std::vector<const Target*> tested_targets() {
+    std::vector<const Target*> targets = kernels::available_targets();
+#ifdef RWKV_EMULATED_TILES
+    const Target& amx = kernels::detail::target_of<kernels::amx::Description>;
+    if (targets.back()->name == "avx512_vnni") targets.push_back(&amx);
+#endif
+    return targets;
+}
+
+/// Whether a target multiplies quantized weights and activations both as bytes.
+inline bool multiplies_bytes(const Target& target) {
+    return target.name == "avx512_vnni" || target.name == "amx";
 }
 
 /// A matrix of those elements, given row after row, in any format; quantized formats have one layout only.
 template <class Format>
-WeightMatrix<Format> matrix_of(const std::vector<float>& elements, Index rows, Index cols,
-                               Layout layout = Layout::by_group) {
-    using Matrix = WeightMatrix<Format>;
-    const std::size_t bytes = Matrix::bytes(rows, cols, layout);
-    const auto memory = kernels::allocate_weights(bytes);
-    std::fill_n(memory.get(), bytes, std::byte(0));
-    if constexpr (DenseFormat<Format>) {
-        using T = typename Format::Storage;
-        auto* const to = reinterpret_cast<T*>(memory.get());
-        for (Index r = 0; r < rows; ++r)
-            for (Index c = 0; c < cols; ++c)
-                to[layout == Layout::by_row ? r * cols + c
-                                            : (r / group_rows * cols + c) * group_rows + r % group_rows] =
-                    T(elements[static_cast<std::size_t>(r * cols + c)]);
-        return {rows, cols, std::shared_ptr<const T[]>(memory, to), layout};
-    } else {
-        for (Index g = 0; g < Matrix::groups(rows); ++g)
-            kernels::quantize_group<Format>(elements.data() + g * group_rows * cols,
-                                            std::min(group_rows, rows - g * group_rows), cols,
-                                            memory.get() + g * Matrix::group_bytes(cols));
-        return {rows, cols, memory};
-    }
+WeightMatrix matrix_of(const std::vector<float>& elements, Index rows, Index cols, Layout layout = Layout::row_groups) {
+    core::AlignedBuffer memory(kernels::weight_bytes(Format::format, layout, rows, cols));
+    kernels::encode_rows(Format::format, layout, elements.data(), rows, cols, memory.data());
+    return {Format::format, layout, rows, cols, std::move(memory).share()};
 }
 
 inline std::vector<float> normal_numbers(Index count, std::mt19937& random) {
@@ -51,22 +77,22 @@ inline std::vector<float> normal_numbers(Index count, std::mt19937& random) {
 }
 
 template <class Format>
-WeightMatrix<Format> random_matrix(Index rows, Index cols, std::mt19937& random, Layout layout = Layout::by_group) {
+WeightMatrix random_matrix(Index rows, Index cols, std::mt19937& random, Layout layout = Layout::row_groups) {
     return matrix_of<Format>(normal_numbers(rows * cols, random), rows, cols, layout);
 }
 
-/// The largest whole number that activations are brought to for such a product; 0: they stay as they are.
+/// The largest integer that activations are quantized to for such a product; 0: they stay as they are.
 template <class Format>
-float largest_code(kernels::Isa isa, Index tokens) {
-    if (DenseFormat<Format> || isa == kernels::Isa::portable) return 0;
-    if (multiplies_bytes(isa)) return 127;
-    return tokens < kernels::fewest_many_tokens ? 32767 : 0;
+float max_quantized_activation(const Target& target, Index tokens) {
+    if (DenseFormat<Format> || target.name == "portable") return 0;
+    if (multiplies_bytes(target)) return 127;
+    return tokens < kernels::Blocking::gemm_min_tokens ? 32767 : 0;
 }
 
-/// What activations, tokens in columns, are as whole numbers: blocks of them in units of the largest magnitude /
+/// What activations, tokens in columns, are once quantized: blocks of them in units of the largest magnitude /
 /// `largest`.
-inline Activations<double> as_whole_numbers(const Activations<float>& x, Index block, float largest) {
-    Activations<double> all(x.rows(), x.cols());
+inline Columns<double> quantized_activations(const Columns<float>& x, Index block, float largest) {
+    Columns<double> all(x.rows(), x.cols());
     for (Index t = 0; t < x.cols(); ++t) {
         for (Index i = 0; i < x.rows(); i += block) {
             const auto some = x.col(t).segment(i, std::min(block, x.rows() - i));

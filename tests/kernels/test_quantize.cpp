@@ -2,6 +2,8 @@
 #include <limits>
 #include <random>
 
+#include <rwkv/kernels/simd/portable.hpp>
+
 #include "../catch.hpp"
 #include "support.hpp"
 
@@ -11,8 +13,7 @@ using namespace rwkv::test;
 
 namespace {
 
-template <class Format>
-std::vector<float> back(const WeightMatrix<Format>& w) {
+std::vector<float> back(const WeightMatrix& w) {
     std::vector<float> elements(static_cast<std::size_t>(w.rows() * w.cols()));
     for (Index r = 0; r < w.rows(); ++r) w.copy_row(r, 0, w.cols(), elements.data() + r * w.cols());
     return elements;
@@ -30,7 +31,8 @@ double relative_error(const std::vector<float>& a, const std::vector<float>& b) 
 
 template <class Format>
 double bits_per_weight(Index rows, Index cols) {
-    return 8.0 * static_cast<double>(WeightMatrix<Format>::bytes(rows, cols)) / static_cast<double>(rows * cols);
+    return 8.0 * static_cast<double>(weight_bytes(Format::format, Layout::row_groups, rows, cols)) /
+           static_cast<double>(rows * cols);
 }
 
 }  // namespace
@@ -62,31 +64,31 @@ TEST_CASE("each weight of 8 bits is within half a step of its own") {
     }
 }
 
-TEST_CASE("4 bits keep what was measured when the table was chosen") {
+TEST_CASE("4 bits keep the error that was measured when the codebook was chosen") {
     std::mt19937 random(2);
     const auto elements = normal_numbers(64 * 768, random);
     CHECK(relative_error(back(matrix_of<Q4>(elements, 64, 768)), elements) < 0.0056);
     CHECK(relative_error(back(matrix_of<Q8>(elements, 64, 768)), elements) < 0.00005);
 }
 
-TEST_CASE("the search for a scale is the same sum on every instruction set") {
+TEST_CASE("the search for a scale computes the same sums on every target") {
     std::mt19937 random(3);
     const auto weights = normal_numbers(Q4::block_cols, random);
     for (const float factor : {20.0f, -45.0f, 0.0f}) {
         float product = 0, square = 0;
         for (const float weight : weights) {
-            const float code = static_cast<float>(Q4::table[nearest_q4(weight * factor)]);
+            const float code = static_cast<float>(Q4::codebook[portable::nearest_q4(weight * factor)]);
             product += weight * factor * code;
             square += code * code;
         }
-        for (const Isa isa : available_isas()) {
-            CAPTURE(name(isa), factor);
-            const Fit fit = fit_q4(weights.data(), factor, isa);
-            CHECK(std::abs(fit.product - product) <= 1e-5f * std::abs(product));
-            CHECK(fit.square == square);
+        for (const Target* target : available_targets()) {
+            CAPTURE(target->name, factor);
+            const Q4ErrorTerms terms = target->q4_error_terms(weights.data(), factor);
+            CHECK(std::abs(terms.product - product) <= 1e-5f * std::abs(product));
+            CHECK(terms.square == square);
             std::vector<std::uint8_t> codes(static_cast<std::size_t>(Q4::block_cols));
-            place_q4(weights.data(), factor, codes.data(), isa);
-            for (std::size_t i = 0; i < codes.size(); ++i) CHECK(codes[i] == nearest_q4(weights[i] * factor));
+            target->encode_q4(weights.data(), factor, codes.data());
+            for (std::size_t i = 0; i < codes.size(); ++i) CHECK(codes[i] == portable::nearest_q4(weights[i] * factor));
         }
     }
 }

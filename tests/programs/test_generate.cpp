@@ -46,7 +46,8 @@ TEST_CASE("generate's continuations are those of a generator with the next seeds
     REQUIRE(lines.size() == 3);
     for (std::size_t i = 0; i < 3; ++i) {
         const Generation expected = by_library(
-            "The cat", {.max_new_tokens = 12, .temperature = 0.9f, .top_p = 0.9f, .seed = 7 + i, .top_logprobs = 2});
+            "The cat",
+            {.max_new_tokens = 12, .sampling = {.temperature = 0.9f, .top_p = 0.9f, .seed = 7 + i}, .top_logprobs = 2});
         const nlohmann::json& found = lines[i];
         CHECK(found["seed"] == 7 + i);
         CHECK(found["text"] == expected.text);
@@ -72,7 +73,7 @@ TEST_CASE("generate's continuations are those of a generator with the next seeds
 TEST_CASE("every sampling option of generate is the library's") {
     const struct {
         std::string words;
-        GenerationOptions options;
+        SamplingOptions options;
     } cases[] = {
         {"--temperature 0.7", {.temperature = 0.7f}},
         {"--temperature 1 --top-k 5", {.temperature = 1, .top_k = 5}},
@@ -96,9 +97,7 @@ TEST_CASE("every sampling option of generate is the library's") {
     std::vector<std::vector<TokenId>> all;
     for (const auto& [words, options] : cases) {
         INFO(words);
-        GenerationOptions long_enough = options;
-        long_enough.max_new_tokens = 25;
-        const auto expected = by_library("x", long_enough).tokens;
+        const auto expected = by_library("x", {.max_new_tokens = 25, .sampling = options}).tokens;
         CHECK(json_lines("--prompt x -n 25 " + words).at(0)["tokens"] == nlohmann::json(expected));
         all.push_back(expected);
     }

@@ -8,15 +8,15 @@
 // Powers and logarithms in whole numbers, for sampling: the same on every platform, whatever the compiler makes of
 // floating point (fused multiplications, the standard library's exp). Logarithms are to the base 2, in units of 2^-32.
 
-namespace rwkv::inline RWKV_ABI::fixed_point {
+namespace rwkv::inline RWKV_ABI::generation::fixed_point {
 
-/// 2^38: what `weight` makes of 0. So many of these as there may be logits (2^24) add up within 64 bits.
+/// The weight at depth 0 is 2^38: that of 2^24 logits, the maximum, add up within 64 bits.
 inline constexpr int weight_bits = 38;
-/// From here on weights are 0.
-inline constexpr std::uint64_t deepest = std::uint64_t{weight_bits + 1} << 32U;
+/// At this depth and below it weights are 0.
+inline constexpr std::uint64_t zero_weight_depth = std::uint64_t{weight_bits + 1} << 32U;
 
 /// 2^38 · 2^(−depth · 2^-32), rounded down, with a relative error below 10^-9 before that. No branches and no table, so
-/// that compilers can do several at once.
+/// that compilers can vectorize it.
 constexpr std::uint64_t weight(std::uint64_t depth) noexcept {
     // 2^−f for 0 ≤ f < 1 by the polynomial that equals it at eight Chebyshev points, both ends among them.
     const std::uint64_t f = depth & 0xFFFFFFFFU;
@@ -46,4 +46,10 @@ constexpr std::int64_t log2(std::uint64_t value) noexcept {
     return result;
 }
 
-}  // namespace rwkv::inline RWKV_ABI::fixed_point
+/// A depth at which `tokens` tokens together weigh no more than `weight`, and a little below it.
+constexpr std::uint64_t depth_of(std::uint64_t weight, std::uint64_t tokens) noexcept {
+    constexpr std::int64_t rounding = 1 << 8;
+    return static_cast<std::uint64_t>((std::int64_t{weight_bits} << 32U) + log2(tokens) - log2(weight) + rounding);
+}
+
+}  // namespace rwkv::inline RWKV_ABI::generation::fixed_point

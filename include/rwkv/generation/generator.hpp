@@ -1,18 +1,19 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
-#include <optional>
+#include <iterator>
 #include <span>
-#include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
-#include <rwkv/core/config.hpp>
 #include <rwkv/core/tensor.hpp>
 #include <rwkv/generation/conversation.hpp>
-#include <rwkv/generation/log_probabilities.hpp>
+#include <rwkv/generation/generation.hpp>
 #include <rwkv/generation/options.hpp>
+#include <rwkv/generation/sequence.hpp>
+#include <rwkv/model/batch.hpp>
 #include <rwkv/model/model.hpp>
 #include <rwkv/model/state.hpp>
 #include <rwkv/model/workspace.hpp>
@@ -21,108 +22,163 @@
 
 namespace rwkv::inline RWKV_ABI {
 
-/// Why a text ended.
-enum class FinishReason {
-    length,    ///< max_new_tokens
-    eos,       ///< the model's eos_token_id or one of stop_token_ids, which is neither printed nor kept
-    stop,      ///< one of stop_strings: not printed, but its tokens are part of the conversation
-    callback,  ///< the caller asked to stop
-};
+class TextStream;
 
-/// Its name: "length", "eos", "stop", "callback".
-inline std::string_view name(FinishReason reason) noexcept {
-    switch (reason) {
-        case FinishReason::length:
-            return "length";
-        case FinishReason::eos:
-            return "eos";
-        case FinishReason::stop:
-            return "stop";
-        case FinishReason::callback:
-            return "callback";
-    }
-    return "unknown";
-}
-
-/// What came of a prompt.
-struct Generation {
-    std::string text;             ///< what was said, without the stop string that ended it
-    std::vector<TokenId> tokens;  ///< the same in ids
-    std::vector<double>
-        log_probabilities;  ///< of the tokens, as the model itself finds them, before any sampling option
-    std::vector<std::vector<TokenLogProbability>> top_logprobs;  ///< the likeliest at each token's place, if asked for
-    FinishReason finish_reason = FinishReason::length;           ///< why there is no more
-    Index prompt_tokens = 0;    ///< read by this call before its first word, the last word of the call before included
-    Index decode_steps = 0;     ///< tokens read one by one after that; the first word needs none
-    double prompt_seconds = 0;  ///< spent on the former
-    double decode_seconds = 0;  ///< and on the latter, sampling included
-};
-
-/// Throws ModelError if the tokenizer knows tokens the model has no output for: they do not belong together, and what
-/// they would make together is gibberish. `where` names them in the message.
-void check_tokenizer(const Tokenizer& tokenizer, const Config& config, const std::string& where);
-
-/// A conversation with a model: reads prompts (many tokens at once), continues them (token by token), and remembers
-/// what was said, so that each call feeds the model only what is new. Holds a state and a workspace of its own; one
-/// call at a time.
+/// A conversation with a model: reads prompts (many tokens at once), continues them (token by token), and remembers all
+/// of it, so that each call gives the model only what is new. A Sequence with a model and a workspace of its own.
+///
+/// Thread safety: one call at a time. `generate`, `stream`, `resume` and `reset` throw ArgumentError, and change
+/// nothing, when called by a callback of a call in progress or while a stream is open.
 class Generator {
   public:
-    /// Told of each piece of text as it is certain, always whole characters; returning false ends the text there.
-    using OnPiece = std::function<bool(std::string_view piece)>;
-    /// Likewise, of each token.
+    /// Takes each chunk of text as soon as it is certain, always whole characters; returning false ends the text there.
+    using OnPiece = std::function<bool(std::string_view text)>;
+    /// Likewise, each token.
     using OnToken = std::function<bool(TokenId token)>;
 
-    /// Throws ModelError if model and tokenizer do not belong together.
+    /// Throws: ModelError if model and tokenizer do not belong together; ArgumentError for workspace options out of
+    /// range.
     Generator(Model model, Tokenizer tokenizer, const WorkspaceOptions& options = {});
 
     /// For token ids only.
     explicit Generator(Model model, const WorkspaceOptions& options = {});
 
-    /// Continues the conversation with the prompt and then the model's own words. Throws ArgumentError, and nothing is
-    /// changed, for a prompt that the tokenizer refuses, an empty one where nothing was said before, or options out of
-    /// range. What is thrown while drawing (all tokens forbidden, a logits_processor or `on_piece` that throws) leaves
-    /// the prompt and the words so far in the conversation, and std::bad_alloc does that or changes nothing; after an
-    /// exception from `progress` it is to be reset or resumed.
+    /// Continues the conversation with the prompt and then with tokens of the model.
+    ///
+    /// Where GenerationOptions::progress returns false, or a stop is requested, while the prompt is read, the result is
+    /// empty with FinishReason::callback, and the conversation is as before the call.
+    /// Throws: ArgumentError, and nothing is changed, for a prompt that the tokenizer refuses, an empty one where
+    /// nothing was read before, or options out of range. What is thrown while the prompt is read leaves the
+    /// conversation as before the call; what is thrown later (all tokens forbidden, a logits_processor, constraint or
+    /// callback that throws) leaves the prompt and the tokens so far in the conversation, and std::bad_alloc does
+    /// either.
     Generation generate(std::string_view prompt, const GenerationOptions& options = {}, const OnPiece& on_piece = {});
 
     /// The same in token ids; the text of the result stays empty, and `stop_strings` must be.
     Generation generate(std::span<const TokenId> prompt, const GenerationOptions& options = {},
                         const OnToken& on_token = {});
 
+    /// The same as a range of chunks of text, each decoded when it is asked for:
+    ///
+    ///     for (std::string_view text : generator.stream(prompt, options)) std::cout << text;
+    ///
+    /// Leaving the loop early ends the text as a callback that returns false does. `result()` tells the rest.
+    /// Throws: as `generate`, the options and the prompt being checked here, and everything else while iterating.
+    [[nodiscard]] TextStream stream(std::string_view prompt, const GenerationOptions& options = {});
+
+    /// What came of the latest `generate` or `stream`, so far.
+    [[nodiscard]] Generation result() const;
+
     /// A copy of where the conversation stands, to `resume` from it any number of times: the way to several
     /// continuations of one prompt, to take an answer back, and to go on another day (`save_conversation`).
-    Conversation conversation() const;
+    /// Throws: ArgumentError when called while the model computes, by `progress` or a logits_processor.
+    [[nodiscard]] Conversation conversation() const;
 
-    /// Goes on from there, forgetting the present conversation. Throws ArgumentError for the conversation of a model of
-    /// another shape, or std::bad_alloc, and then nothing is changed.
+    /// Continues from there, forgetting the present conversation.
+    /// Throws: ArgumentError for the conversation of a model of another shape, or std::bad_alloc; then nothing is
+    /// changed.
     void resume(const Conversation& conversation);
 
     /// Forgets the conversation.
-    void reset() noexcept;
+    void reset();
 
-    /// The model it speaks for.
-    const Model& model() const noexcept { return model_; }
-    /// What the model remembers; the very last token said may not be in it yet.
-    const State& state() const noexcept { return state_; }
-    /// All that was read and said, in order.
-    std::span<const TokenId> tokens() const noexcept { return tokens_; }
+    /// The model.
+    [[nodiscard]] const Model& model() const noexcept { return model_; }
+    /// What the model remembers; the very last token drawn may not be in it yet.
+    [[nodiscard]] const State& state() const noexcept { return sequence_.state(); }
+    /// All tokens that were read or drawn, in order.
+    [[nodiscard]] std::span<const TokenId> tokens() const noexcept { return sequence_.tokens(); }
 
   private:
-    enum class Verdict { go_on, stop, callback };
+    friend class TextStream;
+    enum class Activity { idle, between_steps, computing };
+    class Running;
+    class Computing;
 
-    template <class OnEach>
-    Generation generate_tokens(std::span<const TokenId> prompt, const GenerationOptions& options, OnEach on_each);
-
-    /// Whether the last token was said, but not read by the model yet.
-    bool has_unread() const noexcept { return logits_.empty() && !tokens_.empty(); }
+    void check_idle(const char* call) const;
+    template <class Prompt>
+    void start(Prompt prompt, const GenerationOptions& options);
+    template <class WantsMore>
+    Generation run(WantsMore wants_more);
+    Step step();
+    void next_piece();
+    void end() noexcept;
 
     Model model_;
-    std::optional<Tokenizer> tokenizer_;
-    State state_;
+    Sequence sequence_;
     Workspace workspace_;
-    std::vector<TokenId> tokens_;        // all that was read and said
-    std::span<const float> logits_;      // for the next token, once all are read; they lie in the workspace, or are
-    std::vector<float> resumed_logits_;  // those of a conversation taken up again
+    Activity activity_ = Activity::idle;
+    PassOptions pass_options_;  // of the call in progress
+    double prompt_seconds_ = 0, decode_seconds_ = 0;
+    std::string_view piece_;        // the present one of a stream
+    std::uint64_t generation_ = 0;  // counts calls, so that a stream knows whether it is still the latest
+};
+
+/// The text of Generator::stream: an input range of std::string_view, each valid until the next. The generator must
+/// outlive it and not be moved. Move only.
+class TextStream {
+  public:
+    /// Where the stream stands.
+    class Iterator {
+      public:
+        using value_type = std::string_view;     ///< a chunk of text
+        using difference_type = std::ptrdiff_t;  ///< as the standard wants it
+        Iterator() = default;                    ///< of no stream
+        /// The present chunk.
+        std::string_view operator*() const noexcept { return generator_->piece_; }
+        /// Decodes the next. Throws: what Generator::generate throws.
+        Iterator& operator++() {
+            generator_->next_piece();
+            return *this;
+        }
+        /// Likewise.
+        void operator++(int) { generator_->next_piece(); }
+        /// Whether the text is finished.
+        friend bool operator==(const Iterator& it, std::default_sentinel_t) noexcept { return it.ended(); }
+
+      private:
+        friend class TextStream;
+        explicit Iterator(Generator& generator) noexcept : generator_(&generator) {}
+        bool ended() const noexcept { return generator_->piece_.empty(); }
+        Generator* generator_ = nullptr;
+    };
+
+    /// Moves, leaving a stream to be assigned to or destroyed.
+    TextStream(TextStream&& other) noexcept
+        : generator_(std::exchange(other.generator_, nullptr)),
+          generation_(other.generation_),
+          started_(other.started_) {}
+    /// Likewise.
+    TextStream& operator=(TextStream&& other) noexcept {
+        close();
+        generator_ = std::exchange(other.generator_, nullptr);
+        generation_ = other.generation_;
+        started_ = other.started_;
+        return *this;
+    }
+    ~TextStream() { close(); }
+
+    /// Reads the prompt and decodes the first chunk. Throws: what Generator::generate throws.
+    Iterator begin() {
+        if (!std::exchange(started_, true)) generator_->next_piece();
+        return Iterator(*generator_);
+    }
+    /// After the last chunk.
+    [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
+
+    /// Ends the text here if it is not finished, as the destructor does.
+    void close() noexcept {
+        if (generator_ && generator_->generation_ == generation_) generator_->end();
+        generator_ = nullptr;
+    }
+
+  private:
+    friend class Generator;
+    explicit TextStream(Generator& generator) noexcept : generator_(&generator), generation_(generator.generation_) {}
+
+    Generator* generator_;
+    std::uint64_t generation_;
+    bool started_ = false;
 };
 
 }  // namespace rwkv::inline RWKV_ABI

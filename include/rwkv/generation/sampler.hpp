@@ -1,65 +1,74 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include <rwkv/core/tensor.hpp>
-#include <rwkv/generation/distribution.hpp>
+#include <rwkv/generation/candidates.hpp>
+#include <rwkv/generation/filters.hpp>
+#include <rwkv/generation/mirostat.hpp>
 #include <rwkv/generation/options.hpp>
 #include <rwkv/generation/penalties.hpp>
 #include <rwkv/generation/random.hpp>
+#include <rwkv/generation/token_constraint.hpp>
 #include <rwkv/version.hpp>
 
 namespace rwkv::inline RWKV_ABI {
 
-/// A token that may be drawn, in proportion to its weight.
+/// A token that may be drawn, with a probability in proportion to its weight.
 struct Candidate {
     TokenId token;         ///< the token
-    std::uint64_t weight;  ///< how often, of the sum of all weights
+    std::uint64_t weight;  ///< its part of the sum of all weights
 };
 
-/// Draws tokens from logits: penalties, then cuts and temperature, then a random number (GenerationOptions from
-/// `temperature` to `seed`; the others are not its business). The same options and the same logits in the same order
-/// give the same tokens on every platform that computes in IEEE double (x87 and -ffast-math do not): random numbers and
-/// weights are whole numbers. A copy goes on as the original would. One thread at a time. Without penalties it
-/// allocates only where it meets more logits than before.
+/// Draws tokens from logits: penalties and constraint, then temperature and filters, then a random number. The same
+/// options and the same logits in the same order give the same tokens on every platform that computes in IEEE double
+/// (x87 and -ffast-math do not): random numbers and weights are whole numbers. A copy goes on as the original would.
+/// Without penalties it allocates only where it meets more logits than before.
+/// Thread safety: one thread at a time.
 class Sampler {
   public:
-    /// Throws ArgumentError for an option out of its range.
-    explicit Sampler(GenerationOptions options = {});
+    /// Throws: ArgumentError for an option out of its range.
+    explicit Sampler(SamplingOptions options = {});
 
-    /// Text the next token is to follow that was not drawn here, such as the prompt: what repetition_penalty,
-    /// no_repeat_ngram_size and logits_processor look at besides the tokens drawn.
+    /// Tokens before the next one that were not drawn here, such as the prompt: repetition_penalty,
+    /// no_repeat_ngram_size and logits_processor look at them besides the tokens drawn.
     void observe(std::span<const TokenId> tokens);
 
     /// Draws the next token, an index into `logits`, and remembers it where a penalty needs it. A logit of −∞ is never
-    /// drawn. ArgumentError where there is no logit, all are −∞ (after penalties), or one is NaN or +∞; after that, and
-    /// after std::bad_alloc, nothing is changed.
-    TokenId sample(std::span<const float> logits);
+    /// drawn.
+    /// Throws: ArgumentError where there is no logit, all are −∞ (after penalties), or one is NaN or +∞; what
+    /// logits_processor and constraint throw; std::bad_alloc. After any of these nothing is changed.
+    [[nodiscard]] TokenId sample(std::span<const float> logits);
 
-    /// What `sample` would draw from, in no particular order, each in proportion to its weight. Uses up no random
-    /// number. Throws as `sample` does.
-    std::vector<Candidate> candidates(std::span<const float> logits);
+    /// What `sample` would draw from, in no particular order. Uses up no random number.
+    /// Throws: as `sample`.
+    [[nodiscard]] std::vector<Candidate> candidates(std::span<const float> logits);
+
+    /// Whether the constraint says that the text is complete.
+    [[nodiscard]] bool finished() const { return constraint_.get() && constraint_.get()->finished(); }
 
     /// Those it was made with.
-    const GenerationOptions& options() const noexcept { return options_; }
+    [[nodiscard]] const SamplingOptions& options() const noexcept { return options_; }
 
   private:
-    bool steered() const noexcept { return options_.mirostat_tau > 0.0f && options_.temperature > 0.0f; }
+    struct Weighted {
+        std::span<const TokenId> tokens;
+        std::span<const std::uint64_t> weights;
+    };
 
-    WeightedTokens distribution(std::span<const float> logits);
-    WeightedTokens unsurprising(const WeightedTokens& all);
-    void steer(std::uint64_t total, std::uint64_t weight) noexcept;
+    Weighted distribution(std::span<const float> logits);
 
-    GenerationOptions options_;
+    SamplingOptions options_;
     Random random_;
-    Penalties penalties_;
-    Distribution distribution_;
-    double mu_;  // the largest surprise Mirostat allows, in bits
-    Candidate likeliest_{};
-    std::vector<TokenId> kept_tokens_;
-    std::vector<std::uint64_t> kept_weights_;
+    generation::Penalties penalties_;
+    generation::ConstraintValue constraint_;
+    std::optional<generation::FilterChain> filters_;  // none: greedy
+    std::optional<generation::Mirostat> mirostat_;
+    generation::Candidates candidates_;
+    Candidate greedy_{};
 };
 
 }  // namespace rwkv::inline RWKV_ABI

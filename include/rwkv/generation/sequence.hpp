@@ -1,0 +1,142 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <rwkv/core/config.hpp>
+#include <rwkv/core/tensor.hpp>
+#include <rwkv/generation/conversation.hpp>
+#include <rwkv/generation/generation.hpp>
+#include <rwkv/generation/options.hpp>
+#include <rwkv/generation/sampler.hpp>
+#include <rwkv/model/state.hpp>
+#include <rwkv/text/stop_strings.hpp>
+#include <rwkv/text/streaming_decoder.hpp>
+#include <rwkv/text/tokenizer.hpp>
+#include <rwkv/version.hpp>
+
+namespace rwkv::inline RWKV_ABI {
+
+/// What came of one decode step.
+struct Step {
+    std::optional<TokenId> token;          ///< the new token; none where the text ended without one
+    std::string_view text;                 ///< whole characters that are now certain, perhaps none; valid until the
+                                           ///< next call
+    std::optional<FinishReason> finished;  ///< set by the last step
+};
+
+/// Throws: ModelError if the tokenizer has tokens for which the model has no output: they do not belong together.
+/// `where` names them in the message.
+void check_tokenizer(const Tokenizer& tokenizer, const Config& config, const std::string& where);
+
+/// One conversation that is decoded step by step, without a model and threads of its own: a server decodes many of them
+/// with one batched pass. `begin` gives it a prompt; then, until a step is `finished`:
+///
+///     logits = model.forward(sequence.pending(), sequence.state(), workspace)
+///     step = sequence.accept(logits)
+///
+/// The next `begin` continues the conversation. A warm step allocates nothing but room for the tokens remembered.
+/// Thread safety: one thread at a time.
+class Sequence {
+  public:
+    /// For token ids only.
+    /// Throws: ArgumentError for a config without layers or features.
+    explicit Sequence(const Config& config);
+    /// For text.
+    /// Throws: ModelError if config and tokenizer do not belong together.
+    Sequence(const Config& config, Tokenizer tokenizer);
+
+    /// Continues the conversation with a prompt, of which everything up to the next token of the model is `pending`.
+    /// A generation that was not finished is finished first, as by `finish`.
+    /// Throws: ArgumentError, and nothing is changed, for a prompt that the tokenizer refuses, an empty one where
+    /// nothing was read before, or options out of range.
+    void begin(std::string_view prompt, GenerationOptions options = {});
+    /// The same in token ids; the text of the steps stays empty, and `stop_strings` must be.
+    void begin(std::span<const TokenId> prompt, GenerationOptions options = {});
+
+    /// The tokens that the model has to read into `state()` next: the prompt, then one by one the new tokens. Empty
+    /// where the logits of the next token are known already (`logits`), and when the generation is finished.
+    [[nodiscard]] std::span<const TokenId> pending() const noexcept;
+    /// What the model remembers of `tokens()`, the last of which may not be in it yet.
+    [[nodiscard]] State& state() noexcept { return state_; }
+    /// To read only.
+    [[nodiscard]] const State& state() const noexcept { return state_; }
+    /// The logits of the next token where all tokens were read, else empty. [vocab_size]
+    [[nodiscard]] std::span<const float> logits() const noexcept { return logits_; }
+
+    /// The model has read the first `count` pending tokens into the state, and no logits were asked for: what lets a
+    /// long prompt be read in parts. `finish` does not take these tokens back: the conversation is then to be given
+    /// more prompt, resumed or reset. Throws: ArgumentError unless at least one token stays pending.
+    void advance(Index count);
+
+    /// Takes the logits after the last pending token, or `logits()` where nothing is pending, and draws the next token.
+    /// Throws: ArgumentError, and nothing is changed, if there is no generation to continue or the logits are not
+    /// vocab_size many. What is thrown while drawing (all tokens forbidden, a logits_processor or constraint that
+    /// throws, std::bad_alloc) leaves the conversation before the token, with its logits in `logits()`, to be accepted
+    /// again; std::bad_alloc may also leave it after the token, whose text is then missing from the result.
+    Step accept(std::span<const float> logits);
+
+    /// Ends the generation here, with FinishReason::callback: text that was held back for a stop string is dropped, and
+    /// so is a prompt of which nothing was read. No effect after eos, a stop string or the constraint.
+    void finish() noexcept;
+    /// Whether there is no step to take.
+    [[nodiscard]] bool finished() const noexcept { return !active_; }
+
+    /// All that came of the latest `begin`. The seconds are left 0: who runs the model knows them.
+    [[nodiscard]] const Generation& result() const noexcept { return result_; }
+    /// All tokens that were read or drawn, in order.
+    [[nodiscard]] std::span<const TokenId> tokens() const noexcept { return tokens_; }
+
+    /// A copy of where the conversation stands, without the generation in progress.
+    /// Throws: ArgumentError while a prompt is read in parts.
+    [[nodiscard]] Conversation conversation() const;
+    /// Continues from there, forgetting the present conversation.
+    /// Throws: ArgumentError for the conversation of a model of another shape, or std::bad_alloc; then nothing is
+    /// changed.
+    void resume(const Conversation& conversation);
+    /// Forgets the conversation.
+    void reset() noexcept;
+
+    /// One that goes on from here as this one would, the generation in progress included. Allocates.
+    [[nodiscard]] Sequence copy() const { return Sequence(*this); }
+
+    Sequence(Sequence&&) = default;             ///< moves, leaving one to be assigned to or destroyed
+    Sequence& operator=(Sequence&&) = default;  ///< likewise
+    Sequence& operator=(const Sequence&) = delete;
+    ~Sequence() = default;
+
+  private:
+    Sequence(const Sequence& other);
+
+    void begin_tokens(std::span<const TokenId> prompt, GenerationOptions& options, bool decode_text);
+    void commit(std::size_t count) noexcept;
+    void remember(std::span<const float> logits) noexcept;
+    std::optional<TokenId> draw(std::span<const float> logits, std::optional<FinishReason>& finished);
+    bool ends_text(TokenId token) const noexcept;
+
+    Config config_;
+    std::optional<Tokenizer> tokenizer_;
+    State state_;
+    std::vector<TokenId> tokens_;
+    std::vector<float> logits_;  // room for them is reserved by `begin`
+    bool last_unread_ = false;   // the last of tokens_ is not in the state yet
+
+    // The generation in progress.
+    bool active_ = false;
+    std::vector<TokenId> pending_;  // begins with the last of tokens_ where that is unread
+    std::size_t pending_begin_ = 0;
+    GenerationOptions options_;  // sampling options are the sampler's
+    std::optional<Sampler> sampler_;
+    std::optional<StreamingDecoder> decoder_;  // none for token ids
+    StopStrings stops_{std::vector<std::string>()};
+    Generation result_;
+};
+
+}  // namespace rwkv::inline RWKV_ABI
+
+#ifndef RWKV_COMPILED
+#include <rwkv/generation/sequence.inl>
+#endif

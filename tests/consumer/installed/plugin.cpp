@@ -1,0 +1,13 @@
+#include <rwkv/rwkv.hpp>
+
+extern "C" __attribute__((visibility("default"))) bool plugin_works();
+
+// Whether the library within the plugin refuses what is not there.
+bool plugin_works() {
+    try {
+        rwkv::load_model("no such directory");
+    } catch (const rwkv::Error&) {
+        return true;
+    }
+    return false;
+}

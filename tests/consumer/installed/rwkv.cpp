@@ -1,1 +1,0 @@
-#include <rwkv/compiled.hpp>

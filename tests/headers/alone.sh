@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Every header and every fragment (.inl) compiles alone, as in an editor, and has included what says the version of its
+# namespace:
+#   bash tests/headers/alone.sh [HEADER]...        such as rwkv/model/state.hpp; all, where none is named
+# CXX is the compiler (clang++-14 where it is installed, else g++); RWKV_INCLUDES adds include directories (a:b).
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../../include"
+
+if [[ -z ${CXX:-} ]]; then
+    CXX=g++
+    if command -v clang++-14 >/dev/null; then CXX=clang++-14; fi
+fi
+command=("$CXX" -std=c++20 -fsyntax-only -fmax-errors=3 -Wall -Wextra -Werror -I .)
+IFS=: read -r -a more <<<"${RWKV_INCLUDES:-/usr/include/eigen3}"
+for directory in "${more[@]}"; do
+    [[ -z $directory || $directory == /usr/include ]] || command+=(-isystem "$directory")
+done
+
+check() { # HEADER COMMAND...
+    local header=$1
+    shift
+    {
+        echo "#include <$header>"
+        # Without it, `namespace rwkv::inline RWKV_ABI` would be a namespace of that name.
+        if grep -q RWKV_ABI "$header"; then printf '%s\n' '#ifndef RWKV_ABI' '#error "lacks rwkv/version.hpp"' '#endif'; fi
+    } | "$@" -x c++ - || { echo "$header does not compile alone" >&2; return 1; }
+}
+export -f check
+
+if (($# == 0)); then set -- $(find rwkv -name '*.[hi][pn][pl]' ! -path '*/io/system/*' | sort); fi
+printf '%s\n' "$@" | xargs -P "$(nproc)" -I '{}' bash -c 'check "$@"' check '{}' "${command[@]}"
+echo "$# headers and fragments compile alone"
