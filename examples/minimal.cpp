@@ -12,17 +12,28 @@
 
 namespace minimal {
 
-using Vector = std::vector<float>;
+using rwkv::Index;
+using Vector = rwkv::core::Array<float>;  // zeros at first
 using Matrix = rwkv::kernels::WeightMatrix;
 using Attention = rwkv::model::AttentionWeights<Matrix>;
 using FeedForward = rwkv::model::FeedForwardWeights<Matrix>;
-using rwkv::Index;
 
-// The shift of a fresh sequence is from zeros, its sums are empty, and no exponent was met.
+// What a layer remembers.
 struct LayerState {
     Vector attention_x, feed_forward_x;      // [H] what each mixing was given for the token before
-    Vector numerator, denominator, maximum;  // [A] sums over the tokens so far, times e^-maximum
+    Vector numerator, denominator, maximum;  // [A] sums over the tokens so far, in units of e^maximum
 };
+
+// The state before any token: zeros, and a maximum below every exponent.
+std::vector<LayerState> empty_state(const rwkv::Config& config) {
+    const Index H = config.hidden_size, A = config.attention_hidden_size;
+    std::vector<LayerState> state;
+    for (Index layer = 0; layer < config.num_hidden_layers; ++layer) {
+        state.push_back({Vector(H), Vector(H), Vector(A), Vector(A), Vector(A)});
+        std::ranges::fill(state.back().maximum, -1e38f);
+    }
+    return state;
+}
 
 // y = W x
 Vector multiply(const Matrix& weights, const Vector& x) {
@@ -36,19 +47,20 @@ Vector multiply(const Matrix& weights, const Vector& x) {
 
 // x with mean 0 and variance 1, scaled and moved.
 Vector layer_norm(const rwkv::model::LayerNormWeights& norm, const Vector& x) {
+    const double size = static_cast<double>(x.size());
     double mean = 0, variance = 0;
-    for (const float value : x) mean += value / x.size();
-    for (const float value : x) variance += (value - mean) * (value - mean) / x.size();
+    for (const float value : x) mean += value / size;
+    for (const float value : x) variance += (value - mean) * (value - mean) / size;
     Vector y(x.size());
-    for (std::size_t i = 0; i < x.size(); ++i)
+    for (Index i = 0; i < x.size(); ++i)
         y[i] = static_cast<float>((x[i] - mean) / std::sqrt(variance + norm.epsilon)) * norm.weight[i] + norm.bias[i];
     return y;
 }
 
 // Token shift: each feature partly of this token, partly of the one before.
-Vector shift(const Vector& x, const Vector& previous, const rwkv::core::Array<float>& mix) {
+Vector shift(const Vector& x, const Vector& previous, const Vector& mix) {
     Vector y(x.size());
-    for (std::size_t i = 0; i < x.size(); ++i) y[i] = mix[i] * x[i] + (1 - mix[i]) * previous[i];
+    for (Index i = 0; i < x.size(); ++i) y[i] = mix[i] * x[i] + (1 - mix[i]) * previous[i];
     return y;
 }
 
@@ -62,10 +74,10 @@ Vector time_mixing(const Attention& weights, const Vector& x, LayerState& state)
     const Vector k = multiply(weights.key, shift(x, state.attention_x, weights.time_mix_key));
     const Vector v = multiply(weights.value, shift(x, state.attention_x, weights.time_mix_value));
     const Vector r = multiply(weights.receptance, shift(x, state.attention_x, weights.time_mix_receptance));
-    state.attention_x = x;
+    state.attention_x = x.copy();
 
     Vector gated(k.size());
-    for (std::size_t i = 0; i < k.size(); ++i) {
+    for (Index i = 0; i < k.size(); ++i) {
         float &a = state.numerator[i], &b = state.denominator[i], &p = state.maximum[i];
         // The current token counts e^(u + k). All exponents are taken relative to the largest, so that none overflows.
         float q = std::max(p, weights.time_first[i] + k[i]);
@@ -85,22 +97,15 @@ Vector time_mixing(const Attention& weights, const Vector& x, LayerState& state)
 Vector channel_mixing(const FeedForward& weights, const Vector& x, LayerState& state) {
     Vector k = multiply(weights.key, shift(x, state.feed_forward_x, weights.time_mix_key));
     const Vector r = multiply(weights.receptance, shift(x, state.feed_forward_x, weights.time_mix_receptance));
-    state.feed_forward_x = x;
+    state.feed_forward_x = x.copy();
     for (float& value : k) value = value > 0 ? value * value : 0;
     Vector y = multiply(weights.value, k);
-    for (std::size_t i = 0; i < y.size(); ++i) y[i] *= sigmoid(r[i]);
+    for (Index i = 0; i < y.size(); ++i) y[i] *= sigmoid(r[i]);
     return y;
 }
 
 void add(Vector& x, const Vector& y) {
-    for (std::size_t i = 0; i < x.size(); ++i) x[i] += y[i];
-}
-
-// The state before any token.
-std::vector<LayerState> empty_state(const rwkv::Config& config) {
-    const Vector hidden(config.hidden_size), attention(config.attention_hidden_size);
-    const Vector lowest(config.attention_hidden_size, -1e38f);
-    return std::vector<LayerState>(config.num_hidden_layers, {hidden, hidden, attention, attention, lowest});
+    for (Index i = 0; i < x.size(); ++i) x[i] += y[i];
 }
 
 // The logits after a token.
@@ -108,10 +113,11 @@ Vector forward(const rwkv::model::Weights& weights, rwkv::TokenId token, std::ve
     Vector x(weights.config.hidden_size);
     weights.embeddings.copy_row(token, 0, weights.config.hidden_size, x.data());
     x = layer_norm(weights.pre_ln, x);
-    for (std::size_t layer = 0; layer < weights.blocks.size(); ++layer) {
-        const auto& block = weights.blocks[layer];
-        add(x, time_mixing(block.attention, layer_norm(block.ln1, x), state[layer]));
-        add(x, channel_mixing(block.feed_forward, layer_norm(block.ln2, x), state[layer]));
+    auto layer = state.begin();
+    for (const auto& block : weights.blocks) {
+        add(x, time_mixing(block.attention, layer_norm(block.ln1, x), *layer));
+        add(x, channel_mixing(block.feed_forward, layer_norm(block.ln2, x), *layer));
+        ++layer;
     }
     return multiply(weights.head.value(), layer_norm(weights.ln_out, x));
 }
@@ -119,8 +125,8 @@ Vector forward(const rwkv::model::Weights& weights, rwkv::TokenId token, std::ve
 }  // namespace minimal
 
 int main(int argc, char** argv) try {
-    const std::string directory = argc > 1 ? argv[1] : RWKV_DEMO_MODEL,
-                      prompt = argc > 2 ? argv[2] : "Once upon a time";
+    const std::string directory = argc > 1 ? argv[1] : RWKV_DEMO_MODEL;
+    const std::string prompt = argc > 2 ? argv[2] : "Once upon a time";
     const rwkv::Model model = rwkv::load_model(directory);
     const rwkv::Tokenizer tokenizer = rwkv::load_tokenizer(directory);
     std::vector<minimal::LayerState> state = minimal::empty_state(model.config());
