@@ -142,6 +142,7 @@ int main(int argc, char** argv) try {
         logits = minimal::forward(model.weights(), token, state);
     }
     std::cout << '\n';
+    return 0;
 } catch (const rwkv::Error& error) {
     std::cerr << error.what() << '\n';
     return 1;
