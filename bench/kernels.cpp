@@ -2,39 +2,58 @@
 
 #include <benchmark/benchmark.h>
 
+#include <Eigen/Core>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
 
+#include <rwkv/core/aligned_buffer.hpp>
 #include <rwkv/generation/log_probabilities.hpp>
 #include <rwkv/generation/sampler.hpp>
+#include <rwkv/kernels/encode.hpp>
 #include <rwkv/kernels/matmul.hpp>
-#include <rwkv/model/elementwise.hpp>
+#include <rwkv/kernels/thread_pool.hpp>
 
 #include "synthetic.hpp"
 
 namespace {
 
 using namespace rwkv;
+using kernels::BF16;
+using kernels::F16;
+using kernels::F32;
+using kernels::Layout;
+using kernels::Q4;
+using kernels::Q8;
 
-/// y = W x for `range(0)` tokens, W 3072 × 768. Sixteen matrices by turns, so that they come from memory as in a model.
+using Columns = Eigen::Array<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMajor>;
+using Numbers = Eigen::ArrayXf;
+
+/// y = W x for `range(0)` tokens, W 3072 × 768. Sixteen matrices in turn, so that they come from memory as in a model.
 template <class Format>
 void multiply(benchmark::State& bench) {
-    constexpr Index rows = 3072, cols = 768, matrices = 16;
+    constexpr Index rows = 3072, cols = 768, count = 16;
     const Index tokens = bench.range(0);
-    std::vector<WeightMatrix<Mixed>> all(matrices);
-    synthetic::fill<Format>([&](auto& visitor) {
-        for (WeightMatrix<Mixed>& matrix : all) visitor.matrix("", matrix, rows, cols);
-    });
-    const Activations<float> x = Activations<float>::Random(cols, tokens);
-    Activations<float> y(rows, tokens);
-    kernels::Engine engine(1, tokens, cols);
-    std::size_t turn = 0;
+    const std::size_t bytes = kernels::weight_bytes(Format::format, Layout::row_groups, rows, cols);
+    const std::shared_ptr<std::byte[]> memory = core::AlignedBuffer(count * bytes).share();
+    synthetic::Generator generator;
+    std::vector<kernels::WeightMatrix> matrices;
+    for (std::size_t i = 0; i < count; ++i) {
+        std::byte* const at = memory.get() + i * bytes;
+        generator.fill(Format::format, Layout::row_groups, rows, cols, at);
+        matrices.emplace_back(Format::format, Layout::row_groups, rows, cols, std::shared_ptr<std::byte[]>(memory, at));
+    }
+    const Columns x = Columns::Random(cols, tokens);
+    Columns y(rows, tokens);
+    kernels::MatmulContext context(std::make_shared<ThreadPool>(1), tokens, cols);
+    std::size_t next = 0;
     for (auto _ : bench) {
-        kernels::multiply<Mixed, float>(engine, {{all[turn++ % matrices], x, y}});
+        kernels::matmul(context,
+                        {{matrices[next++ % count], {x.data(), cols, tokens, cols}, {y.data(), rows, tokens, rows}}});
         benchmark::DoNotOptimize(y.data());
     }
-    bench.SetBytesProcessed(bench.iterations() * static_cast<std::int64_t>(all[0].bytes()));
+    bench.SetBytesProcessed(bench.iterations() * static_cast<std::int64_t>(bytes));
     bench.counters["FLOP"] = benchmark::Counter(static_cast<double>(bench.iterations() * 2 * rows * cols * tokens),
                                                 benchmark::Counter::kIsRate);
 }
@@ -47,27 +66,29 @@ BENCHMARK(multiply<Q4>)->Arg(1)->Arg(4)->Arg(8)->Arg(16)->Arg(64)->Arg(512);
 template <class Format>
 void quantize(benchmark::State& bench) {
     constexpr Index cols = 768;
-    const Activations<float> weights = Activations<float>::Random(cols, group_rows);
-    std::vector<std::byte> group(WeightMatrix<Format>::bytes(group_rows, cols));
-    for (auto _ : bench) kernels::quantize_group<Format>(weights.data(), group_rows, cols, group.data());
+    const Columns weights = Columns::Random(cols, kernels::group_rows);
+    std::vector<std::byte> group(kernels::weight_bytes(Format::format, Layout::row_groups, kernels::group_rows, cols));
+    for (auto _ : bench)
+        kernels::encode_rows(Format::format, Layout::row_groups, weights.data(), kernels::group_rows, cols,
+                             group.data());
     bench.SetItemsProcessed(bench.iterations() * weights.size());
 }
 BENCHMARK(quantize<Q8>);
 BENCHMARK(quantize<Q4>);
 
-const Elementwise<float>& equations() {
-    return elementwise<float>(kernels::chosen_isa());
+const kernels::Equations<float>& equations() {
+    return kernels::chosen_target().equations;
 }
 
 void wkv(benchmark::State& bench) {
     const Index channels = 768, tokens = bench.range(0);
-    const Vector<float> decay = -Vector<float>::Ones(channels), first = Vector<float>::Zero(channels);
-    const Activations<float> key = Activations<float>::Random(channels, tokens);
-    Activations<float> value = Activations<float>::Random(channels, tokens);
-    Activations<float> memory = Activations<float>::Zero(channels, 3);
+    const Numbers decay = -Numbers::Ones(channels), first = Numbers::Zero(channels);
+    const Columns key = Columns::Random(channels, tokens);
+    Columns value = Columns::Random(channels, tokens);
+    Columns state = Columns::Zero(channels, 3);
     for (auto _ : bench) {
         equations().wkv(decay.data(), first.data(), 0, channels, tokens, key.data(), channels, value.data(), channels,
-                        memory.col(0).data(), memory.col(1).data(), memory.col(2).data());
+                        state.col(0).data(), state.col(1).data(), state.col(2).data());
         benchmark::DoNotOptimize(value.data());
     }
     bench.SetItemsProcessed(bench.iterations() * channels * tokens);
@@ -75,9 +96,8 @@ void wkv(benchmark::State& bench) {
 BENCHMARK(wkv)->Arg(1)->Arg(128);
 
 void layer_norm(benchmark::State& bench) {
-    const Vector<float> weight = Vector<float>::Ones(768), bias = Vector<float>::Zero(768);
-    const Vector<float> x = Vector<float>::Random(768);
-    Vector<float> out(768);
+    const Numbers weight = Numbers::Ones(768), bias = Numbers::Zero(768), x = Numbers::Random(768);
+    Numbers out(768);
     for (auto _ : bench) {
         equations().layer_norm(weight.data(), bias.data(), 1e-5f, 768, x.data(), out.data());
         benchmark::DoNotOptimize(out.data());
@@ -87,8 +107,8 @@ void layer_norm(benchmark::State& bench) {
 BENCHMARK(layer_norm);
 
 void token_shift(benchmark::State& bench) {
-    const Vector<float> mix = Vector<float>::Random(768), x = Vector<float>::Random(768);
-    Vector<float> out(768);
+    const Numbers mix = Numbers::Random(768), x = Numbers::Random(768);
+    Numbers out(768);
     for (auto _ : bench) {
         equations().token_shift(mix.data(), 768, x.data(), mix.data(), out.data());
         benchmark::DoNotOptimize(out.data());
@@ -98,11 +118,10 @@ void token_shift(benchmark::State& bench) {
 BENCHMARK(token_shift);
 
 void gate(benchmark::State& bench) {
-    const Vector<float> receptance = Vector<float>::Random(768);
-    const Vector<float> value = Vector<float>::Random(768);
-    Vector<float> x = value;
+    const Numbers receptance = Numbers::Random(768), value = Numbers::Random(768);
+    Numbers x = value;
     for (auto _ : bench) {
-        x = value;  // again and again on the same numbers would end in ones too small to be quick
+        x = value;  // again and again on the same numbers would end in subnormal ones, which are slow
         equations().gate(0, 768, receptance.data(), x.data());
         benchmark::DoNotOptimize(x.data());
     }

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include <rwkv/core/aligned_buffer.hpp>
-#include <rwkv/kernels/isa.hpp>
+#include <rwkv/kernels/target.hpp>
 #include <rwkv/kernels/thread_pool.hpp>
 
 #ifdef RWKV_X86_KERNELS
@@ -18,7 +18,7 @@
 namespace limits {
 
 using rwkv::Index;
-using rwkv::kernels::Isa;
+using rwkv::kernels::Target;
 
 #ifdef RWKV_X86_KERNELS
 /// Sums n floats (a multiple of 128): as many loads in flight as the core takes, with the prefetch that the kernels
@@ -118,9 +118,9 @@ inline float multiply_portable(Index rounds) noexcept {
 /// Reads an array, on huge pages where there are any, shared out among the threads as weights are.
 class Reader {
   public:
-    /// Of so many bytes, in whole pieces.
+    /// An array of about `bytes` bytes, in whole pieces.
     explicit Reader(std::size_t bytes)
-        : memory_(rwkv::kernels::allocate_weights(bytes + piece * sizeof(float))),
+        : memory_(bytes + piece * sizeof(float)),
           floats_((static_cast<Index>(bytes / sizeof(float)) + piece - 1) / piece * piece) {
         std::fill_n(data(), floats_, 1.0f);
     }
@@ -128,14 +128,14 @@ class Reader {
     /// Bytes read by one call of `read`.
     double bytes() const noexcept { return static_cast<double>(floats_) * sizeof(float); }
 
-    void read(rwkv::kernels::ThreadPool& pool, Isa isa) noexcept {
-        pool.parallel_for(floats_ / piece, [&](Index i, int) {
+    void read(rwkv::Executor& executor, const Target& target) noexcept {
+        rwkv::kernels::parallel_for(executor, floats_ / piece, [&](Index i, int) {
             const float* const p = data() + i * piece;
             float total = 0;
 #ifdef RWKV_X86_KERNELS
-            if (isa >= Isa::avx512)
+            if (target.features & rwkv::kernels::cpu_avx512)
                 total = sum_avx512(p, piece);
-            else if (isa == Isa::avx2)
+            else if (target.features & rwkv::kernels::cpu_avx2)
                 total = sum_avx2(p, piece);
             else
 #endif
@@ -148,33 +148,35 @@ class Reader {
     static constexpr Index piece = Index(1) << 13;
 
     float* data() noexcept {
-        return reinterpret_cast<float*>(memory_.get());
+        return reinterpret_cast<float*>(memory_.data());
     }
 
-    std::shared_ptr<std::byte[]> memory_;
+    rwkv::core::AlignedBuffer memory_;
     Index floats_;
     volatile float sink_ = 0;
 };
 
 /// Runs multiply-adds on every thread at once and returns how many floating-point operations that was.
-inline double multiply(rwkv::kernels::ThreadPool& pool, Isa isa, Index rounds) noexcept {
-    std::vector<float> sinks(static_cast<std::size_t>(pool.size()));
+inline double multiply(rwkv::Executor& executor, const Target& target, Index rounds) noexcept {
+    std::vector<float> sinks(static_cast<std::size_t>(executor.threads()));
     double per_round = 2.0 * 32;
-    pool.parallel_for(pool.size() * 8, [&](Index, int worker) {
+    rwkv::kernels::parallel_for(executor, executor.threads() * 8, [&](Index, int worker) {
         float total = 0;
 #ifdef RWKV_X86_KERNELS
-        if (isa >= Isa::avx512)
+        if (target.features & rwkv::kernels::cpu_avx512)
             total = multiply_avx512(rounds);
-        else if (isa == Isa::avx2)
+        else if (target.features & rwkv::kernels::cpu_avx2)
             total = multiply_avx2(rounds);
         else
 #endif
             total = multiply_portable(rounds);
         *static_cast<volatile float*>(&sinks[static_cast<std::size_t>(worker)]) = total;
     });
-    if (isa >= Isa::avx512) per_round = 2.0 * 16 * 16;
-    if (isa == Isa::avx2) per_round = 2.0 * 12 * 8;
-    return per_round * static_cast<double>(rounds) * pool.size() * 8;
+    if (target.features & rwkv::kernels::cpu_avx512)
+        per_round = 2.0 * 16 * 16;
+    else if (target.features & rwkv::kernels::cpu_avx2)
+        per_round = 2.0 * 12 * 8;
+    return per_round * static_cast<double>(rounds) * executor.threads() * 8;
 }
 
 }  // namespace limits

@@ -80,19 +80,19 @@ inline Decode decode(const rwkv::Model& model, int threads, int repeats, limits:
     std::size_t step = 0;
     const auto single = [&] {
         const rwkv::TokenId token = some_token(model, ++step);
-        model.forward({&token, 1}, state, workspace);
+        static_cast<void>(model.forward(token, state, workspace));
     };
     const auto together = [&] {
-        model.forward_batch(tokens, batch, batch_workspace, [](Index, std::span<const float>) {});
+        model.forward_batch(tokens, batch, batch_workspace, [](Index, std::span<const float>) { return true; });
     };
-    rwkv::kernels::Engine& engine = workspace.engine();
+    rwkv::kernels::MatmulContext& context = workspace.context();
     const auto times = [](int count, const auto& work) {
         return seconds_of([&] {
                    for (int i = 0; i < count; ++i) work();
                }) /
                count;
     };
-    const auto read = [&] { reader.read(engine.pool(), engine.isa()); };
+    const auto read = [&] { reader.read(context.executor(), context.target()); };
     const int singles = enough(single), togethers = texts > 1 ? enough(together) : 0, reads = enough(read);
     std::vector<double> speed, bandwidth, share, cost;
     for (int i = 0; i < repeats; ++i) {
@@ -117,7 +117,7 @@ inline Prefill prefill(const rwkv::Model& model, int threads, int repeats, Index
     chunk = std::min(tokens, chunk);
     rwkv::Workspace workspace(model.config(), {.threads = threads, .chunk = chunk});
     rwkv::State state(model.config());
-    rwkv::kernels::Engine& engine = workspace.engine();
+    rwkv::kernels::MatmulContext& context = workspace.context();
     std::vector<rwkv::TokenId> prompt(static_cast<std::size_t>(tokens));
     for (std::size_t i = 0; i < prompt.size(); ++i) prompt[i] = some_token(model, i);
     const Work work(model);
@@ -125,13 +125,13 @@ inline Prefill prefill(const rwkv::Model& model, int threads, int repeats, Index
     const double bytes = work.block_bytes * static_cast<double>((tokens + chunk - 1) / chunk) + work.head_bytes;
     const auto step = [&] {
         state.reset();
-        model.forward(prompt, state, workspace);
+        static_cast<void>(model.forward(prompt, state, workspace));
     };
     const int steps = enough(step);
     std::vector<double> speed, peak, share;
     for (int i = 0; i < repeats; ++i) {
         double done = 0;
-        const double limit = seconds_of([&] { done = limits::multiply(engine.pool(), engine.isa(), 300000); });
+        const double limit = seconds_of([&] { done = limits::multiply(context.executor(), context.target(), 300000); });
         const double seconds = seconds_of([&] {
                                    for (int j = 0; j < steps; ++j) step();
                                }) /
@@ -171,7 +171,7 @@ inline std::vector<Position> positions(const rwkv::Model& model, int threads, In
         for (int i = 0; i < 9; ++i) {
             copy.assign(state);
             const rwkv::TokenId token = some_token(model, static_cast<std::size_t>(stop));
-            decode.push_back(seconds_of([&] { model.forward({&token, 1}, copy, single); }));
+            decode.push_back(seconds_of([&] { static_cast<void>(model.forward(token, copy, single)); }));
         }
         result.push_back({stop, 1e3 * prompt / static_cast<double>(stop - position), 1e3 * median(decode)});
         position = stop;

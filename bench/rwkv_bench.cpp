@@ -139,17 +139,17 @@ void run(const Options& options) {
         report.say("%-7s %7s %-12s %10.4f s\n", format.c_str(), "", "load", measure::median(seconds));
         measure_model(options, format, load(), report);
     }
-    const auto isa = rwkv::kernels::name(rwkv::kernels::chosen_isa());
+    const std::string_view target = rwkv::kernels::chosen_target().name;
     if (options.as_json)
         std::printf("%s\n", nlohmann::json{{"processor", processor()},
-                                           {"isa", isa},
+                                           {"target", target},
                                            {"model", options.shape.empty() ? options.directory : options.shape},
                                            {"peak_memory_bytes", peak_memory()},
                                            {"rows", report.rows()}}
                                 .dump(1)
                                 .c_str());
     else
-        std::printf("%s, kernels %.*s\n", processor().c_str(), static_cast<int>(isa.size()), isa.data());
+        std::printf("%s, kernels %.*s\n", processor().c_str(), static_cast<int>(target.size()), target.data());
 }
 
 }  // namespace

@@ -50,8 +50,8 @@ using namespace rwkv::test;
 TEST_CASE("a warm forward pass allocates nothing") {
     long sink = 0;
     for (const char* name : {"plain", "odd", "mixed", "f16", "bf16", "tied"}) {
-        for (const kernels::Isa isa : kernels::available_isas()) {
-            ::setenv("RWKV_ISA", std::string(kernels::name(isa)).c_str(), 1);
+        for (const kernels::Target* target : kernels::available_targets()) {
+            ::setenv("RWKV_TARGET", std::string(target->name).c_str(), 1);
             const auto quantized = std::string(name) == "odd" ? WeightFormat::q8 : WeightFormat::q4;
             const bool as_stored = std::string(name) != "odd" && std::string(name) != "f16";
             const Model model = load_model(fixture(name), {.format = as_stored ? WeightFormat::stored : quantized});
@@ -65,11 +65,12 @@ TEST_CASE("a warm forward pass allocates nothing") {
                 State state(model.config());
                 Workspace workspace(model.config(), {.threads = 2, .chunk = chunk});
                 const auto pass = [&] {
-                    model.forward(expected.tokens, state, workspace);
+                    sink += static_cast<long>(model.forward(expected.tokens, state, workspace).size());
+                    sink += static_cast<long>(model.forward(TokenId(1), state, workspace).size());
                     model.forward_state(expected.tokens, state, workspace);
-                    model.forward_all(expected.tokens, state, workspace, [&](Index p, auto) { sink += p; });
-                    model.forward_hidden(expected.tokens, state, workspace, [&](Index p, auto) { sink += p; });
-                    model.forward_batch(next, batch, workspace, [&](Index p, auto) { sink += p; });
+                    model.forward_all(expected.tokens, state, workspace, [&](Index p, auto) { return sink += p, true; });
+                    model.forward_hidden(expected.tokens, state, workspace, [&](Index p, auto) { return sink += p, true; });
+                    model.forward_batch(next, batch, workspace, [&](Index p, auto) { return sink += p, true; });
                     state.reset();
                 };
                 pass();
@@ -78,12 +79,12 @@ TEST_CASE("a warm forward pass allocates nothing") {
                 pass();
                 Eigen::internal::set_is_malloc_allowed(true);
                 const long after = allocations;
-                CAPTURE(name, kernels::name(isa), chunk);
+                CAPTURE(name, target->name, chunk);
                 CHECK(after == before);
             }
         }
     }
-    ::unsetenv("RWKV_ISA");
+    ::unsetenv("RWKV_TARGET");
     CHECK(sink > 0);
 }
 

@@ -122,7 +122,7 @@ TEST_CASE("reads that fail, are interrupted, or come in pieces", "[reading]") {
                     if (found == "accepted")
                         CHECK(good);
                     else
-                        CHECK(as_expected(found, {"FileError " + file.string(), wanted}));
+                        CHECK(as_expected(found, {"FileError ", file.string(), wanted}));
                 });
             CHECK(calls >= 1);
         }
@@ -135,8 +135,7 @@ TEST_CASE("reads that fail, are interrupted, or come in pieces", "[reading]") {
 TEST_CASE("a file that cannot be mapped is an error", "[reading]") {
     const auto load = [] { load_model(fixture("bf16"), {.threads = 1, .mapped = true}); };
     const long calls = fail_each(faults.maps, ENOMEM, load, [](const std::string& found) {
-        CHECK(
-            (found == "accepted" || as_expected(found, {"FileError", "a file that can be mapped", "Cannot allocate"})));
+        CHECK((found == "accepted" || as_expected(found, {"FileError cannot map ", "Cannot allocate"})));
     });
     CHECK(calls >= 10);
 }
@@ -214,7 +213,7 @@ TEST_CASE("a path that leads to something else than a file is an error, not wait
             }
             const std::string found = outcome([&] { place.load(directory.path()); });
             INFO(kind << " as " << place.file << ": " << found);
-            CHECK(found.starts_with("FileError " + path.string() + ": expected "));
+            CHECK(as_expected(found, {"FileError ", path.string()}));
             // A directory that is named itself is looked into.
             if (kind == "directory" && !place.named) CHECK(found.ends_with("a regular file, found a directory"));
         }

@@ -65,7 +65,7 @@ std::string pickle_of(std::string_view input) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string pickle = pickle_of(fuzz::text_of(data, size));
-    fuzz::accepts([&] { io::parse_pickle(std::as_bytes(std::span(pickle)), "file"); });
+    fuzz::accepts([&] { return io::parse_pickle(std::as_bytes(std::span(pickle)), "file"); });
     Archive archive;
     archive.add("a/data.pkl", pickle);
     archive.add("a/data/0", std::string(24, 'x'));

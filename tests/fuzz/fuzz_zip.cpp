@@ -14,7 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     fuzz::accepts([&] {
         for (const io::ZipEntry& entry : io::read_zip_directory(file)) {
             fuzz::require(entry.size <= size && entry.offset <= size - entry.size, "entries within the file");
-            fuzz::accepts([&] { io::read_zip_entry(file, entry, size); });
+            fuzz::accepts([&] { return io::read_zip_entry(file, entry, size); });
         }
     });
     fuzz::accepts([&] { fuzz::check_tensors(io::read_pytorch_tensors(file), size); });

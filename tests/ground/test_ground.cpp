@@ -1,6 +1,8 @@
 #include <rwkv/core/checked.hpp>
 #include <rwkv/core/dtype.hpp>
 #include <rwkv/core/error.hpp>
+#include <rwkv/core/message.hpp>
+#include <rwkv/core/quote.hpp>
 #include <rwkv/core/tensor.hpp>
 #include <rwkv/version.hpp>
 
@@ -48,6 +50,39 @@ TEST_CASE("an error says where, what, expected and found") {
     CHECK(error.subject() == "shape");
     CHECK(error.expected() == "[2]");
     CHECK(error.found() == "[3]");
+}
+
+TEST_CASE("an error may be a sentence, and one of the operating system keeps its code") {
+    const FileError refused("a/b", "cannot open a/b", std::make_error_code(std::errc::permission_denied));
+    CHECK(std::string(refused.what()) == "cannot open a/b: Permission denied");
+    CHECK(refused.code() == std::errc::permission_denied);
+    CHECK(refused.where() == "a/b");
+    CHECK(refused.found() == "Permission denied");
+    const FileError mismatch("a/b", "", "a regular file", "a directory");
+    CHECK(std::string(mismatch.what()) == "a/b: expected a regular file, found a directory");
+    CHECK_FALSE(mismatch.code());
+    CHECK(std::string(Cancelled("loading").what()) == "loading was cancelled");
+    CHECK(std::string(FileError("a", "a has changed").what()) == "a has changed");
+}
+
+TEST_CASE("the parts of a message are text, quoted text and numbers") {
+    const std::string name = "a\x1b\"";
+    const auto message = [&] {
+        core::fail<ModelError>("f", {"tensor ", core::Quoted{name}},
+                               {"at most ", largest, " and at least ", std::int8_t{-3}, ", ", 1e-5, " or ", 0.1F},
+                               {std::string_view("none")});
+    };
+    CHECK_THROWS_AS(message(), ModelError);
+    try {
+        message();
+    } catch (const Error& error) {
+        CHECK(std::string(error.what()) ==
+              "f: tensor \"a\\x1b\\\"\": expected at most 18446744073709551615 and at least -3, "
+              "1e-05 or 0.1, found none");
+        CHECK(error.where() == "f");
+        CHECK(error.subject() == "tensor " + core::quoted(name));
+        CHECK(error.found() == "none");
+    }
 }
 
 TEST_CASE("the version is the project's") {

@@ -192,7 +192,7 @@ TEST_CASE("paths that are no checkpoint", "[checkpoint]") {
         INFO(found);
         CHECK(as_expected(found, expected));
     };
-    fails(directory.path() / "none", {"FileError", "none: expected a readable file, found No such file"});
+    fails(directory.path() / "none", {"FileError", "none: No such file"});
     fails(directory.path() / "none.safetensors", {"FileError", "No such file"});
     fails(directory.path() / "none.pth", {"FileError", "No such file"});
     fails(directory.write("x.pth", "PK\3\4"), {"ModelError", "x.pth: expected a safetensors file", "convert"});
@@ -323,12 +323,13 @@ TEST_CASE("a checkpoint whose files change after it is opened", "[checkpoint]") 
     const Checkpoint many = Checkpoint::open(directory.path());
     CHECK(read(many, "1000", 0, 4) == "1000");
     directory.write("1001.safetensors", shard({{"1001", "10010"}}));
-    CHECK(as_expected(outcome([&] { read(many, "1001", 0, 4); }), {"FileError", "1001.safetensors", "a changed one"}));
+    CHECK(as_expected(outcome([&] { read(many, "1001", 0, 4); }),
+                      {"FileError", "1001.safetensors", "has changed since"}));
     fs::remove(directory.path() / "1002.safetensors");
     CHECK(as_expected(outcome([&] { read(many, "1002", 0, 4); }), {"FileError", "1002.safetensors", "No such file"}));
     const auto third = directory.path() / "1003.safetensors";
     fs::last_write_time(third, fs::last_write_time(third) - std::chrono::hours(1));
-    CHECK(as_expected(outcome([&] { read(many, "1003", 0, 4); }), {"FileError", "a changed one"}));
+    CHECK(as_expected(outcome([&] { read(many, "1003", 0, 4); }), {"FileError", "has changed since"}));
     CHECK(read(many, "1039", 0, 4) == "1039");
 }
 

@@ -86,11 +86,11 @@ TEST_CASE("mapping parts of a file", "[file]") {
                                                                                 {~0ULL, 1},
                                                                                 {~0ULL, 2},
                                                                                 {1, ~0ULL}}) {
-        const std::string found = outcome([&] { file->map(range.first, range.second); });
+        const std::string found = outcome([&] { return file->map(range.first, range.second); });
         INFO(found);
         CHECK(found.starts_with("FileError " + path.string() + ": expected at least "));
     }
-    CHECK(outcome([&] { InputFile(directory.write("empty", "")).map(0, 1); }).starts_with("FileError"));
+    CHECK(outcome([&] { return InputFile(directory.write("empty", "")).map(0, 1); }).starts_with("FileError"));
 
     // Neither the object, nor the descriptor, nor the name is needed any longer.
     const auto part = file->map(4000, 9000);
@@ -105,10 +105,10 @@ TEST_CASE("reading a text file", "[file]") {
     const TempDir directory;
     const auto path = directory.write("t", "12345");
     CHECK(rwkv::io::read_text(path, 5) == "12345");
-    CHECK(as_expected(outcome([&] { rwkv::io::read_text(path, 4); }),
+    CHECK(as_expected(outcome([&] { return rwkv::io::read_text(path, 4); }),
                       {"FormatError " + path.string(), "expected at most 4 bytes, found 5"}));
     CHECK(rwkv::io::read_text(directory.write("empty", ""), 0).empty());
-    CHECK(outcome([&] { rwkv::io::read_text(directory.path(), 9); }).starts_with("FileError"));
+    CHECK(outcome([&] { return rwkv::io::read_text(directory.path(), 9); }).starts_with("FileError"));
 }
 
 TEST_CASE("a written file appears only when it is committed", "[file]") {

@@ -42,8 +42,8 @@ TEST_CASE("a mapping is given back, and one the system refuses is an error", "[f
         WARN("skipped: no file at hand that cannot be mapped");
         return;
     }
-    CHECK(as_expected(outcome([&] { InputFile(unmappable).map(0, 1); }),
-                      {"FileError " + unmappable.string(), "expected a file that can be mapped, found "}));
+    CHECK(as_expected(outcome([&] { return InputFile(unmappable).map(0, 1); }),
+                      {"FileError cannot map " + unmappable.string() + ": "}));
 }
 #endif
 
@@ -82,7 +82,10 @@ TEST_CASE("what is not a readable regular file is refused without waiting", "[fi
     const auto fails = [](const fs::path& path, const std::string& part) {
         const std::string found = outcome([&] { InputFile file(path); });
         INFO(found);
-        CHECK(as_expected(found, {"FileError " + path.string() + ": expected a re", part}));
+        const std::string open = "FileError cannot open " + path.string() + ": ";
+        CHECK(
+            (found.starts_with(open) || found.starts_with("FileError " + path.string() + ": expected a regular file")));
+        CHECK(as_expected(found, {part}));
     };
     fails(directory.path() / "none", "No such file");
     fails("", "No such file");
@@ -116,7 +119,7 @@ TEST_CASE("places where no file can be written", "[file]") {
     const auto fails = [](const fs::path& path, const std::string& part) {
         const std::string found = outcome([&] { OutputFile(path).commit(); });
         INFO(found);
-        CHECK(as_expected(found, {"FileError " + path.string(), part}));
+        CHECK(as_expected(found, {"FileError ", path.string(), part}));
     };
     fails(directory.path() / "none" / "out", "No such file");
     fails(directory.path(), "a regular file or none");
@@ -135,7 +138,9 @@ TEST_CASE("places where no file can be written", "[file]") {
         // The target becomes a directory in the meantime.
         OutputFile file(directory.path() / "later");
         fs::create_directory(directory.path() / "later");
-        CHECK(as_expected(outcome([&] { file.commit(); }), {"FileError", "to take this name"}));
+        CHECK(as_expected(
+            outcome([&] { file.commit(); }),
+            {"FileError cannot rename ", ".part to " + (directory.path() / "later").string() + ": Is a dir"}));
     }
     CHECK(directory.count() == 3);
 }
@@ -153,7 +158,7 @@ TEST_CASE("a disk that takes no more is an error, and leaves nothing", "[file]")
             OutputFile file(directory.path() / "out");
             write(file, std::string(600, 'x'));
             CHECK(as_expected(outcome([&] { write(file, std::string(600, 'x')); }),
-                              {"FileError", "to write 200 bytes, found File too large"}));
+                              {"FileError cannot write 200 bytes to ", "/out: File too large"}));
             // What came before it is not to be completed by trying again.
             CHECK(outcome([&] { write(file, "x"); }).starts_with("FileError"));
             file.commit();
@@ -162,6 +167,6 @@ TEST_CASE("a disk that takes no more is an error, and leaves nothing", "[file]")
     }
     std::signal(SIGXFSZ, old_handler);
     INFO(found);
-    CHECK(as_expected(found, {"FileError", "to write the file out, found Bad file descriptor"}));
+    CHECK(as_expected(found, {"FileError cannot write ", "/out to the disk: Bad file descriptor"}));
     CHECK(directory.count() == 0);
 }

@@ -46,7 +46,8 @@ TEST_CASE("files of others are not touched", "[output_directory]") {
     CHECK(as_expected(outcome([&] { OutputDirectory{made}; }),
                       {"FileError " + made.string(), "expected an empty directory, or none, found one that holds"}));
     CHECK(as_expected(outcome([&] { OutputDirectory{made / "theirs"}; }), {"FileError", "theirs"}));
-    CHECK(as_expected(outcome([&] { OutputDirectory{made / "no" / "x"}; }), {"FileError", "No such file"}));
+    CHECK(as_expected(outcome([&] { OutputDirectory{made / "no" / "x"}; }),
+                      {"FileError cannot create the directory ", "/no/x: No such file"}));
 #if !defined(_WIN32)
     CHECK(as_expected(outcome([&] { OutputDirectory{made / "theirs" / "x"}; }), {"FileError", "Not a directory"}));
     std::filesystem::create_directory_symlink(made, directory.path() / "link");

@@ -106,7 +106,7 @@ TEST_CASE("a safetensors header of exactly 10^8 bytes is accepted, one more is n
 }
 
 TEST_CASE("a header of other than the length announced is not taken", "[safetensors]") {
-    CHECK(as_expected(outcome([] { rwkv::io::parse_safetensors_header("{}      ", 9, "file"); }),
+    CHECK(as_expected(outcome([] { return rwkv::io::parse_safetensors_header("{}      ", 9, "file"); }),
                       refused("header: expected a file of at least 16 bytes, found 9")));
 }
 

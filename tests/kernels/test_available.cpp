@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include <rwkv/kernels/isa.hpp>
+#include <rwkv/kernels/target.hpp>
 
 #include "../catch.hpp"
 
@@ -16,7 +16,7 @@ using namespace rwkv;
 // semicolons, says which must be there.
 TEST_CASE("the instruction sets that this run tests are those expected", "[available]") {
     std::vector<std::string> available;
-    for (const kernels::Isa isa : kernels::available_isas()) available.emplace_back(kernels::name(isa));
+    for (const kernels::Target* target : kernels::available_targets()) available.emplace_back(target->name);
     std::cout << "available targets:";
     for (const std::string& name : available) std::cout << ' ' << name;
     std::cout << std::endl;

@@ -11,6 +11,7 @@
 
 #include <rwkv/checkpoint/checkpoint.hpp>
 #include <rwkv/io/safetensors_writer.hpp>
+#include <rwkv/kernels/oracle.hpp>
 #include <rwkv/load_model.hpp>
 #include <rwkv/model/forward.hpp>
 
@@ -78,28 +79,54 @@ double error_of(const A& found, const B& expected) {
 /// The tolerance every computation is held to, against Hugging Face and against our own blocks in double.
 inline constexpr double tolerance = 5e-5;
 
+/// Sends tokens of one sequence through all layers, as many at a time as Model does, and calls visit(position of the
+/// first token, T) after each chunk, with x of its T tokens in workspace.x(T). For any matrices and any scalar.
+template <class Matrix, class Scalar, class Visit>
+void forward_chunks(const model::BasicWeights<Matrix>& weights, std::span<const TokenId> tokens,
+                    BasicState<Scalar>& state, BasicWorkspace<Scalar>& workspace, Visit&& visit) {
+    const Index size = std::ssize(tokens), layers = std::ssize(weights.blocks);
+    for (Index first = 0; first < size; first += workspace.chunk()) {
+        const auto blocks = kernels::split_tokens(std::min(size - first, workspace.chunk()), workspace.chunk());
+        for (Index block = 0, next; block < blocks.count; block = next) {
+            next = std::min<Index>(block + workspace.threads(), blocks.count);
+            const Index begin = first + blocks.begin(block), count = first + blocks.begin(next) - begin;
+            workspace.pass().batch.clear();
+            workspace.pass().batch.append(
+                tokens.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(count)), state);
+            model::embed(weights, workspace);
+            model::run_layers(weights, 0, layers, workspace, [] { return false; });
+            visit(begin, count);
+        }
+    }
+}
+
 /// The logits at the given positions (in order), one row each, computed in Scalar.
-template <class Scalar>
-std::vector<Scalar> logits_at(const Model& model, std::span<const TokenId> tokens,
+template <class Matrix, class Scalar>
+std::vector<Scalar> logits_of(const model::BasicWeights<Matrix>& weights, std::span<const TokenId> tokens,
                               std::span<const std::int32_t> positions, BasicState<Scalar>& state,
                               BasicWorkspace<Scalar>& workspace) {
     std::vector<Scalar> rows;
     std::size_t next = 0;
-    const Weights<Mixed>& weights = model.weights();
     forward_chunks(weights, tokens, state, workspace, [&](Index first, Index count) {
         for (; next < positions.size() && positions[next] < first + count; ++next) {
             const Index t = positions[next] - first;
-            const auto row = logits(weights, t, t + 1, count, workspace);
+            const auto row = model::logits<Matrix, Scalar>(weights, std::span(&t, 1), workspace);
             rows.insert(rows.end(), row.data(), row.data() + row.size());
         }
     });
     return rows;
 }
+template <class Scalar>
+std::vector<Scalar> logits_at(const Model& model, std::span<const TokenId> tokens,
+                              std::span<const std::int32_t> positions, BasicState<Scalar>& state,
+                              BasicWorkspace<Scalar>& workspace) {
+    return logits_of<kernels::WeightMatrix, Scalar>(model.weights(), tokens, positions, state, workspace);
+}
 
 /// Every element of every matrix, as floats.
 inline std::vector<float> all_elements(const Model& model) {
     std::vector<float> elements;
-    const auto add = [&](const WeightMatrix<Mixed>& matrix) {
+    const auto add = [&](const kernels::WeightMatrix& matrix) {
         std::vector<float> row(static_cast<std::size_t>(matrix.cols()));
         for (Index i = 0; i < matrix.rows(); ++i) {
             matrix.copy_row(i, 0, matrix.cols(), row.data());
@@ -116,7 +143,7 @@ inline std::vector<float> all_elements(const Model& model) {
     return elements;
 }
 
-inline std::span<const float> span_of(State::ConstView part) {
+inline std::span<const float> span_of(MatrixView<const float> part) {
     return {part.data(), static_cast<std::size_t>(part.size())};
 }
 

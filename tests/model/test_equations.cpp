@@ -9,6 +9,8 @@
 #include "../catch.hpp"
 
 using namespace rwkv;
+using kernels::Equations;
+using kernels::Target;
 
 namespace {
 
@@ -38,13 +40,13 @@ constexpr Index sizes[] = {1, 3, 7, 8, 9, 15, 16, 17, 31, 37, 64, 129, 768};
 
 }  // namespace
 
-TEST_CASE("the equations are the same on every instruction set, at any width", "[network]") {
-    const Elementwise<double>& oracle = elementwise<double>(kernels::Isa::portable);
+TEST_CASE("the equations are the same on every target, at any width", "[network]") {
+    const Equations<double>& oracle = kernels::oracle::equations;
     std::mt19937 random(9);
-    for (const kernels::Isa isa : kernels::available_isas()) {
-        const Elementwise<float>& of = elementwise<float>(isa);
+    for (const Target* target : kernels::available_targets()) {
+        const Equations<float>& ops = target->equations;
         for (const Index n : sizes) {
-            CAPTURE(kernels::name(isa), n);
+            CAPTURE(target->name, n);
             const auto size = static_cast<std::size_t>(n);
             const auto x = numbers(n, 2, random), y = numbers(n, 2, random), a = numbers(n, 1, random),
                        b = numbers(n, 1, random);
@@ -55,24 +57,24 @@ TEST_CASE("the equations are the same on every instruction set, at any width", "
                 CHECK(found.back() == 777);  // nothing past the end is written
             };
 
-            of.layer_norm(a.data(), b.data(), 1e-5f, n, x.data(), found.data());
+            ops.layer_norm(a.data(), b.data(), 1e-5f, n, x.data(), found.data());
             oracle.layer_norm(a.data(), b.data(), 1e-5, n, wide(x).data(), expected.data());
             check();
 
-            of.token_shift(a.data(), n, x.data(), y.data(), found.data());
+            ops.token_shift(a.data(), n, x.data(), y.data(), found.data());
             oracle.token_shift(a.data(), n, wide(x).data(), wide(y).data(), expected.data());
             check();
 
             std::copy(y.begin(), y.end(), found.begin());
             expected = wide(y);
-            of.gate(n / 3, n, x.data(), found.data());
+            ops.gate(n / 3, n, x.data(), found.data());
             oracle.gate(n / 3, n, wide(x).data(), expected.data());
             check();
             CHECK(std::equal(y.begin(), y.begin() + n / 3, found.begin()));  // nor before the beginning
-            of.squared_relu(n, found.data());
+            ops.squared_relu(n, found.data());
             oracle.squared_relu(n, expected.data());
             check();
-            of.add(n, x.data(), found.data());
+            ops.add(n, x.data(), found.data());
             oracle.add(n, wide(x).data(), expected.data());
             check();
         }
@@ -80,12 +82,12 @@ TEST_CASE("the equations are the same on every instruction set, at any width", "
 }
 
 TEST_CASE("WKV follows the oracle over many tokens, whatever the keys", "[network]") {
-    const Elementwise<double>& oracle = elementwise<double>(kernels::Isa::portable);
+    const Equations<double>& oracle = kernels::oracle::equations;
     std::mt19937 random(10);
-    for (const kernels::Isa isa : kernels::available_isas()) {
+    for (const Target* target : kernels::available_targets()) {
         for (const Index n : {1, 7, 16, 37, 129}) {
             for (const float key_size : {1.0f, 30.0f}) {
-                CAPTURE(kernels::name(isa), n, key_size);
+                CAPTURE(target->name, n, key_size);
                 constexpr Index tokens = 200;
                 auto decay = numbers(n, 2, random);
                 for (float& w : decay) w = -std::exp(w);
@@ -96,12 +98,11 @@ TEST_CASE("WKV follows the oracle over many tokens, whatever the keys", "[networ
                 std::fill(state.begin() + 2 * n, state.end(), -1e38f);
                 std::vector<double> state_expected(state.begin(), state.end());
                 for (const Index cut : {Index(0), n / 2})  // the channels in two calls, as threads share them
-                    elementwise<float>(isa).wkv(decay.data(), first.data(), cut, cut ? n : n / 2, tokens, keys.data(),
-                                                n, values.data(), n, state.data(), state.data() + n,
-                                                state.data() + 2 * n);
+                    target->equations.wkv(decay.data(), first.data(), cut, cut ? n : n / 2, tokens, keys.data(), n,
+                                          values.data(), n, state.data(), state.data() + n, state.data() + 2 * n);
                 if (n / 2 == 0)
-                    elementwise<float>(isa).wkv(decay.data(), first.data(), 0, n, tokens, keys.data(), n, values.data(),
-                                                n, state.data(), state.data() + n, state.data() + 2 * n);
+                    target->equations.wkv(decay.data(), first.data(), 0, n, tokens, keys.data(), n, values.data(), n,
+                                          state.data(), state.data() + n, state.data() + 2 * n);
                 oracle.wkv(decay.data(), first.data(), 0, n, tokens, wide(keys).data(), n, expected.data(), n,
                            state_expected.data(), state_expected.data() + n, state_expected.data() + 2 * n);
                 // p runs on in float: 200 sums of numbers about 30 or 60, each rounded by 4e-6 at most.
@@ -115,14 +116,14 @@ TEST_CASE("WKV follows the oracle over many tokens, whatever the keys", "[networ
 
 TEST_CASE("WKV passes on keys that are no numbers, as transformers does", "[network]") {
     const float infinity = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
-    for (const kernels::Isa isa : kernels::available_isas()) {
-        CAPTURE(kernels::name(isa));
+    for (const Target* target : kernels::available_targets()) {
+        CAPTURE(target->name);
         const std::vector<float> keys{-infinity, infinity, nan, -infinity, infinity, nan}, decay(6, -1.0f),
             first(6, 0.5f);
         std::vector<float> values(6, 3.0f), numerator(6, 2.0f), denominator(6, 1.0f), maximum(6, 0.25f);
         maximum[3] = maximum[4] = maximum[5] = -1e38f;  // the first token of a text
-        elementwise<float>(isa).wkv(decay.data(), first.data(), 0, 6, 1, keys.data(), 6, values.data(), 6,
-                                    numerator.data(), denominator.data(), maximum.data());
+        target->equations.wkv(decay.data(), first.data(), 0, 6, 1, keys.data(), 6, values.data(), 6, numerator.data(),
+                              denominator.data(), maximum.data());
         CHECK(values[0] == 2);
         CHECK(values[3] == 2);
         CHECK(numerator[0] == 2);
@@ -137,13 +138,13 @@ TEST_CASE("WKV passes on keys that are no numbers, as transformers does", "[netw
 }
 
 TEST_CASE("the exponential function is within two units in the last place", "[network]") {
-    for (const kernels::Isa isa : kernels::available_isas()) {
+    for (const Target* target : kernels::available_targets()) {
         double worst = 0;
         const auto exp_of = [&](float x) {
             // A step of WKV that shows e^x itself: p + w = x ≤ k = 0, so the new numerator is e^x · 1 + e^0 · 0.
             const float w = x, u = 0, key = 0;
             float value = 0, numerator = 1, denominator = 1, maximum = 0;
-            elementwise<float>(isa).wkv(&w, &u, 0, 1, 1, &key, 1, &value, 1, &numerator, &denominator, &maximum);
+            target->equations.wkv(&w, &u, 0, 1, 1, &key, 1, &value, 1, &numerator, &denominator, &maximum);
             return numerator;
         };
         for (float x = -87.33f; x <= 0; x += 0.00517f) {
@@ -152,9 +153,9 @@ TEST_CASE("the exponential function is within two units in the last place", "[ne
                 static_cast<double>(std::nextafter(static_cast<float>(expected), 2.0f) - static_cast<float>(expected));
             worst = std::max(worst, std::abs(static_cast<double>(exp_of(x)) - expected) / unit);
         }
-        CAPTURE(kernels::name(isa));
+        CAPTURE(target->name);
         CHECK(exp_of(0) == 1);
-        if (isa == kernels::Isa::portable) {  // Eigen's own, which ends at the smallest normal number
+        if (target->name == "portable") {  // Eigen's own, which ends at the smallest normal number
             CHECK(exp_of(-1e38f) < 2e-38f);
             continue;
         }
@@ -164,12 +165,12 @@ TEST_CASE("the exponential function is within two units in the last place", "[ne
 }
 
 TEST_CASE("gates close and open fully, and pass NaN on", "[network]") {
-    for (const kernels::Isa isa : kernels::available_isas()) {
-        CAPTURE(kernels::name(isa));
+    for (const Target* target : kernels::available_targets()) {
+        CAPTURE(target->name);
         const float infinity = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
         const std::vector<float> receptance{-infinity, -1e30f, 0, 1e30f, infinity, nan};
         std::vector<float> x(6, 2);
-        elementwise<float>(isa).gate(0, 6, receptance.data(), x.data());
+        target->equations.gate(0, 6, receptance.data(), x.data());
         CHECK(std::abs(x[0]) < 1e-30f);
         CHECK(std::abs(x[1]) < 1e-30f);
         CHECK(x[2] == 1);

@@ -86,7 +86,7 @@ TEST_CASE("without a config.json the sizes are those of the tensors", "[pytorch]
         CHECK(model.config() == config);
         CHECK(load_safetensors(directory.path() / "x.safetensors").config() == config);
         // Hugging Face's weights come with a config.json: a directory of them without one is not whole.
-        CHECK(as_expected(refusal(directory.path()), {"FileError", "config.json: expected a readable file"}));
+        CHECK(as_expected(refusal(directory.path()), {"FileError cannot open ", "config.json: No such file"}));
     };
     same("odd", false, true);
     same("tied", true, true);

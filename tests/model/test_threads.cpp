@@ -23,27 +23,28 @@ TEST_CASE("one model serves many threads, each with a state and a workspace of i
 }
 
 TEST_CASE("eight threads read a thousand tokens each, bit for bit as one thread does", "[threads]") {
-    constexpr unsigned texts = 8;
+    constexpr unsigned sequences = 8;
     for (const WeightFormat format : {WeightFormat::stored, WeightFormat::q8}) {
         const Model model = load_model(fixture("bf16"), {.format = format});
-        // The logits after every token of a text, every other one of which is read many tokens at a time.
-        const auto read = [&](unsigned text) {
-            std::mt19937 random(text);
+        // The logits after every token of a sequence, every other one of which is read many tokens at a time.
+        const auto read = [&](unsigned sequence) {
+            std::mt19937 random(sequence);
             std::vector<TokenId> tokens(1000);
             for (TokenId& token : tokens)
                 token = static_cast<TokenId>(random() % static_cast<unsigned>(model.config().vocab_size));
             State state(model.config());
-            Workspace workspace(model.config(), {.threads = 1, .chunk = text % 2 == 0 ? 1 : 50});
+            Workspace workspace(model.config(), {.threads = 1, .chunk = sequence % 2 == 0 ? 1 : 50});
             std::vector<float> all;
             model.forward_all(tokens, state, workspace, [&](Index, std::span<const float> logits) {
                 all.insert(all.end(), logits.begin(), logits.end());
+                return true;
             });
             return all;
         };
-        std::vector<std::vector<float>> alone, together(texts);
-        for (unsigned i = 0; i < texts; ++i) alone.push_back(read(i));
-        std::latch all_are_there(texts);
-        in_threads(texts, [&](std::size_t i) {
+        std::vector<std::vector<float>> alone, together(sequences);
+        for (unsigned i = 0; i < sequences; ++i) alone.push_back(read(i));
+        std::latch all_are_there(sequences);
+        in_threads(sequences, [&](std::size_t i) {
             all_are_there.arrive_and_wait();
             together[i] = read(static_cast<unsigned>(i));
         });

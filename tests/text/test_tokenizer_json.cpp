@@ -205,7 +205,7 @@ TEST_CASE("what no text says, a program may: it is refused as well", "[tokenizer
     const auto found = [&](const char* at, const json& value) {
         json file = good;
         file[json::json_pointer(at)] = value;
-        return outcome([&] { read_tokenizer_json(file, "some/file.json"); });
+        return outcome([&] { return read_tokenizer_json(file, "some/file.json"); });
     };
     CHECK(as_expected(found("/model/vocab/a", -1), {"FormatError some/file.json: model.vocab", "found -1"}));
     CHECK(as_expected(found("/model/vocab/a", 1 << 20), {"FormatError", "model.vocab: expected an id from 0 to"}));
@@ -225,7 +225,7 @@ TEST_CASE("added tokens are numbered and told apart as in the reference", "[toke
                                         {"normalized", normalized},
                                         {"special", special}});
     };
-    const auto found = [&file] { return outcome([&] { read_tokenizer_json(file, "f"); }); };
+    const auto found = [&file] { return outcome([&] { return read_tokenizer_json(file, "f"); }); };
     const int next = static_cast<int>(small().vocab_size());
     const std::string parts = "ne\xCC\x81s", composed = "n\xC3\xA9s";
 

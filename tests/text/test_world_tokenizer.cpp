@@ -72,7 +72,7 @@ TEST_CASE("a World vocabulary has at most 65535 tokens", "[world]") {
     for (int id = 257; id <= 65536; ++id)
         long_file += std::to_string(id) + " 'x" + std::to_string(id) + "' " +
                      std::to_string(1 + std::to_string(id).size()) + "\n";
-    CHECK_THAT(outcome([&] { read_world_vocabulary(long_file, "f"); }),
+    CHECK_THAT(outcome([&] { return read_world_vocabulary(long_file, "f"); }),
                Catch::Matchers::ContainsSubstring("at most 65535"));
 }
 

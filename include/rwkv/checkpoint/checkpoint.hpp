@@ -34,7 +34,7 @@ struct CheckpointTensor {
 
 /// Reads what a PyTorch file says of its tensors: `read_pytorch_tensors` of io/pytorch.hpp. A program that does not
 /// name that function does not contain it.
-using PytorchReader = std::vector<TensorInfo> (*)(const io::InputFile&);
+using PytorchReader = std::vector<TensorInfo> (*)(const io::ByteSource&);
 
 /// A model's tensors on disk, in one file or in several with an index, with every header read and checked. Knows
 /// nothing of what the tensors mean.

@@ -55,13 +55,11 @@ inline void write_file(const std::filesystem::path& path, std::span<const std::b
     file.commit();
 }
 
-template <io::ByteSource Source>
-State read_state(const Source& source, const Config& config) {
+inline State read_state(const io::ByteSource& source, const Config& config) {
     return StateReader(source, state_format, 5).state(config);
 }
 
-template <io::ByteSource Source>
-Conversation read_conversation(const Source& source, const Config& config) {
+inline Conversation read_conversation(const io::ByteSource& source, const Config& config) {
     const StateReader reader(source, conversation_format, 7);
     return {.state = reader.state(config), .tokens = reader.tokens(config), .logits = reader.logits(config)};
 }

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,12 +28,8 @@ class StateReader {
   public:
     /// Reads the header and checks that it announces `tensors` tensors under that format's name. The source must live
     /// as long as the reader.
-    template <io::ByteSource Source>
-    StateReader(const Source& source, const char* format, std::size_t tensors)
-        : where_(source.path().string()),
-          header_(io::read_safetensors_header(source)),
-          read_bytes_(
-              [&source](const TensorInfo& tensor, std::span<std::byte> out) { source.read(tensor.offset, out); }) {
+    StateReader(const io::ByteSource& source, const char* format, std::size_t tensors)
+        : source_(source), where_(source.path().string()), header_(io::read_safetensors_header(source)) {
         const auto found = header_.metadata.find("format");
         if (found == header_.metadata.end() || found->second != format)
             throw ModelError(where_, "format", format,
@@ -51,7 +46,7 @@ class StateReader {
                 throw ModelError(where_, name, "shape " + to_string(state_shape(part)) + " (by the model)",
                                  to_string(tensor.shape));
             const std::span numbers(part.data(), static_cast<std::size_t>(part.size()));
-            read_bytes_(tensor, std::as_writable_bytes(numbers));
+            source_.read(tensor.offset, std::as_writable_bytes(numbers));
             require_finite(name, numbers);
         }
         return state;
@@ -61,7 +56,7 @@ class StateReader {
         const TensorInfo& tensor = find("tokens", DType::i32);
         if (tensor.shape.size() != 1) throw ModelError(where_, "tokens", "one dimension", to_string(tensor.shape));
         std::vector<TokenId> tokens(static_cast<std::size_t>(tensor.shape[0]));
-        read_bytes_(tensor, std::as_writable_bytes(std::span(tokens)));
+        source_.read(tensor.offset, std::as_writable_bytes(std::span(tokens)));
         for (const TokenId token : tokens)
             if (token < 0 || token >= config.vocab_size)
                 throw ModelError(where_, "tokens", "ids from 0 to " + std::to_string(config.vocab_size - 1),
@@ -76,7 +71,7 @@ class StateReader {
             throw ModelError(where_, "logits", "shape " + to_string(all) + " (by the model) or " + to_string(none),
                              to_string(tensor.shape));
         std::vector<float> logits(static_cast<std::size_t>(tensor.shape[0]));
-        read_bytes_(tensor, std::as_writable_bytes(std::span(logits)));
+        source_.read(tensor.offset, std::as_writable_bytes(std::span(logits)));
         require_finite("logits", logits);
         return logits;
     }
@@ -96,9 +91,9 @@ class StateReader {
             throw FormatError(where_, name, "finite numbers", "an infinity or NaN");
     }
 
+    const io::ByteSource& source_;
     std::string where_;
     io::SafetensorsHeader header_;
-    std::function<void(const TensorInfo&, std::span<std::byte>)> read_bytes_;
 };
 
 }  // namespace rwkv::inline RWKV_ABI::checkpoint

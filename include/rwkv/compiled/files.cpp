@@ -7,3 +7,15 @@
 #include <rwkv/checkpoint/load_model.inl>
 #include <rwkv/checkpoint/load_safetensors.inl>
 #include <rwkv/checkpoint/state_file.inl>
+#include <rwkv/core/error.inl>
+#include <rwkv/core/message.inl>
+#include <rwkv/io/file.inl>
+#include <rwkv/io/json.inl>
+#include <rwkv/io/pickle.inl>
+#include <rwkv/io/pytorch.inl>
+#include <rwkv/io/safetensors.inl>
+#include <rwkv/io/safetensors_writer.inl>
+#include <rwkv/io/strided.inl>
+#include <rwkv/io/system.inl>
+#include <rwkv/io/zip.inl>
+#include <rwkv/io/zip_end.inl>

@@ -11,3 +11,5 @@
 #include <rwkv/generation/mirostat.inl>
 #include <rwkv/generation/sampler.inl>
 #include <rwkv/generation/sequence.inl>
+#include <rwkv/text/tokenizer_json.inl>
+#include <rwkv/text/world_tokenizer.inl>

@@ -9,17 +9,17 @@
 
 namespace rwkv::inline RWKV_ABI::core {
 
-// What was found to fit in a file fits in memory's own sizes, and in Index, too.
+// A size that a file can have fits in size_t and in Index.
 static_assert(sizeof(std::size_t) == sizeof(std::uint64_t), "models are for 64-bit systems");
 
-/// a · b, or nothing where the product does not fit. Every size that comes from a file goes through these two.
-constexpr std::optional<std::uint64_t> checked_multiply(std::uint64_t a, std::uint64_t b) noexcept {
+/// a · b, or nothing where the product does not fit. Every size that comes from a file goes through these functions.
+[[nodiscard]] constexpr std::optional<std::uint64_t> checked_multiply(std::uint64_t a, std::uint64_t b) noexcept {
     if (a != 0 && b > std::numeric_limits<std::uint64_t>::max() / a) return std::nullopt;
     return a * b;
 }
 
 /// a + b, or nothing where the sum does not fit.
-constexpr std::optional<std::uint64_t> checked_add(std::uint64_t a, std::uint64_t b) noexcept {
+[[nodiscard]] constexpr std::optional<std::uint64_t> checked_add(std::uint64_t a, std::uint64_t b) noexcept {
     if (b > std::numeric_limits<std::uint64_t>::max() - a) return std::nullopt;
     return a + b;
 }

@@ -9,8 +9,8 @@
 
 namespace rwkv::inline RWKV_ABI {
 
-/// The element types a safetensors file can name. Models compute from f16, bf16, f32 and f64; the others are read
-/// as descriptions only.
+/// The types of elements that a safetensors file can name. Models are loaded from f16, bf16, f32 and f64; the other
+/// types can only be described.
 enum class DType : std::uint8_t {
     boolean,
     f4,
@@ -36,9 +36,11 @@ enum class DType : std::uint8_t {
     u64
 };
 
-/// A type's name in a safetensors header and its width in bits.
+namespace core {
+
+/// The name of a type in a safetensors header, and its size in bits.
 struct DTypeInfo {
-    DType dtype;            ///< the type
+    DType dtype;            ///< DType::bf16
     std::string_view name;  ///< "BF16"
     unsigned bits;          ///< 16
 };
@@ -69,21 +71,29 @@ inline constexpr std::array<DTypeInfo, 22> dtypes{{
     {DType::u64, "U64", 64},
 }};
 
-/// The type's name, as safetensors spells it.
-constexpr std::string_view name(DType dtype) noexcept {
+/// The name of a type in a safetensors header: "BF16".
+[[nodiscard]] constexpr std::string_view name(DType dtype) noexcept {
     return dtypes[static_cast<std::size_t>(dtype)].name;
 }
 
-/// Bits of one element.
-constexpr unsigned bits(DType dtype) noexcept {
+/// The number of bits of one element.
+[[nodiscard]] constexpr unsigned bits(DType dtype) noexcept {
     return dtypes[static_cast<std::size_t>(dtype)].bits;
 }
 
 /// The type of that (case-sensitive) name, or nothing.
-constexpr std::optional<DType> dtype_of(std::string_view name) noexcept {
+[[nodiscard]] constexpr std::optional<DType> dtype_of(std::string_view name) noexcept {
     for (const DTypeInfo& info : dtypes)
         if (info.name == name) return info.dtype;
     return std::nullopt;
 }
+
+}  // namespace core
+
+using core::bits;
+using core::dtype_of;
+using core::DTypeInfo;
+using core::dtypes;
+using core::name;
 
 }  // namespace rwkv::inline RWKV_ABI

@@ -3,67 +3,69 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <utility>
+#include <system_error>
 
 #include <rwkv/version.hpp>
 
 namespace rwkv::inline RWKV_ABI {
 
-/// What every failure of the library is reported as: where it happened (a file, or the call), which part of it (a
-/// tensor, a field, an option; may be empty), what was expected there, and what was found instead.
+/// Every failure that the library reports. `what()` is a message for people; the other functions give its parts.
 ///
-/// Thrown while loading and at the edges of the API; the forward pass itself does not throw. `what()` reads
-/// "where: subject: expected …, found …".
+/// Most errors say what was expected and what was found: "config.json: vocab_size: expected an integer from 1 to
+/// 4194304, found the number 0". The others are a sentence of their own: "cannot open model.safetensors: Permission
+/// denied"; they have no `expected()`.
 class Error : public std::runtime_error {
   public:
-    /// Each part as its function below gives it back.
-    Error(std::string where, std::string subject, std::string expected, std::string found)
-        : std::runtime_error(message(where, subject, expected, found)),
-          where_(std::move(where)),
-          subject_(std::move(subject)),
-          expected_(std::move(expected)),
-          found_(std::move(found)) {}
+    /// The message "where: subject: expected …, found …", or without the subject where it is empty.
+    Error(std::string where, std::string subject, std::string expected, std::string found);
 
-    /// The file's path, or the name of the call.
+    /// The message is the sentence. `found` is the part of it that is the reason, if there is one.
+    Error(std::string where, const std::string& sentence, std::string found = {});
+
+    /// The path of the file, or the name of the function or of the work.
     const std::string& where() const noexcept { return where_; }
-    /// The tensor, field or option at fault; empty when it is the whole of `where()`.
+    /// The tensor, field or option at fault; empty where it is the whole of `where()`.
     const std::string& subject() const noexcept { return subject_; }
-    /// What would have been right.
+    /// What would have been right; empty where the message is a sentence.
     const std::string& expected() const noexcept { return expected_; }
-    /// What was there.
+    /// What was there, or the reason of the failure; may be empty where the message is a sentence.
     const std::string& found() const noexcept { return found_; }
 
   private:
-    static std::string message(std::string_view where, std::string_view subject, std::string_view expected,
-                               std::string_view found) {
-        std::string text(where);
-        if (!subject.empty()) text.append(": ").append(subject);
-        return text.append(": expected ").append(expected).append(", found ").append(found);
-    }
-
     std::string where_, subject_, expected_, found_;
 };
 
-/// A file that cannot be opened, read or written: absent, not a regular file, no permission, an I/O error.
+/// A file that cannot be opened, read or written: it is absent, it is not a regular file, access is denied, or the
+/// disk fails.
 class FileError : public Error {
   public:
     using Error::Error;  ///< as Error
+
+    /// The message "failure: reason", where the failure is "cannot open model.safetensors" and the reason is that of
+    /// the code.
+    FileError(std::string where, std::string_view failure, std::error_code code);
+
+    /// Why the operating system refused; 0 where it was the library that did.
+    std::error_code code() const noexcept { return code_; }
+
+  private:
+    std::error_code code_;
 };
 
-/// A file that breaks the rules of its own format: a lying header, bad JSON, an overlap, bytes left over.
+/// A file that breaks the rules of its own format: a wrong header, malformed JSON, overlapping tensors, trailing bytes.
 class FormatError : public Error {
   public:
     using Error::Error;  ///< as Error
 };
 
-/// Well-formed files that do not make up an RWKV-4 model (or tokenizer) this library can run: a missing tensor, a
+/// Well-formed files that are not an RWKV-4 model (or a tokenizer) which this library can run: a missing tensor, a
 /// wrong shape, an unusable type, a tokenizer larger than the vocabulary.
 class ModelError : public Error {
   public:
     using Error::Error;  ///< as Error
 };
 
-/// A call that cannot be answered: a token id outside the vocabulary, a state of another model's shape, a
+/// An argument that a function does not take: a token id outside the vocabulary, a state of another model's shape, a
 /// probability over 1.
 class ArgumentError : public Error {
   public:
@@ -73,8 +75,12 @@ class ArgumentError : public Error {
 /// Long work that the caller cancelled through its progress callback.
 class Cancelled : public Error {
   public:
-    /// `where` names the work: "loading".
-    explicit Cancelled(std::string where) : Error(std::move(where), "", "to be completed", "a request to cancel") {}
+    /// `work` is a noun: "loading". The message is "loading was cancelled".
+    explicit Cancelled(const std::string& work);
 };
 
 }  // namespace rwkv::inline RWKV_ABI
+
+#ifndef RWKV_COMPILED
+#include <rwkv/core/error.inl>
+#endif

@@ -21,42 +21,50 @@ using TokenId = std::int32_t;
 /// The sizes of a tensor, outermost first (C order).
 using Shape = std::vector<std::uint64_t>;
 
-/// A tensor of a file may have this many dimensions. The formats set no limit; no model of ours comes near.
-inline constexpr std::size_t max_tensor_rank = 8;
-
-/// What a file says of one tensor: its name, element type, shape, and where its bytes lie.
+/// What a file says of a tensor: its name, type of elements, shape, and where its bytes lie.
 struct TensorInfo {
     std::string name;          ///< as in the file
     DType dtype = DType::f32;  ///< of its elements
     Shape shape;               ///< sizes, outermost first
-    std::uint64_t offset = 0;  ///< first byte, counted from the start of the file
-    std::uint64_t bytes = 0;   ///< length in bytes, equal to shape × dtype
-    /// How many elements lie between neighbours in each dimension, outermost first; empty where the tensor lies in one
-    /// piece in C order, as it always does in a safetensors file.
+    std::uint64_t offset = 0;  ///< of the first byte, from the start of the file
+    std::uint64_t bytes = 0;   ///< size in bytes, equal to shape × dtype
+    /// The distance of neighbours in each dimension, in elements, outermost first; empty where the tensor is contiguous
+    /// in C order, as it always is in a safetensors file.
     Shape strides = {};
 };
 
-/// "[768, 768]"
-inline std::string to_string(const Shape& shape) {
+namespace core {
+
+/// The maximum number of dimensions of a tensor. The formats set no limit; the tensors of a model have at most three.
+inline constexpr std::size_t max_tensor_rank = 8;
+
+/// The shape as "[768, 768]".
+[[nodiscard]] inline std::string to_string(const Shape& shape) {
     std::string text = "[";
     for (std::size_t i = 0; i < shape.size(); ++i) text.append(i ? ", " : "").append(std::to_string(shape[i]));
     return text.append("]");
 }
 
-/// Number of elements times what `each` counts for (its bits, say), or nothing where that does not fit in 64 bits. A
-/// zero dimension hides no overflow: the other dimensions must multiply to something that fits all the same.
-constexpr std::optional<std::uint64_t> element_count(const Shape& shape, std::uint64_t each = 1) noexcept {
-    std::optional<std::uint64_t> count = each;
+/// The number of elements times `factor` (the bits of an element, say), or nothing where that does not fit in 64 bits.
+/// A zero dimension hides no overflow: the product of the others must fit all the same.
+[[nodiscard]] inline std::optional<std::uint64_t> element_count(const Shape& shape, std::uint64_t factor = 1) noexcept {
+    std::optional<std::uint64_t> count = factor;
     bool empty = false;
     for (std::uint64_t size : shape) {
         if (size == 0) {
             empty = true;
             continue;
         }
-        count = core::checked_multiply(*count, size);
+        count = checked_multiply(*count, size);
         if (!count) return std::nullopt;
     }
     return empty ? 0 : count;
 }
+
+}  // namespace core
+
+using core::element_count;
+using core::max_tensor_rank;
+using core::to_string;
 
 }  // namespace rwkv::inline RWKV_ABI

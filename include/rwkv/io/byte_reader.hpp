@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include <rwkv/core/error.hpp>
+#include <rwkv/core/message.hpp>
 #include <rwkv/version.hpp>
 
 namespace rwkv::inline RWKV_ABI::io {
@@ -36,9 +37,7 @@ class ByteReader {
     /// The next `count` bytes, where they lie.
     std::span<const std::byte> take(std::uint64_t count) {
         if (count > remaining())
-            throw FormatError(where_, std::string(subject_),
-                              std::to_string(count) + " more bytes at byte " + std::to_string(position_),
-                              std::to_string(remaining()));
+            core::fail<FormatError>(where_, {subject_}, {count, " more bytes at byte ", position_}, {remaining()});
         const auto taken = bytes_.subspan(position_, static_cast<std::size_t>(count));
         position_ += taken.size();
         return taken;

@@ -16,12 +16,12 @@
 
 namespace rwkv::inline RWKV_ABI::io {
 
-/// Any number of files of which only a few are open at once: the others are opened again when they are asked
-/// for. All members may be called by several threads.
+/// Any number of files of which only a few are open at once: the others are opened again when they are needed.
+///
+/// Thread safety: any number of threads may call its functions at once.
 class FilePool {
   public:
-    /// The files' paths, none of them opened yet, and how many may be open (besides those still in use
-    /// outside).
+    /// Opens no file yet. At most `max_open` are kept open, besides those that callers still use.
     explicit FilePool(std::vector<std::filesystem::path> paths, std::size_t max_open = 16)
         : max_open_(std::max<std::size_t>(max_open, 1)) {
         slots_.reserve(paths.size());
@@ -33,8 +33,8 @@ class FilePool {
     /// The path of file `i`.
     const std::filesystem::path& path(std::size_t i) const { return slots_.at(i).path; }
 
-    /// File `i`, open; stays so while the pointer lives. FileError when it cannot be opened, or is no longer
-    /// the file it was at its first opening (another size or date), since then what was read of it is void.
+    /// File `i`, which stays open while the pointer lives. Throws FileError where it cannot be opened, and where its
+    /// size or date are not those it had when it was first opened: then what was read of it no longer holds.
     std::shared_ptr<const InputFile> open(std::size_t i) {
         const std::lock_guard lock(mutex_);
         Slot& slot = slots_.at(i);
@@ -47,7 +47,7 @@ class FilePool {
         const Stamp stamp{file->size(), file->modified()};
         if (!slot.stamp) slot.stamp = stamp;
         if (*slot.stamp != stamp)
-            throw FileError(slot.path.string(), "", "the file as it was when it was first read", "a changed one");
+            throw FileError(slot.path.string(), slot.path.string() + " has changed since it was first read");
         if (open_.size() == max_open_) {
             slots_[open_.front()].file.reset();
             open_.erase(open_.begin());

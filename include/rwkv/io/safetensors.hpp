@@ -1,211 +1,47 @@
 #pragma once
 
-#include <algorithm>
-#include <cstddef>
 #include <cstdint>
 #include <map>
-#include <span>
 #include <string>
 #include <string_view>
-#include <tuple>
-#include <utility>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
-#include <rwkv/core/error.hpp>
-#include <rwkv/core/quote.hpp>
 #include <rwkv/core/tensor.hpp>
-#include <rwkv/io/byte_reader.hpp>
 #include <rwkv/io/byte_source.hpp>
-#include <rwkv/io/file.hpp>
-#include <rwkv/io/file_kind.hpp>
-#include <rwkv/io/json.hpp>
 #include <rwkv/version.hpp>
 
 namespace rwkv::inline RWKV_ABI::io {
 
-/// The longest header a safetensors file may have, in bytes.
+/// The maximum length of the header of a safetensors file, in bytes.
 inline constexpr std::uint64_t max_safetensors_header = 100'000'000;
 
 /// What a safetensors file says of itself, found consistent: the tensors lie end to end and fill the file.
 struct SafetensorsHeader {
     std::vector<TensorInfo> tensors;  ///< by offset, which counts from the start of the file
     std::map<std::string, std::string> metadata;
-    std::uint64_t data_begin = 8;  ///< where the tensors' bytes begin; with an odd header, at an odd place
+    std::uint64_t data_begin = 8;  ///< where the bytes of the tensors begin, which need not be aligned
 };
 
-namespace detail {
+/// The length of the header, from the first 8 bytes of a file (give up to 64, so that the message can name a file of
+/// another kind) and the size of the file. Throws FormatError where a header of that length cannot be there.
+[[nodiscard]] std::uint64_t safetensors_header_length(std::string_view first_bytes, std::uint64_t file_size,
+                                                      const std::string& where);
 
-/// Reads one header entry, with offsets still counted from the start of the data.
-class SafetensorsEntryReader {
-  public:
-    SafetensorsEntryReader(const std::string& where, const std::string& name) : where_(where), name_(name) {}
-
-    TensorInfo read(const nlohmann::json& entry) const {
-        if (!entry.is_object()) fail("an object with dtype, shape and data_offsets", describe(entry));
-        TensorInfo info;
-        info.name = name_;
-        info.dtype = dtype(field(entry, "dtype"));
-        info.shape = unsigned_integers(field(entry, "shape"), "shape");
-        if (info.shape.size() > max_tensor_rank)
-            fail("at most " + std::to_string(max_tensor_rank) + " dimensions", std::to_string(info.shape.size()));
-        const Shape offsets = unsigned_integers(field(entry, "data_offsets"), "data_offsets");
-        if (offsets.size() != 2) fail("two numbers in data_offsets", std::to_string(offsets.size()));
-        if (offsets[1] < offsets[0]) fail("data_offsets whose end is not before their begin", to_string(offsets));
-        info.offset = offsets[0];
-        info.bytes = offsets[1] - offsets[0];
-        return info;
-    }
-
-  private:
-    const nlohmann::json& field(const nlohmann::json& entry, const char* key) const {
-        const auto member = entry.find(key);
-        if (member == entry.end()) fail("a field " + core::quoted(key), "none");
-        return *member;
-    }
-
-    DType dtype(const nlohmann::json& value) const {
-        const auto* text = value.get_ptr<const nlohmann::json::string_t*>();
-        const auto known = text ? dtype_of(*text) : std::nullopt;
-        if (!known) fail("a known dtype", describe(value));
-        return *known;
-    }
-
-    Shape unsigned_integers(const nlohmann::json& value, const char* key) const {
-        const auto* list = value.get_ptr<const nlohmann::json::array_t*>();
-        if (!list) fail("a list of integers in " + std::string(key), describe(value));
-        Shape numbers;
-        numbers.reserve(list->size());
-        for (const nlohmann::json& item : *list) {
-            const auto* number = item.get_ptr<const nlohmann::json::number_unsigned_t*>();
-            if (!number) fail("integers from 0 to 2^64 - 1 in " + std::string(key), describe(item));
-            numbers.push_back(*number);
-        }
-        return numbers;
-    }
-
-    [[noreturn]] void fail(std::string expected, std::string found) const {
-        throw FormatError(where_, core::tensor_subject(name_), std::move(expected), std::move(found));
-    }
-
-    const std::string& where_;
-    const std::string& name_;
-};
-
-/// The `__metadata__` member: text to text. Null counts as empty.
-inline std::map<std::string, std::string> safetensors_metadata(nlohmann::json& value, const std::string& where) {
-    std::map<std::string, std::string> metadata;
-    if (value.is_null()) return metadata;
-    auto* members = value.get_ptr<nlohmann::json::object_t*>();
-    if (!members) throw FormatError(where, "__metadata__", "an object", describe(value));
-    for (auto& [key, text] : *members) {
-        auto* string = text.get_ptr<nlohmann::json::string_t*>();
-        if (!string) throw FormatError(where, "__metadata__: " + core::quoted(key), "a string", describe(text));
-        metadata.emplace(key, std::move(*string));
-    }
-    return metadata;
-}
-
-/// That shape × dtype is the tensor's number of bytes, without overflow.
-inline void check_tensor_bytes(const TensorInfo& info, const std::string& where) {
-    const auto fail = [&](std::string expected, std::string found) {
-        throw FormatError(where, core::tensor_subject(info.name), std::move(expected), std::move(found));
-    };
-    const std::string wanted = std::string(name(info.dtype)) + " " + to_string(info.shape);
-    const auto total_bits = element_count(info.shape, bits(info.dtype));
-    if (!total_bits) fail("a size that fits in 64 bits", wanted);
-    if (*total_bits % 8 != 0) fail("a whole number of bytes", wanted);
-    if (*total_bits / 8 != info.bytes)
-        fail(std::to_string(*total_bits / 8) + " bytes for " + wanted,
-             std::to_string(info.bytes) + " bytes in data_offsets");
-}
-
-/// That the tensors, sorted by where they lie, cover the `data_size` bytes of data: no hole, no overlap, no
-/// rest.
-inline void check_layout(const std::vector<TensorInfo>& tensors, std::uint64_t data_size, const std::string& where) {
-    std::uint64_t position = 0;
-    for (const TensorInfo& info : tensors) {
-        if (info.offset != position)
-            throw FormatError(
-                where, core::tensor_subject(info.name),
-                "data to begin where the previous tensor's ends, at " + std::to_string(position),
-                (info.offset < position ? "an overlap: begin " : "a hole: begin ") + std::to_string(info.offset));
-        position = info.offset + info.bytes;  // was read as an end, so it fits
-        check_tensor_bytes(info, where);
-        if (position > data_size)
-            throw FormatError(where, core::tensor_subject(info.name),
-                              "data up to byte " + std::to_string(position) + " of the data section",
-                              "a file cut short: the section has " + std::to_string(data_size) + " bytes");
-    }
-    if (position != data_size)
-        throw FormatError(where, "", "the file to end with its last tensor",
-                          std::to_string(data_size - position) + " bytes more");
-}
-
-}  // namespace detail
-
-/// The header's length, from a file's first 8 bytes (give up to 64, so that a file of another kind can be
-/// named in the message) and its whole size. Throws FormatError unless a header of that length can be there.
-inline std::uint64_t safetensors_header_length(std::string_view first_bytes, std::uint64_t file_size,
-                                               const std::string& where) {
-    const auto fail = [&](std::string expected, std::string found) {
-        if (const auto kind = file_kind(first_bytes); !kind.empty())
-            throw FormatError(where, "", "a safetensors file", std::string(kind));
-        throw FormatError(where, "", std::move(expected), std::move(found));
-    };
-    if (first_bytes.size() < 8 || file_size < 8)
-        fail("a safetensors file: at least 8 bytes", std::to_string(file_size));
-    const std::uint64_t length = ByteReader(std::as_bytes(std::span(first_bytes)), where, "").u64();
-    if (length > max_safetensors_header)
-        fail("a header of at most " + std::to_string(max_safetensors_header) + " bytes", std::to_string(length));
-    if (length > file_size - 8)
-        fail("a header of " + std::to_string(length) + " bytes, as the file says",
-             "a file cut short: " + std::to_string(file_size - 8) + " bytes after its length");
-    return length;
-}
-
-/// Parses and checks a header: `text` is the file's bytes from 8 to 8 + its length. Pure: touches no file;
-/// may be called by any thread. Throws FormatError naming the file (`where`), the tensor, what was expected
-/// and found.
+/// Parses and checks a header: `text` is the file's bytes from 8 to 8 + its length. `where` names the file in messages.
 ///
 /// Stricter than the reference implementation: a key given twice, an entry or a dtype in any form but the
 /// usual one, sizes whose product only fits thanks to a 0 among them, and more than `max_tensor_rank`
 /// dimensions are refused.
-inline SafetensorsHeader parse_safetensors_header(std::string_view text, std::uint64_t file_size,
-                                                  const std::string& where) {
-    SafetensorsHeader header;
-    header.data_begin = 8 + text.size();
-    if (header.data_begin > file_size)
-        throw FormatError(where, "header", "a file of at least " + std::to_string(header.data_begin) + " bytes",
-                          std::to_string(file_size));
-    const JsonDocument rest = parse_json(text, where, "header", [&](const std::string& key, nlohmann::json& value) {
-        if (key == "__metadata__")
-            header.metadata = detail::safetensors_metadata(value, where);
-        else
-            header.tensors.push_back(detail::SafetensorsEntryReader(where, key).read(value));
-        return true;
-    });
-    if (!rest.root.is_object()) throw FormatError(where, "header", "a JSON object", describe(rest.root));
-    std::ranges::sort(header.tensors, {}, [](const TensorInfo& info) {
-        return std::tuple<std::uint64_t, std::uint64_t, const std::string&>(info.offset, info.bytes, info.name);
-    });
-    detail::check_layout(header.tensors, file_size - header.data_begin, where);
-    for (TensorInfo& info : header.tensors) info.offset += header.data_begin;  // at most file_size
-    return header;
-}
+///
+/// Throws: FormatError, naming the tensor. Thread safety: any number of threads may call it.
+[[nodiscard]] SafetensorsHeader parse_safetensors_header(std::string_view text, std::uint64_t file_size,
+                                                         const std::string& where);
 
-/// Reads and checks the header of an open file, or of bytes in memory; the tensors' bytes are not touched. Throws
-/// FormatError, FileError.
-template <ByteSource Source>
-SafetensorsHeader read_safetensors_header(const Source& file) {
-    const std::string where = file.path().string();
-    std::string text(static_cast<std::size_t>(std::min<std::uint64_t>(file.size(), 64)), '\0');
-    file.read(0, std::as_writable_bytes(std::span(text)));
-    const std::uint64_t length = safetensors_header_length(text, file.size(), where);
-    text.assign(static_cast<std::size_t>(length), '\0');
-    file.read(8, std::as_writable_bytes(std::span(text)));
-    return parse_safetensors_header(text, file.size(), where);
-}
+/// Reads and checks the header of a file, without the bytes of the tensors. Throws FormatError, FileError.
+[[nodiscard]] SafetensorsHeader read_safetensors_header(const ByteSource& file);
 
 }  // namespace rwkv::inline RWKV_ABI::io
+
+#ifndef RWKV_COMPILED
+#include <rwkv/io/safetensors.inl>
+#endif

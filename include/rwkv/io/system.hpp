@@ -13,15 +13,15 @@
 
 #include <rwkv/version.hpp>
 
-/// Everything that io/ asks the operating system: declared here, and defined for each system in a file of system/.
-/// What fails says so in its result; `last_error` then says why.
+/// Everything that io/ asks of the operating system: declared here, defined for each system in a file of system/. A
+/// function that fails says so by its result, and `last_error` then has the reason.
 namespace rwkv::inline RWKV_ABI::io::system {
 
-/// Why the last call of this thread failed, with the system's words for it.
-inline std::error_code last_error() noexcept;
+/// Why the last call of this thread failed.
+std::error_code last_error() noexcept;
 
-/// What an open file is like.
-struct Status {
+/// What the system knows of an open file.
+struct FileStatus {
     std::string_view other_kind;  ///< "a directory", "a named pipe" or "a device"; empty for a regular file
     std::uint64_t size = 0;
     std::int64_t modified = 0;  ///< seconds since 1970
@@ -42,30 +42,30 @@ class File {
         if (*this) close();
     }
 
-    /// Opens what has this name for reading, also where it is no regular file, and waits for nobody.
+    /// Opens a file for reading, also one that is not regular, without waiting for anybody.
     static File open(const std::filesystem::path& path) noexcept;
 
-    /// Creates a file for writing. One that exists is a failure, errc::file_exists.
+    /// Creates a file for writing. Fails with errc::file_exists where there is one.
     static File create(const std::filesystem::path& path) noexcept;
 
     explicit operator bool() const noexcept { return handle_ != none; }
 
-    std::optional<Status> status() const noexcept;
+    std::optional<FileStatus> status() const noexcept;
 
-    /// Reads bytes that begin at `offset`, perhaps fewer than asked for. How many; 0 at the file's end, −1 on failure.
-    /// Any number of threads may call it at once.
+    /// Reads bytes from `offset` on. Returns their number, which may be less than was asked for: 0 at the end of the
+    /// file, −1 on failure. Thread safety: any number of threads may call it at once.
     std::ptrdiff_t read(std::uint64_t offset, std::span<std::byte> out) const noexcept;
 
-    /// Appends bytes, perhaps fewer than given. How many; −1 on failure.
+    /// Appends bytes. Returns the number written, which may be less than was given; −1 on failure.
     std::ptrdiff_t write(std::span<const std::byte> bytes) noexcept;
 
-    /// Brings what was written to the disk.
+    /// Waits until what was written is on the disk.
     bool flush() noexcept;
 
-    /// False where the system finds only now that it cannot keep what was written; it is closed all the same.
+    /// Closes the file. False where the system finds only now that it cannot keep what was written.
     bool close() noexcept;
 
-    /// The bytes from `offset` on, a multiple of `mapping_granularity`, mapped for reading; null on failure.
+    /// Maps the bytes from `offset` on, a multiple of `mapping_granularity()`, for reading; null on failure.
     void* map(std::uint64_t offset, std::size_t bytes) const noexcept;
 
   private:
@@ -76,27 +76,25 @@ class File {
 };
 
 /// The largest offset a file can have.
-inline std::uint64_t largest_offset() noexcept;
+std::uint64_t largest_offset() noexcept;
 
-inline std::uint64_t mapping_granularity() noexcept;
+std::uint64_t mapping_granularity() noexcept;
 
 /// Ends a mapping.
-inline void unmap(void* memory, std::size_t bytes) noexcept;
+void unmap(void* memory, std::size_t bytes) noexcept;
 
-/// Gives a file another name, replacing the one that has it.
-inline bool rename(const std::filesystem::path& from, const std::filesystem::path& to) noexcept;
+/// Renames a file, replacing one of the new name.
+bool rename(const std::filesystem::path& from, const std::filesystem::path& to) noexcept;
 
-inline void remove(const std::filesystem::path& path) noexcept;
+void remove(const std::filesystem::path& path) noexcept;
 
-inline std::uint64_t process_id() noexcept;
+std::uint64_t process_id() noexcept;
 
 /// The names of what a directory holds, "." and ".." among them; nothing on failure.
-inline std::optional<std::vector<std::string>> names_in(const std::filesystem::path& directory);
+std::optional<std::vector<std::string>> names_in(const std::filesystem::path& directory);
 
 }  // namespace rwkv::inline RWKV_ABI::io::system
 
-#if defined(_WIN32)
-#include <rwkv/io/system/windows.inl>
-#else
-#include <rwkv/io/system/posix.inl>
+#ifndef RWKV_COMPILED
+#include <rwkv/io/system.inl>
 #endif

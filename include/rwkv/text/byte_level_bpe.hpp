@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <rwkv/core/error.hpp>
+#include <rwkv/core/message.hpp>
 #include <rwkv/core/tensor.hpp>
 #include <rwkv/text/byte_trie.hpp>
 #include <rwkv/text/gpt2_pattern.hpp>
@@ -67,7 +68,7 @@ class ByteLevelBpe {
     /// Appends the ids of the text. Throws ArgumentError where it is not UTF-8.
     void encode(std::string_view text, std::vector<TokenId>& out) const {
         if (const std::size_t at = find_invalid_utf8(text); at != std::string_view::npos)
-            throw ArgumentError("encode", "text", "valid UTF-8", "something else at byte " + std::to_string(at));
+            core::fail<ArgumentError>("encode", {"text"}, {"valid UTF-8"}, {"something else at byte ", at});
         std::vector<TokenId> scratch;
         split(before_, text, out, [&](std::string_view piece) {
             const std::optional<std::string> normal = nfc_ ? nfc(piece) : std::nullopt;
@@ -112,7 +113,7 @@ class ByteLevelBpe {
     /// contain.
     bool encode_bytes(std::string_view word, std::vector<TokenId>& single, std::vector<TokenId>& out) const {
         if (word.size() >= std::numeric_limits<std::uint32_t>::max())
-            throw ArgumentError("encode", "text", "words shorter than 4 GiB", std::to_string(word.size()) + " bytes");
+            core::fail<ArgumentError>("encode", {"text"}, {"words shorter than 4 GiB"}, {word.size(), " bytes"});
         single.clear();
         for (char c : word) {
             const TokenId id = bytes_[static_cast<std::uint8_t>(c)];

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <rwkv/core/error.hpp>
+#include <rwkv/core/message.hpp>
 #include <rwkv/core/quote.hpp>
 #include <rwkv/version.hpp>
 
@@ -78,7 +79,7 @@ inline const PromptFormat& prompt_format(std::string_view name) {
         if (format.name == name) return format;
         choices += (choices.empty() ? "" : ", ") + format.name;
     }
-    throw ArgumentError("prompt_format", "name", "one of " + choices, core::quoted(name));
+    core::fail<ArgumentError>("prompt_format", {"name"}, {"one of ", choices}, {core::Quoted{name}});
 }
 
 }  // namespace rwkv::inline RWKV_ABI

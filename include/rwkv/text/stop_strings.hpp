@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <rwkv/core/error.hpp>
+#include <rwkv/core/message.hpp>
 #include <rwkv/text/utf8.hpp>
 #include <rwkv/version.hpp>
 
@@ -22,9 +23,10 @@ class StopStrings {
     /// Throws ArgumentError for a stop string that is empty or not UTF-8.
     explicit StopStrings(const std::vector<std::string>& strings) {
         for (const std::string& string : strings) {
-            if (string.empty()) throw ArgumentError("StopStrings", "stop string", "at least one character", "none");
+            if (string.empty())
+                core::fail<ArgumentError>("StopStrings", {"stop string"}, {"at least one character"}, {"none"});
             if (const std::size_t at = text::find_invalid_utf8(string); at != string.npos)
-                throw ArgumentError("StopStrings", "stop string", "UTF-8", "another byte at " + std::to_string(at));
+                core::fail<ArgumentError>("StopStrings", {"stop string"}, {"UTF-8"}, {"another byte at ", at});
             patterns_.emplace_back(string);
         }
     }

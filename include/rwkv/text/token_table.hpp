@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <rwkv/core/error.hpp>
+#include <rwkv/core/message.hpp>
 #include <rwkv/core/tensor.hpp>
 #include <rwkv/version.hpp>
 
@@ -38,9 +39,7 @@ class TokenTable {
 
     /// Throws ArgumentError unless the table contains the id.
     void check(TokenId id, const char* where) const {
-        if (!contains(id))
-            throw ArgumentError(where, "token id", "the id of a token, below " + std::to_string(size()),
-                                std::to_string(id));
+        if (!contains(id)) core::fail<ArgumentError>(where, {"token id"}, {"the id of a token, below ", size()}, {id});
     }
 
     /// The largest id and one.

@@ -1,28 +1,24 @@
 #pragma once
 
-#include <charconv>
 #include <cstddef>
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
-#include <rwkv/core/error.hpp>
 #include <rwkv/core/tensor.hpp>
 #include <rwkv/text/byte_trie.hpp>
 #include <rwkv/text/token_table.hpp>
 #include <rwkv/text/tokenizer.hpp>
-#include <rwkv/text/utf8.hpp>
 #include <rwkv/version.hpp>
 
 namespace rwkv::inline RWKV_ABI::text {
 
-/// The tokenizer of the RWKV World models: at each place the longest token, over any bytes whatever; no
-/// normalisation, and nothing special in the text. Immutable, so shared by threads freely. To be used through
-/// rwkv::Tokenizer.
+/// The encoder of the RWKV World models: the longest token at each place, over any bytes. It neither normalizes text
+/// nor finds special tokens in it. To be used through rwkv::Tokenizer.
+///
+/// Thread safety: immutable, so any number of threads may use it.
 class WorldTokenizer {
   public:
     /// `tokens` has all single bytes.
@@ -48,99 +44,19 @@ class WorldTokenizer {
 namespace world_detail {
 
 /// The bytes of a Python string or bytes literal as the vocabulary writes them: '…', "…", b'…' or b"…", with
-/// the escapes \n \t \r \\ \' \" \xNN, and in strings \uNNNN. Nothing where it is anything else; nothing is
-/// ever evaluated.
-inline std::optional<std::string> parse_literal(std::string_view literal) {
-    const bool is_bytes = literal.starts_with('b');
-    if (is_bytes) literal.remove_prefix(1);
-    if (literal.size() < 2 || literal.front() != literal.back()) return std::nullopt;
-    const char quote = literal.front();
-    if (quote != '\'' && quote != '"') return std::nullopt;
-    literal = literal.substr(1, literal.size() - 2);
-    if (find_invalid_utf8(literal) != literal.npos) return std::nullopt;
-
-    std::string bytes;
-    for (std::size_t at = 0; at < literal.size();) {
-        const char c = literal[at++];
-        if (c == quote || static_cast<std::uint8_t>(c) < 0x20) return std::nullopt;
-        if (is_bytes && static_cast<std::uint8_t>(c) >= 0x80) return std::nullopt;
-        if (c != '\\') {
-            bytes.push_back(c);
-            continue;
-        }
-        if (at == literal.size()) return std::nullopt;
-        const char kind = literal[at++];
-        constexpr std::string_view escapes = "ntr\\'\"", meanings = "\n\t\r\\'\"";
-        if (const auto known = escapes.find(kind); known != escapes.npos) {
-            bytes.push_back(meanings[known]);
-            continue;
-        }
-        const std::size_t digits = kind == 'x' ? 2 : kind == 'u' && !is_bytes ? 4 : 0;
-        if (digits == 0 || literal.size() - at < digits) return std::nullopt;
-        std::uint32_t value = 0;
-        const char* const end = literal.data() + at + digits;
-        if (std::from_chars(literal.data() + at, end, value, 16).ptr != end) return std::nullopt;
-        at += digits;
-        if (is_bytes)
-            bytes.push_back(static_cast<char>(static_cast<std::uint8_t>(value)));
-        else if (value >= 0xD800 && value <= 0xDFFF)
-            return std::nullopt;
-        else
-            append_utf8(bytes, value);
-    }
-    return bytes;
-}
-
-/// A whole number in decimal, without sign or leading zeros.
-inline std::optional<std::uint32_t> parse_number(std::string_view text) {
-    std::uint32_t value = 0;
-    const char* const end = text.data() + text.size();
-    const auto result = std::from_chars(text.data(), end, value);
-    if (result.ec != std::errc() || result.ptr != end) return std::nullopt;
-    if (text.front() == '0' && text.size() > 1) return std::nullopt;
-    return value;
-}
+/// the escapes \n \t \r \\ \' \" \xNN, and in strings \uNNNN. Nothing where it is
+/// anything else; nothing is ever evaluated.
+[[nodiscard]] std::optional<std::string> parse_literal(std::string_view literal);
 
 }  // namespace world_detail
 
-/// The tokenizer of a World vocabulary file (rwkv_vocab_v20230424.txt), given its text: lines `id literal
-/// length`, ids from 1 on, every byte string once, every single byte among them. `where` (the file's path)
-/// appears in messages. Throws FormatError, naming the line, and ModelError where a single byte has no token.
-inline Tokenizer read_world_vocabulary(std::string_view file, const std::string& where) {
-    constexpr TokenId largest_id = 65535;
-    TokenTable tokens;
-    ByteTrie trie;
-    tokens.set(0, "", true);
-    TokenId id = 0;
-    for (std::size_t at = 0; at < file.size();) {
-        const std::string subject = "line " + std::to_string(++id);
-        const auto require = [&](bool good, const std::string& expected, const char* found) {
-            if (!good) throw FormatError(where, subject, expected, found);
-        };
-        const std::size_t end = file.find('\n', at);
-        require(end != file.npos, "a line feed at its end", "the end of the file");
-        const std::string_view line = file.substr(at, end - at);
-        at = end + 1;
-        // The literal itself may hold spaces.
-        const std::size_t first = line.find(' '), last = line.rfind(' ');
-        require(first != line.npos && first < last, "an id, a literal and a length", "fewer parts");
-        require(id <= largest_id, "at most " + std::to_string(largest_id) + " lines", "more");
-        require(world_detail::parse_number(line.substr(0, first)) == static_cast<std::uint32_t>(id),
-                "the id " + std::to_string(id), "another or none");
-        const auto bytes = world_detail::parse_literal(line.substr(first + 1, last - first - 1));
-        require(bytes.has_value(), "a Python string or bytes literal", "something else");
-        require(!bytes->empty(), "a token of at least one byte", "none");
-        require(world_detail::parse_number(line.substr(last + 1)) == bytes->size(),
-                "the length " + std::to_string(bytes->size()), "another or none");
-        require(trie.insert(*bytes, id), "every token once", "one of an earlier line");
-        tokens.set(id, *bytes);
-    }
-    for (unsigned byte = 0; byte < 256; ++byte) {
-        const char single = static_cast<char>(static_cast<std::uint8_t>(byte));
-        if (trie.longest({&single, 1}, 0).length == 0)
-            throw ModelError(where, "vocabulary", "a token for every byte", "none for byte " + std::to_string(byte));
-    }
-    return Tokenizer(WorldTokenizer(std::move(tokens), std::move(trie)));
-}
+/// The tokenizer of a World vocabulary file (rwkv_vocab_v20230424.txt), given its text: lines `id literal length`, ids
+/// from 1 on, every byte string once, every single byte among them. `where` names the file in messages. Throws
+/// FormatError, naming the line, and ModelError where a single byte has no token.
+[[nodiscard]] Tokenizer read_world_vocabulary(std::string_view file, const std::string& where);
 
 }  // namespace rwkv::inline RWKV_ABI::text
+
+#ifndef RWKV_COMPILED
+#include <rwkv/text/world_tokenizer.inl>
+#endif

@@ -29,24 +29,24 @@ auto uninterrupted(Call&& call) noexcept {
 
 }  // namespace detail
 
-inline std::error_code last_error() noexcept {
+RWKV_INLINE std::error_code last_error() noexcept {
     return {errno, std::generic_category()};
 }
 
-inline File File::open(const std::filesystem::path& path) noexcept {
+RWKV_INLINE File File::open(const std::filesystem::path& path) noexcept {
     // O_NONBLOCK: opening a pipe nobody writes to would otherwise wait for ever. Regular files do not mind it.
     return File(detail::uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC); }));
 }
 
-inline File File::create(const std::filesystem::path& path) noexcept {
+RWKV_INLINE File File::create(const std::filesystem::path& path) noexcept {
     return File(
         detail::uninterrupted([&] { return ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666); }));
 }
 
-inline std::optional<Status> File::status() const noexcept {
+RWKV_INLINE std::optional<FileStatus> File::status() const noexcept {
     struct stat found {};
     if (::fstat(static_cast<int>(handle_), &found) != 0) return std::nullopt;
-    Status status;
+    FileStatus status;
     if (!S_ISREG(found.st_mode))
         status.other_kind = S_ISDIR(found.st_mode)    ? "a directory"
                             : S_ISFIFO(found.st_mode) ? "a named pipe"
@@ -56,18 +56,18 @@ inline std::optional<Status> File::status() const noexcept {
     return status;
 }
 
-inline std::ptrdiff_t File::read(std::uint64_t offset, std::span<std::byte> out) const noexcept {
+RWKV_INLINE std::ptrdiff_t File::read(std::uint64_t offset, std::span<std::byte> out) const noexcept {
     const std::size_t wanted = std::min(out.size(), detail::largest_transfer);
     return detail::uninterrupted(
         [&] { return ::pread(static_cast<int>(handle_), out.data(), wanted, static_cast<off_t>(offset)); });
 }
 
-inline std::ptrdiff_t File::write(std::span<const std::byte> bytes) noexcept {
+RWKV_INLINE std::ptrdiff_t File::write(std::span<const std::byte> bytes) noexcept {
     const std::size_t wanted = std::min(bytes.size(), detail::largest_transfer);
     return detail::uninterrupted([&] { return ::write(static_cast<int>(handle_), bytes.data(), wanted); });
 }
 
-inline bool File::flush() noexcept {
+RWKV_INLINE bool File::flush() noexcept {
 #if defined(__APPLE__)
     // fsync leaves it in the drive's own memory there. Not every file system has this.
     if (::fcntl(static_cast<int>(handle_), F_FULLFSYNC) == 0) return true;
@@ -75,42 +75,42 @@ inline bool File::flush() noexcept {
     return detail::uninterrupted([&] { return ::fsync(static_cast<int>(handle_)); }) == 0;
 }
 
-inline bool File::close() noexcept {
+RWKV_INLINE bool File::close() noexcept {
     // Interrupted, it has closed the file all the same.
     return ::close(static_cast<int>(std::exchange(handle_, none))) == 0 || errno == EINTR;
 }
 
-inline void* File::map(std::uint64_t offset, std::size_t bytes) const noexcept {
+RWKV_INLINE void* File::map(std::uint64_t offset, std::size_t bytes) const noexcept {
     void* const memory =
         ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, static_cast<int>(handle_), static_cast<off_t>(offset));
     return memory == MAP_FAILED ? nullptr : memory;
 }
 
-inline std::uint64_t largest_offset() noexcept {
+RWKV_INLINE std::uint64_t largest_offset() noexcept {
     return static_cast<std::uint64_t>(std::numeric_limits<off_t>::max());
 }
 
-inline std::uint64_t mapping_granularity() noexcept {
+RWKV_INLINE std::uint64_t mapping_granularity() noexcept {
     return static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
-inline void unmap(void* memory, std::size_t bytes) noexcept {
+RWKV_INLINE void unmap(void* memory, std::size_t bytes) noexcept {
     ::munmap(memory, bytes);
 }
 
-inline bool rename(const std::filesystem::path& from, const std::filesystem::path& to) noexcept {
+RWKV_INLINE bool rename(const std::filesystem::path& from, const std::filesystem::path& to) noexcept {
     return ::rename(from.c_str(), to.c_str()) == 0;
 }
 
-inline void remove(const std::filesystem::path& path) noexcept {
+RWKV_INLINE void remove(const std::filesystem::path& path) noexcept {
     ::unlink(path.c_str());
 }
 
-inline std::uint64_t process_id() noexcept {
+RWKV_INLINE std::uint64_t process_id() noexcept {
     return static_cast<std::uint64_t>(::getpid());
 }
 
-inline std::optional<std::vector<std::string>> names_in(const std::filesystem::path& directory) {
+RWKV_INLINE std::optional<std::vector<std::string>> names_in(const std::filesystem::path& directory) {
     struct Close {
         void operator()(DIR* opened) const noexcept { ::closedir(opened); }
     };

@@ -40,27 +40,27 @@ inline constexpr DWORD high_half(std::uint64_t value) noexcept {
 
 }  // namespace detail
 
-inline std::error_code last_error() noexcept {
+RWKV_INLINE std::error_code last_error() noexcept {
     const std::error_code error(static_cast<int>(::GetLastError()), std::system_category());
     // In the words of other systems where they have them.
     const std::error_condition general = error.default_error_condition();
     return general.category() == std::generic_category() ? std::error_code(general.value(), general.category()) : error;
 }
 
-inline File File::open(const std::filesystem::path& path) noexcept {
+RWKV_INLINE File File::open(const std::filesystem::path& path) noexcept {
     // As elsewhere, others may write, rename and remove it meanwhile. BACKUP_SEMANTICS: opens directories, too.
     return File(reinterpret_cast<std::intptr_t>(
         ::CreateFileW(path.c_str(), GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr,
                       OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, nullptr)));
 }
 
-inline File File::create(const std::filesystem::path& path) noexcept {
+RWKV_INLINE File File::create(const std::filesystem::path& path) noexcept {
     return File(reinterpret_cast<std::intptr_t>(::CreateFileW(path.c_str(), GENERIC_WRITE, FILE_SHARE_READ, nullptr,
                                                               CREATE_NEW, FILE_ATTRIBUTE_NORMAL, nullptr)));
 }
 
-inline std::optional<Status> File::status() const noexcept {
-    Status status;
+RWKV_INLINE std::optional<FileStatus> File::status() const noexcept {
+    FileStatus status;
     if (const DWORD type = ::GetFileType(detail::handle(handle_)); type != FILE_TYPE_DISK) {
         status.other_kind = type == FILE_TYPE_PIPE ? "a named pipe" : "a device";
         return status;
@@ -75,7 +75,7 @@ inline std::optional<Status> File::status() const noexcept {
     return status;
 }
 
-inline std::ptrdiff_t File::read(std::uint64_t offset, std::span<std::byte> out) const noexcept {
+RWKV_INLINE std::ptrdiff_t File::read(std::uint64_t offset, std::span<std::byte> out) const noexcept {
     OVERLAPPED place{};
     place.Offset = detail::low_half(offset);
     place.OffsetHigh = detail::high_half(offset);
@@ -85,21 +85,21 @@ inline std::ptrdiff_t File::read(std::uint64_t offset, std::span<std::byte> out)
     return static_cast<std::ptrdiff_t>(count);
 }
 
-inline std::ptrdiff_t File::write(std::span<const std::byte> bytes) noexcept {
+RWKV_INLINE std::ptrdiff_t File::write(std::span<const std::byte> bytes) noexcept {
     DWORD count = 0;
     if (!::WriteFile(detail::handle(handle_), bytes.data(), detail::transfer(bytes.size()), &count, nullptr)) return -1;
     return static_cast<std::ptrdiff_t>(count);
 }
 
-inline bool File::flush() noexcept {
+RWKV_INLINE bool File::flush() noexcept {
     return ::FlushFileBuffers(detail::handle(handle_));
 }
 
-inline bool File::close() noexcept {
+RWKV_INLINE bool File::close() noexcept {
     return ::CloseHandle(detail::handle(std::exchange(handle_, none)));
 }
 
-inline void* File::map(std::uint64_t offset, std::size_t bytes) const noexcept {
+RWKV_INLINE void* File::map(std::uint64_t offset, std::size_t bytes) const noexcept {
     const HANDLE mapping = ::CreateFileMappingW(detail::handle(handle_), nullptr, PAGE_READONLY, 0, 0, nullptr);
     if (!mapping) return nullptr;
     void* const memory =
@@ -108,33 +108,33 @@ inline void* File::map(std::uint64_t offset, std::size_t bytes) const noexcept {
     return memory;
 }
 
-inline std::uint64_t largest_offset() noexcept {
+RWKV_INLINE std::uint64_t largest_offset() noexcept {
     return static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
 }
 
-inline std::uint64_t mapping_granularity() noexcept {
+RWKV_INLINE std::uint64_t mapping_granularity() noexcept {
     SYSTEM_INFO info{};
     ::GetSystemInfo(&info);
     return info.dwAllocationGranularity;
 }
 
-inline void unmap(void* memory, std::size_t) noexcept {
+RWKV_INLINE void unmap(void* memory, std::size_t) noexcept {
     ::UnmapViewOfFile(memory);
 }
 
-inline bool rename(const std::filesystem::path& from, const std::filesystem::path& to) noexcept {
+RWKV_INLINE bool rename(const std::filesystem::path& from, const std::filesystem::path& to) noexcept {
     return ::MoveFileExW(from.c_str(), to.c_str(), MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH);
 }
 
-inline void remove(const std::filesystem::path& path) noexcept {
+RWKV_INLINE void remove(const std::filesystem::path& path) noexcept {
     ::DeleteFileW(path.c_str());
 }
 
-inline std::uint64_t process_id() noexcept {
+RWKV_INLINE std::uint64_t process_id() noexcept {
     return ::GetCurrentProcessId();
 }
 
-inline std::optional<std::vector<std::string>> names_in(const std::filesystem::path& directory) {
+RWKV_INLINE std::optional<std::vector<std::string>> names_in(const std::filesystem::path& directory) {
     struct Search {
         HANDLE handle;
         ~Search() {

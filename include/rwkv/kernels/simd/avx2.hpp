@@ -1,6 +1,6 @@
 #pragma once
 
-#include <rwkv/kernels/target.hpp>
+#include <rwkv/kernels/kernel.hpp>
 
 #ifdef RWKV_X86_KERNELS
 

@@ -9,7 +9,7 @@
 
 #include <rwkv/core/matrix_view.hpp>
 #include <rwkv/kernels/simd/eigen_simd.hpp>
-#include <rwkv/kernels/target.hpp>
+#include <rwkv/kernels/kernel.hpp>
 #include <rwkv/version.hpp>
 
 // The target for every processor: Eigen, as fast as the flags of the source file make it.

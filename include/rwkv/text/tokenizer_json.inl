@@ -1,0 +1,299 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <set>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <rwkv/core/error.hpp>
+#include <rwkv/core/inline.hpp>
+#include <rwkv/core/message.hpp>
+#include <rwkv/core/quote.hpp>
+#include <rwkv/core/tensor.hpp>
+#include <rwkv/text/byte_alphabet.hpp>
+#include <rwkv/text/byte_level_bpe.hpp>
+#include <rwkv/text/token_table.hpp>
+#include <rwkv/text/tokenizer_json.hpp>
+#include <rwkv/text/utf8.hpp>
+#include <rwkv/text/word_table.hpp>
+#include <rwkv/version.hpp>
+
+namespace rwkv::inline RWKV_ABI::text {
+
+namespace json_detail {
+
+/// The largest id that is accepted: far more than any vocabulary has, few enough for a table of all.
+inline constexpr TokenId largest_id = 0xFFFFF;
+
+/// Turns the parsed file into the parts of a tokenizer. It refuses what it does not know: to ignore a component or an
+/// option would silently give other ids than those the model was trained on.
+class Reader {
+  public:
+    using json = nlohmann::json;
+
+    Reader(const json& root, const std::string& where) : root_(root), where_(where) {}
+
+    BpeParts read() {
+        allow_only(root_, "",
+                   {"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor",
+                    "decoder", "model"});
+        const json& version = at(root_, "", "version");
+        if (!is(version, "1.0")) malformed("version", {"\"1.0\""}, version);
+        for (const char* name : {"truncation", "padding"})
+            if (const json& value = optional(root_, name); !value.is_null()) unsupported(name, "null", value);
+        parts_.nfc = !at(root_, "", "normalizer").is_null();
+        if (parts_.nfc) component("normalizer", "NFC", {});
+        byte_level("pre_tokenizer", true);
+        byte_level("decoder", false);
+        if (!optional(root_, "post_processor").is_null()) byte_level("post_processor", false);
+        model(at(root_, "", "model"));
+        if (const json& added = optional(root_, "added_tokens"); !added.is_null()) added_tokens(added);
+        return std::move(parts_);
+    }
+
+  private:
+    [[noreturn]] void malformed(std::string_view subject, core::MessageParts expected, const json& found) const {
+        core::fail<FormatError>(where_, {subject}, expected, {describe(found)});
+    }
+    [[noreturn]] void unsupported(std::string_view subject, std::string_view expected, const json& found) const {
+        core::fail<ModelError>(where_, {subject}, {expected, " (nothing else is supported)"}, {describe(found)});
+    }
+    [[noreturn]] void unknown_field(std::string_view subject, std::string_view key) const {
+        core::fail<ModelError>(where_, {subject}, {"only fields this library knows"}, {core::Quoted{key}});
+    }
+
+    static std::string describe(const json& value) {
+        if (const auto* text = value.get_ptr<const json::string_t*>()) return core::quoted(*text);
+        if (const auto* number = value.get_ptr<const json::number_unsigned_t*>()) return core::join({*number});
+        if (const auto* number = value.get_ptr<const json::number_integer_t*>()) return core::join({*number});
+        if (const auto* number = value.get_ptr<const json::number_float_t*>()) return core::join({*number});
+        if (const auto* boolean = value.get_ptr<const json::boolean_t*>()) return *boolean ? "true" : "false";
+        return value.is_object() ? "an object" : value.is_array() ? "a list" : "null";
+    }
+
+    /// Whether the value is that string. (The operator== of json makes a copy, and ends the program where there is no
+    /// memory for one.)
+    static bool is(const json& value, std::string_view text) {
+        const auto* string = value.get_ptr<const json::string_t*>();
+        return string && *string == text;
+    }
+
+    static const json& nothing() {
+        static const json null;
+        return null;
+    }
+    static const json& optional(const json& object, const char* key) {
+        const auto member = object.find(key);
+        return member == object.end() ? nothing() : *member;
+    }
+    static std::string path(const std::string& parent, const std::string& key) {
+        return parent.empty() ? key : parent + "." + key;
+    }
+
+    const json& at(const json& object, const std::string& subject, const char* key) const {
+        const auto member = object.find(key);
+        if (member == object.end()) core::fail<FormatError>(where_, {path(subject, key)}, {"a value"}, {"nothing"});
+        return *member;
+    }
+    const json::object_t& object(const json& value, std::string_view subject) const {
+        const auto* members = value.get_ptr<const json::object_t*>();
+        if (!members) malformed(subject, {"an object"}, value);
+        return *members;
+    }
+    const json::array_t& list(const json& value, std::string_view subject) const {
+        const auto* items = value.get_ptr<const json::array_t*>();
+        if (!items) malformed(subject, {"a list"}, value);
+        return *items;
+    }
+    void allow_only(const json& value, std::string_view subject, std::initializer_list<std::string_view> keys) const {
+        for (const auto& [key, member] : object(value, subject))
+            if (std::find(keys.begin(), keys.end(), key) == keys.end()) unknown_field(subject, key);
+    }
+    bool boolean(const json& value, std::string_view subject) const {
+        const auto* boolean = value.get_ptr<const json::boolean_t*>();
+        if (!boolean) malformed(subject, {"true or false"}, value);
+        return *boolean;
+    }
+    const std::string& string(const json& value, std::string_view subject) const {
+        const auto* text = value.get_ptr<const json::string_t*>();
+        if (!text || find_invalid_utf8(*text) != std::string_view::npos) malformed(subject, {"a string"}, value);
+        return *text;
+    }
+    TokenId id(const json& value, std::string_view subject) const {
+        // The parser makes numbers unsigned where they can be; those that a program made may not be.
+        const auto* integer = value.get_ptr<const json::number_integer_t*>();
+        const auto* natural = value.get_ptr<const json::number_unsigned_t*>();
+        const bool fits =
+            natural ? *natural <= std::uint64_t{largest_id} : integer && *integer >= 0 && *integer <= largest_id;
+        if (!fits) malformed(subject, {"an id from 0 to ", largest_id}, value);
+        return natural ? static_cast<TokenId>(*natural) : static_cast<TokenId>(*integer);
+    }
+
+    const json& component(const char* name, const char* type, std::initializer_list<std::string_view> options) const {
+        const json& value = at(root_, "", name);
+        if (value.is_null()) unsupported(name, type, value);
+        const json::object_t& members = object(value, name);
+        const json& found = at(value, name, "type");
+        if (!is(found, type)) unsupported(path(name, "type"), type, found);
+        for (const auto& [key, option] : members)
+            if (key != "type" && std::find(options.begin(), options.end(), key) == options.end())
+                unknown_field(name, key);
+        return value;
+    }
+
+    /// ByteLevel components stand in three places and have the same fields in each. Two of the fields say how the
+    /// pre-tokenizer splits text; elsewhere they have no effect.
+    void byte_level(const char* name, bool splits) const {
+        const json& value = component(name, "ByteLevel", {"add_prefix_space", "trim_offsets", "use_regex"});
+        for (const auto& [key, option] : object(value, name)) {
+            if (key == "type") continue;
+            const bool on = boolean(option, path(name, key));
+            if (splits && key == "add_prefix_space" && on) unsupported(path(name, key), "false", option);
+            if (splits && key == "use_regex" && !on) unsupported(path(name, key), "true", option);
+        }
+    }
+
+    void model(const json& value) {
+        object(value, "model");
+        const json& type = at(value, "model", "type");
+        if (!is(type, "BPE")) unsupported("model.type", "BPE", type);
+        allow_only(value, "model",
+                   {"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk",
+                    "byte_fallback", "ignore_merges", "vocab", "merges"});
+        for (const char* name : {"dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix"})
+            if (const json& option = optional(value, name); !option.is_null() && !is(option, ""))
+                unsupported(path("model", name), "null", option);
+        for (const char* name : {"fuse_unk", "byte_fallback", "ignore_merges"})
+            if (const json& option = optional(value, name); !option.is_null() && boolean(option, path("model", name)))
+                unsupported(path("model", name), "false", option);
+        vocabulary(at(value, "model", "vocab"));
+        merges(at(value, "model", "merges"));
+    }
+
+    void vocabulary(const json& vocab) {
+        const std::string subject = "model.vocab";
+        ids_.reserve(vocab.size());
+        // In the order of ids, which is nearly that of the merges: what is used together then lies together.
+        std::vector<const json::object_t::value_type*> members;
+        for (const auto& member : object(vocab, subject)) {
+            const auto index = static_cast<std::size_t>(id(member.second, subject));
+            if (index >= members.size()) members.resize(index + 1);
+            if (members[index]) malformed(subject, {"every id once"}, member.second);
+            members[index] = &member;
+        }
+        for (std::size_t index = 0; index < members.size(); ++index) {
+            if (!members[index]) continue;
+            const std::string& token = members[index]->first;
+            const auto token_id = static_cast<TokenId>(index);
+            if (find_invalid_utf8(token) != std::string_view::npos)
+                core::fail<FormatError>(where_, {subject}, {"tokens in UTF-8"}, {core::Quoted{token}});
+            spellings_.set(token_id, token);
+            ids_.insert(spellings_, token_id);
+            ++vocabulary_size_;
+            parts_.tokens.set(token_id, bytes_of_token(token));
+        }
+        for (std::size_t byte = 0; byte < 256; ++byte) {
+            std::string stand_in;
+            append_utf8(stand_in, byte_alphabet[byte]);
+            parts_.bytes[byte] = ids_.find(spellings_, stand_in);
+            // The reference would leave such bytes of a text out.
+            const bool in_utf8 = byte < 0xC0 || (byte > 0xC1 && byte < 0xF5);
+            if (in_utf8 && parts_.bytes[byte] == WordTable::no_token)
+                core::fail<ModelError>(where_, {"model.vocab"}, {"a token for every byte"}, {"none for byte ", byte});
+        }
+    }
+
+    TokenId token(std::string_view text) const {
+        const TokenId found = ids_.find(spellings_, text);
+        if (found == WordTable::no_token)
+            core::fail<FormatError>(where_, {"model.merges"}, {"tokens of the vocabulary"}, {core::Quoted{text}});
+        return found;
+    }
+
+    void merges(const json& value) {
+        const std::string subject = "model.merges";
+        const json::array_t& rules = list(value, subject);
+        parts_.merges.reserve(rules.size());
+        parts_.words.reserve(rules.size());
+        std::string joined;
+        for (const json& merge : rules) {
+            std::string_view left, right;
+            if (merge.is_array() && merge.size() == 2) {
+                left = string(merge[0], subject);
+                right = string(merge[1], subject);
+            } else {
+                const std::string_view both = string(merge, subject);
+                // The first line of old files, which the reference ignores wherever it stands.
+                if (both.starts_with("#version")) continue;
+                const std::size_t space = both.find(' ');
+                if (space == both.npos || both.find(' ', space + 1) != both.npos)
+                    malformed(subject, {"pairs of tokens, as [\"a\", \"b\"] or \"a b\""}, merge);
+                left = both.substr(0, space);
+                right = both.substr(space + 1);
+            }
+            joined.assign(left).append(right);
+            const TokenId result = token(joined);
+            if (!parts_.merges.add({token(left), token(right), result})) malformed(subject, {"every pair once"}, merge);
+            parts_.words.push_back(result);
+        }
+        for (TokenId byte : parts_.bytes)
+            if (byte >= 0) parts_.words.push_back(byte);
+        std::sort(parts_.words.begin(), parts_.words.end());
+        parts_.words.erase(std::unique(parts_.words.begin(), parts_.words.end()), parts_.words.end());
+    }
+
+    void added_tokens(const json& value) {
+        const json::array_t& entries = list(value, "added_tokens");
+        std::set<std::string> texts, patterns, special;
+        std::vector<std::string> decoded;  // since tokenizers 0.23, the normalised form where that is looked for
+        TokenId next = vocabulary_size_;
+        for (std::size_t i = 0; i < entries.size(); ++i) {
+            const json& entry = entries[i];
+            const std::string subject = core::join({"added_tokens[", i, "]"});
+            allow_only(entry, subject, {"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"});
+            for (const char* name : {"single_word", "lstrip", "rstrip"})
+                if (const json& option = at(entry, subject, name); boolean(option, path(subject, name)))
+                    unsupported(path(subject, name), "false", option);
+            const json& content = at(entry, subject, "content");
+            AddedToken added;
+            added.text = string(content, path(subject, "content"));
+            added.normalized = boolean(at(entry, subject, "normalized"), path(subject, "normalized"));
+            added.id = id(at(entry, subject, "id"), path(subject, "id"));
+            if (boolean(at(entry, subject, "special"), path(subject, "special"))) special.insert(added.text);
+            if (added.text.empty()) malformed(path(subject, "content"), {"some text"}, content);
+            // The reference numbers added tokens itself, and ignores an id that differs.
+            const TokenId known = ids_.find(spellings_, added.text);
+            const TokenId expected = known == WordTable::no_token ? next++ : known;
+            if (added.id != expected || (known == WordTable::no_token && parts_.tokens.contains(expected)))
+                malformed(path(subject, "id"), {expected, ", and no other token's"}, at(entry, subject, "id"));
+            std::string normal = (parts_.nfc && added.normalized ? nfc(added.text) : std::nullopt).value_or(added.text);
+            if (!texts.insert(added.text).second || (added.normalized && !patterns.insert(normal).second))
+                malformed(path(subject, "content"), {"every added token once"}, content);
+            decoded.push_back(std::move(normal));
+            parts_.added.push_back(std::move(added));
+        }
+        // To the reference, a token is special if its decoded form is that of a special token in the file, so not one
+        // that NFC has changed.
+        for (std::size_t i = 0; i < decoded.size(); ++i)
+            parts_.tokens.set(parts_.added[i].id, bytes_of_token(decoded[i]), special.contains(decoded[i]));
+    }
+
+    const json& root_;
+    const std::string& where_;
+    BpeParts parts_;
+    TokenTable spellings_;  ///< of tokens, as the vocabulary writes them
+    WordTable ids_;         ///< of the spellings
+    TokenId vocabulary_size_ = 0;
+};
+
+}  // namespace json_detail
+
+RWKV_INLINE Tokenizer read_tokenizer_json(const nlohmann::json& file, const std::string& where) {
+    return Tokenizer(ByteLevelBpe(json_detail::Reader(file, where).read()));
+}
+
+}  // namespace rwkv::inline RWKV_ABI::text

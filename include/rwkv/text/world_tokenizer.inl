@@ -1,0 +1,111 @@
+#pragma once
+
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <system_error>
+#include <utility>
+
+#include <rwkv/core/error.hpp>
+#include <rwkv/core/inline.hpp>
+#include <rwkv/core/message.hpp>
+#include <rwkv/core/tensor.hpp>
+#include <rwkv/text/utf8.hpp>
+#include <rwkv/text/world_tokenizer.hpp>
+#include <rwkv/version.hpp>
+
+namespace rwkv::inline RWKV_ABI::text {
+
+namespace world_detail {
+
+RWKV_INLINE std::optional<std::string> parse_literal(std::string_view literal) {
+    const bool is_bytes = literal.starts_with('b');
+    if (is_bytes) literal.remove_prefix(1);
+    if (literal.size() < 2 || literal.front() != literal.back()) return std::nullopt;
+    const char quote = literal.front();
+    if (quote != '\'' && quote != '"') return std::nullopt;
+    literal = literal.substr(1, literal.size() - 2);
+    if (find_invalid_utf8(literal) != literal.npos) return std::nullopt;
+
+    std::string bytes;
+    for (std::size_t at = 0; at < literal.size();) {
+        const char c = literal[at++];
+        if (c == quote || static_cast<std::uint8_t>(c) < 0x20) return std::nullopt;
+        if (is_bytes && static_cast<std::uint8_t>(c) >= 0x80) return std::nullopt;
+        if (c != '\\') {
+            bytes.push_back(c);
+            continue;
+        }
+        if (at == literal.size()) return std::nullopt;
+        const char kind = literal[at++];
+        constexpr std::string_view escapes = "ntr\\'\"", meanings = "\n\t\r\\'\"";
+        if (const auto known = escapes.find(kind); known != escapes.npos) {
+            bytes.push_back(meanings[known]);
+            continue;
+        }
+        const std::size_t digits = kind == 'x' ? 2 : kind == 'u' && !is_bytes ? 4 : 0;
+        if (digits == 0 || literal.size() - at < digits) return std::nullopt;
+        std::uint32_t value = 0;
+        const char* const end = literal.data() + at + digits;
+        if (std::from_chars(literal.data() + at, end, value, 16).ptr != end) return std::nullopt;
+        at += digits;
+        if (is_bytes)
+            bytes.push_back(static_cast<char>(static_cast<std::uint8_t>(value)));
+        else if (value >= 0xD800 && value <= 0xDFFF)
+            return std::nullopt;
+        else
+            append_utf8(bytes, value);
+    }
+    return bytes;
+}
+
+/// A whole number in decimal, without sign or leading zeros.
+inline std::optional<std::uint32_t> parse_number(std::string_view text) {
+    std::uint32_t value = 0;
+    const char* const end = text.data() + text.size();
+    const auto result = std::from_chars(text.data(), end, value);
+    if (result.ec != std::errc() || result.ptr != end) return std::nullopt;
+    if (text.front() == '0' && text.size() > 1) return std::nullopt;
+    return value;
+}
+
+}  // namespace world_detail
+
+RWKV_INLINE Tokenizer read_world_vocabulary(std::string_view file, const std::string& where) {
+    constexpr TokenId largest_id = 65535;
+    TokenTable tokens;
+    ByteTrie trie;
+    tokens.set(0, "", true);
+    TokenId id = 0;
+    for (std::size_t at = 0; at < file.size();) {
+        ++id;
+        const auto require = [&](bool holds, core::MessageParts expected, const char* found) {
+            if (!holds) core::fail<FormatError>(where, {"line ", id}, expected, {found});
+        };
+        const std::size_t end = file.find('\n', at);
+        require(end != file.npos, {"a line feed at its end"}, "the end of the file");
+        const std::string_view line = file.substr(at, end - at);
+        at = end + 1;
+        // The literal itself may hold spaces.
+        const std::size_t first = line.find(' '), last = line.rfind(' ');
+        require(first != line.npos && first < last, {"an id, a literal and a length"}, "fewer parts");
+        require(id <= largest_id, {"at most ", largest_id, " lines"}, "more");
+        require(world_detail::parse_number(line.substr(0, first)) == static_cast<std::uint32_t>(id), {"the id ", id},
+                "another or none");
+        const auto bytes = world_detail::parse_literal(line.substr(first + 1, last - first - 1));
+        require(bytes.has_value(), {"a Python string or bytes literal"}, "something else");
+        require(!bytes->empty(), {"a token of at least one byte"}, "none");
+        require(world_detail::parse_number(line.substr(last + 1)) == bytes->size(), {"the length ", bytes->size()},
+                "another or none");
+        require(trie.insert(*bytes, id), {"every token once"}, "one of an earlier line");
+        tokens.set(id, *bytes);
+    }
+    for (unsigned byte = 0; byte < 256; ++byte) {
+        const char single = static_cast<char>(static_cast<std::uint8_t>(byte));
+        if (trie.longest({&single, 1}, 0).length == 0)
+            core::fail<ModelError>(where, {"vocabulary"}, {"a token for every byte"}, {"none for byte ", byte});
+    }
+    return Tokenizer(WorldTokenizer(std::move(tokens), std::move(trie)));
+}
+
+}  // namespace rwkv::inline RWKV_ABI::text
