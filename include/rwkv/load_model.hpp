@@ -9,19 +9,22 @@
 namespace rwkv::inline RWKV_ABI {
 
 /// Loads a model from a directory as downloaded from Hugging Face: config.json beside model.safetensors or
-/// pytorch_model.bin, or beside shards and their index; or from the file with the weights, or the index, alone. Tensors
-/// may be F32, F16, BF16 and F64 in any mixture, under Hugging Face's names (with or without `rwkv.`) or BlinkDL's. Of
-/// several files in a directory, safetensors are preferred (io/model_files.hpp); nothing in a PyTorch file is executed.
+/// pytorch_model.bin, or beside shards and their index; or from the file with the weights, or the index, given itself.
+/// Tensors may be F32, F16, BF16 and F64 in any mixture, under Hugging Face's names (with or without `rwkv.`) or
+/// BlinkDL's. Of several files in a directory, safetensors are preferred (checkpoint/weight_files.hpp); nothing in a
+/// PyTorch file is executed.
 ///
-/// A config.json beside the weights holds for them. A file given alone needs none, nor does a directory with BlinkDL's
-/// weights (`.pth`) in it: the sizes are then those of the tensors, `layer_norm_epsilon` is 1e-5, `rescale_every` 0 and
-/// every special token 0; the head is tied to the embeddings where Hugging Face's names are used and it is missing.
+/// A config.json beside the weights applies to them. A file given itself needs none, nor does a directory with
+/// BlinkDL's weights (`.pth`): the sizes are then those of the tensors, `layer_norm_epsilon` is 1e-5, `rescale_every` 0
+/// and every special token 0; the head is tied to the embeddings where Hugging Face's names are used and it is missing.
 ///
-/// The weights are read into memory the model owns, once, by several threads, quantized as they come if asked for, and
-/// never held twice. Throws FileError, FormatError or ModelError, naming the file, the tensor, what was expected and
-/// what was found, before anything large is allocated; std::bad_alloc if the memory is not to be had,
-/// std::system_error if a thread is not.
-Model load_model(const std::filesystem::path& path, const LoadOptions& options = {});
+/// The weights are read once, by several threads, into memory that the model owns, and converted as they are read: they
+/// are never held twice.
+///
+/// Throws: FileError, FormatError or ModelError, naming the file, the tensor, what was expected and what was found,
+/// before anything large is allocated; Cancelled where the progress callback returns false; std::bad_alloc;
+/// std::system_error if the system has no thread to give.
+[[nodiscard]] Model load_model(const std::filesystem::path& path, const LoadOptions& options = {});
 
 }  // namespace rwkv::inline RWKV_ABI
 

@@ -8,9 +8,11 @@
 
 namespace rwkv::inline RWKV_ABI {
 
-/// Loads a model as `load_model` does, from safetensors files only: a program that includes no more than this contains
-/// no reader of PyTorch files, and refuses them with a ModelError.
-Model load_safetensors(const std::filesystem::path& path, const LoadOptions& options = {});
+/// Loads a model as `load_model` does, from safetensors files only. A program that includes this header and not
+/// load_model.hpp contains no reader of PyTorch files.
+///
+/// Throws: as load_model; ModelError for PyTorch files.
+[[nodiscard]] Model load_safetensors(const std::filesystem::path& path, const LoadOptions& options = {});
 
 }  // namespace rwkv::inline RWKV_ABI
 

@@ -29,13 +29,14 @@ constexpr std::initializer_list<WeightFormat> formats{WeightFormat::stored, Weig
 /// Every number that a model computes with, and the format of each matrix.
 struct Numbers {
     explicit Numbers(const Model& model) : matrices(all_elements(model)), config(model.config()) {
-        Weights<Mixed> weights = model.weights();
+        // For reading only: weight_member changes nothing where the head is there.
+        auto& weights = const_cast<model::Weights&>(model.weights());
         for (const checkpoint::TensorSpec& spec : checkpoint::tensor_specs(config, model.has_head())) {
             const checkpoint::WeightMember member = checkpoint::weight_member(weights, spec);
-            if (auto* const* vector = std::get_if<Vector<float>*>(&member))
+            if (auto* const* vector = std::get_if<core::Array<float>*>(&member))
                 vectors.insert(vectors.end(), (*vector)->begin(), (*vector)->end());
             else
-                formats.push_back(std::get<WeightMatrix<Mixed>*>(member)->format());
+                formats.push_back(std::get<kernels::WeightMatrix*>(member)->format());
         }
     }
     bool operator==(const Numbers&) const = default;
@@ -52,7 +53,10 @@ std::vector<float> logits_of(const Model& model) {
     Workspace workspace(model.config(), {.threads = 1, .chunk = 16});
     std::vector<float> all;
     model.forward_all(tokens, state, workspace,
-                      [&](Index, std::span<const float> row) { all.insert(all.end(), row.begin(), row.end()); });
+                      [&](Index, std::span<const float> row) {
+                          all.insert(all.end(), row.begin(), row.end());
+                          return true;
+                      });
     return all;
 }
 

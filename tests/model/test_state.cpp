@@ -25,7 +25,7 @@ TEST_CASE("a state is valid when constructed, and a value") {
     State state(model.config());
     const State fresh(model.config());
     CHECK(state == fresh);
-    for (float value : state.embedding()) CHECK(value == 0);
+    for (float value : state.wkv_average()) CHECK(value == 0);
 
     model.forward_state(expected.tokens, state, workspace);
     CHECK_FALSE(state == fresh);
@@ -41,8 +41,8 @@ TEST_CASE("a state is valid when constructed, and a value") {
     state.reset();
     CHECK(state == fresh);
 
-    const auto embedding = moved.embedding();
-    const auto first = moved.embedding(0);
+    const auto embedding = moved.wkv_average();
+    const auto first = moved.wkv_average(0);
     REQUIRE(embedding.size() == 29);
     const Index last = model.config().num_hidden_layers - 1;
     CHECK(embedding[3] == moved.numerator()(3, last) / moved.denominator()(3, last));

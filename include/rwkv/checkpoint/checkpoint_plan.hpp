@@ -35,7 +35,7 @@ enum class HeadKind {
 /// "rwkv."); for any other model a missing head is an error.
 inline HeadKind head_kind(const Config& config, const TensorSource& source, WeightFormat requested) {
     if (config.tie_word_embeddings && !source.has_quantized())
-        return is_quantized(requested) ? HeadKind::copied : HeadKind::shared;
+        return kernels::is_quantized(requested) ? HeadKind::copied : HeadKind::shared;
     const bool has_head = source.find(rwkv4_tensor(TensorRole::head).canonical_name()) != nullptr;
     return has_head || config.tie_word_embeddings || !source.is_base_model() ? HeadKind::own : HeadKind::none;
 }
@@ -44,8 +44,8 @@ inline HeadKind head_kind(const Config& config, const TensorSource& source, Weig
 struct PlannedTensor {
     TensorSpec spec;
     const CheckpointTensor* source;
-    WeightFormat format;  ///< target format; of a vector, what it is in a file (in memory vectors are floats)
-    Layout layout;        ///< in memory
+    WeightFormat format;     ///< target format; of a vector, what it is in a file (in memory vectors are floats)
+    kernels::Layout layout;  ///< in memory
 
     /// Bytes in memory of a matrix, up to the next cache line.
     std::size_t bytes_in_memory() const noexcept {
@@ -109,7 +109,7 @@ class CheckpointPlan {
             spec.is_vector() || (spec.kind == TensorKind::embedding_table && head_ != HeadKind::shared);
         return {std::move(spec), &tensor,
                 target_format(checkpoint_, tensor, as_stored ? WeightFormat::stored : requested),
-                as_stored ? Layout::by_row : Layout::by_group};
+                as_stored ? kernels::Layout::row_major : kernels::Layout::row_groups};
     }
 
     Checkpoint checkpoint_;

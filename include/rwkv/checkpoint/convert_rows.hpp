@@ -8,15 +8,18 @@
 #include <limits>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include <Eigen/Core>
 
 #include <rwkv/checkpoint/checkpoint.hpp>
+#include <rwkv/checkpoint/quantized_tensor.hpp>
 #include <rwkv/checkpoint/target_format.hpp>
 #include <rwkv/core/dtype.hpp>
 #include <rwkv/core/error.hpp>
 #include <rwkv/core/tensor.hpp>
+#include <rwkv/kernels/encode.hpp>
 #include <rwkv/kernels/format.hpp>
 #include <rwkv/kernels/weight_matrix.hpp>
 #include <rwkv/version.hpp>
@@ -38,12 +41,12 @@ inline constexpr std::size_t bytes_per_piece = std::size_t(1) << 18;
 struct RowConversion {
     DType stored;
     WeightFormat format;
-    Layout layout;
+    kernels::Layout layout;
     Index cols;
     Index rows_per_piece;  ///< converted at a time: whole row groups, or all rows
 
     bool copies_groups() const noexcept { return stored == DType::u8; }
-    bool copies_elements() const noexcept { return !is_quantized(format) && stored == storage_dtype(format); }
+    bool copies_elements() const noexcept { return !kernels::is_quantized(format) && stored == storage_dtype(format); }
 
     /// Bytes of that many rows in the file; of row groups, whole ones.
     std::size_t stored_bytes(Index rows) const noexcept {
@@ -55,23 +58,24 @@ struct RowConversion {
 
     /// Bytes of scratch for elements as they are stored. Those that need no conversion are read to their place.
     std::size_t stored_scratch() const noexcept {
-        const bool in_place = copies_groups() || (copies_elements() && layout == Layout::by_row);
+        const bool in_place = copies_groups() || (copies_elements() && layout == kernels::Layout::row_major);
         return in_place ? 0 : stored_bytes(rows_per_piece);
     }
     /// Floats of scratch for decoded elements. Stored floats need no decoding; decoded ones may be what is asked for.
     std::size_t float_scratch() const noexcept {
         const bool decodes = !copies_groups() && !copies_elements() && stored != DType::f32;
-        const bool in_place = format == WeightFormat::f32 && layout == Layout::by_row;
+        const bool in_place = format == WeightFormat::f32 && layout == kernels::Layout::row_major;
         return decodes && !in_place ? static_cast<std::size_t>(rows_per_piece * cols) : 0;
     }
 };
 
 /// How the tensor becomes a matrix of that size, format and layout.
-inline RowConversion row_conversion(const CheckpointTensor& tensor, WeightFormat format, Layout layout, Index rows,
-                                    Index cols) {
-    RowConversion conversion{tensor.info.dtype, format, layout, cols, group_rows};
-    const auto groups = bytes_per_piece / std::max<std::size_t>(1, conversion.stored_bytes(group_rows));
-    conversion.rows_per_piece = std::min(rows, static_cast<Index>(std::max<std::size_t>(1, groups)) * group_rows);
+inline RowConversion row_conversion(const CheckpointTensor& tensor, WeightFormat format, kernels::Layout layout,
+                                    Index rows, Index cols) {
+    RowConversion conversion{tensor.info.dtype, format, layout, cols, kernels::group_rows};
+    const auto groups = bytes_per_piece / std::max<std::size_t>(1, conversion.stored_bytes(kernels::group_rows));
+    conversion.rows_per_piece =
+        std::min(rows, static_cast<Index>(std::max<std::size_t>(1, groups)) * kernels::group_rows);
     return conversion;
 }
 
@@ -88,18 +92,20 @@ inline constexpr std::uint16_t bf16_infinity = 0x7F80;
 /// The first of the numbers, given as bits, whose magnitude is `limit` or more, or that is NaN; `count` if none is.
 template <class Bits>
 Index find_not_below(Bits limit, const std::byte* numbers, Index count) noexcept {
-    const auto is_refused = [&](Index i) {
+    using Signed = std::make_signed_t<Bits>;  // of which processors have a maximum
+    const auto magnitude = [&](Index i) {
         Bits number;
         std::memcpy(&number, numbers + static_cast<std::size_t>(i) * sizeof number, sizeof number);
-        return (number & (std::numeric_limits<Bits>::max() >> 1)) >= limit;
+        return static_cast<Signed>(number & (std::numeric_limits<Bits>::max() >> 1));
     };
     constexpr Index block = 256;
     for (Index begin = 0; begin < count; begin += block) {
         const Index end = std::min(begin + block, count);
-        bool found = false;
-        for (Index i = begin; i < end; ++i) found |= is_refused(i);
-        for (Index i = begin; found && i < end; ++i)
-            if (is_refused(i)) return i;
+        Signed largest = 0;
+        for (Index i = begin; i < end; ++i) largest = std::max(largest, magnitude(i));
+        if (largest < static_cast<Signed>(limit)) continue;
+        for (Index i = begin; i < end; ++i)
+            if (magnitude(i) >= static_cast<Signed>(limit)) return i;
     }
     return count;
 }
@@ -131,19 +137,14 @@ inline double element(DType dtype, const std::byte* stored, Index i) noexcept {
     return static_cast<double>(value);
 }
 
-/// Row groups of elements that keep their bits: group[column][row] = from[row][column], zeros in rows past the last.
+/// Interleaves row groups of elements that keep their bits.
 template <class Bits>
 void interleave(const std::byte* from, Index rows, Index cols, std::byte* to) noexcept {
-    constexpr Index block = 64;  // columns at a time, so that what is written stays in the first-level cache
-    const auto* row_major = reinterpret_cast<const Bits*>(from);
-    auto* group = reinterpret_cast<Bits*>(to);
-    for (; rows > 0; rows -= group_rows, row_major += group_rows * cols, group += group_rows * cols)
-        for (Index begin = 0; begin < cols; begin += block) {
-            const Index end = std::min(cols, begin + block);
-            for (Index r = 0; r < group_rows; ++r)
-                for (Index c = begin; c < end; ++c)
-                    group[c * group_rows + r] = r < rows ? row_major[r * cols + c] : Bits(0);
-        }
+    const auto* const row_major = reinterpret_cast<const Bits*>(from);
+    auto* const groups = reinterpret_cast<Bits*>(to);
+    for (Index r = 0; r < rows; r += kernels::group_rows)
+        kernels::interleave_group(row_major + r * cols, std::min(kernels::group_rows, rows - r), cols,
+                                  groups + r * cols);
 }
 
 }  // namespace detail
@@ -162,7 +163,7 @@ class RowConverter {
         if (how.copies_elements()) return copy_elements(tensor, how, first, rows, to);
         const std::byte* const stored = read(tensor, how, first, rows, stored_.data());
         const Index count = rows * how.cols;
-        const bool decoded_in_place = how.format == WeightFormat::f32 && how.layout == Layout::by_row;
+        const bool decoded_in_place = how.format == WeightFormat::f32 && how.layout == kernels::Layout::row_major;
         const float* floats = reinterpret_cast<const float*>(stored);
         if (how.stored != DType::f32) {
             float* const decoded = decoded_in_place ? reinterpret_cast<float*>(to) : floats_.data();
@@ -186,7 +187,7 @@ class RowConverter {
 
     void copy_elements(const CheckpointTensor& tensor, const RowConversion& how, Index first, Index rows,
                        std::byte* to) {
-        const bool in_place = how.layout == Layout::by_row, wide = how.stored == DType::f32;
+        const bool in_place = how.layout == kernels::Layout::row_major, wide = how.stored == DType::f32;
         const std::byte* const stored = read(tensor, how, first, rows, in_place ? to : stored_.data());
         const Index count = rows * how.cols;
         const std::uint16_t narrow_limit = how.stored == DType::f16 ? detail::f16_infinity : detail::bf16_infinity;
@@ -203,16 +204,17 @@ class RowConverter {
     void copy_groups(const CheckpointTensor& tensor, const RowConversion& how, Index first, Index rows,
                      std::byte* to) const {
         read(tensor, how, first, rows, to);
-        const Index block_cols = kernels::scale_block_cols(how.format);
-        const Index scales = (how.cols + block_cols - 1) / block_cols * group_rows;  // of a row group, which begins so
-        const std::size_t group_bytes = how.target_bytes(group_rows);
-        for (Index r = 0; r < rows; r += group_rows, to += group_bytes) {
+        const Index block_cols = scale_block_cols(how.format);
+        const Index scales =
+            (how.cols + block_cols - 1) / block_cols * kernels::group_rows;  // of a row group, which begins so
+        const std::size_t group_bytes = how.target_bytes(kernels::group_rows);
+        for (Index r = 0; r < rows; r += kernels::group_rows, to += group_bytes) {
             const Index bad = detail::find_not_below(detail::bf16_infinity, to, scales);
             if (bad == scales) continue;
             throw ModelError(checkpoint_.path_of(tensor).string(), tensor.info.name, "finite scales",
                              std::to_string(detail::element(DType::bf16, to, bad)) + " (row " +
-                                 std::to_string(first + r + bad % group_rows) + ", from column " +
-                                 std::to_string(bad / group_rows * block_cols) + ")");
+                                 std::to_string(first + r + bad % kernels::group_rows) + ", from column " +
+                                 std::to_string(bad / kernels::group_rows * block_cols) + ")");
         }
     }
 

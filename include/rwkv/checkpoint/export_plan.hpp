@@ -28,9 +28,10 @@ inline std::vector<ExportTensor> export_tensors(const CheckpointPlan& plan) {
         const auto& [spec, source, format, layout] = planned;
         // A base model without a head stays one: its names have no prefix.
         const bool prefixed = plan.head() != HeadKind::none && spec.role != TensorRole::head;
-        TensorInfo info{.name = prefixed ? "rwkv." + spec.name : spec.name,
-                        .dtype = storage_dtype(format),
-                        .shape = is_quantized(format) ? quantized_shape(format, spec.rows, spec.cols) : spec.shape()};
+        TensorInfo info{
+            .name = prefixed ? "rwkv." + spec.name : spec.name,
+            .dtype = storage_dtype(format),
+            .shape = kernels::is_quantized(format) ? quantized_shape(format, spec.rows, spec.cols) : spec.shape()};
         info.bytes = *element_count(info.shape, bits(info.dtype)) / 8;
         tensors.push_back({planned, std::move(info)});
     }
@@ -46,8 +47,9 @@ template <class Sink>
 void stream_tensor(const CheckpointPlan& plan, const PlannedTensor& tensor, int threads, ProgressMeter& meter,
                    Sink&& sink, std::size_t window = window_bytes) {
     const auto& [spec, source, format, layout] = tensor;
-    const RowConversion how =
-        row_conversion(*source, format, is_quantized(format) ? Layout::by_group : Layout::by_row, spec.rows, spec.cols);
+    const RowConversion how = row_conversion(
+        *source, format, kernels::is_quantized(format) ? kernels::Layout::row_groups : kernels::Layout::row_major,
+        spec.rows, spec.cols);
     const auto piece_bytes = std::max<std::size_t>(1, how.target_bytes(how.rows_per_piece));
     const Index step = how.rows_per_piece * static_cast<Index>(std::max<std::size_t>(1, window / piece_bytes));
     std::vector<std::byte> bytes(how.target_bytes(std::min(step, spec.rows)));

@@ -7,12 +7,12 @@
 #include <exception>
 #include <mutex>
 #include <span>
-#include <thread>
 #include <vector>
 
 #include <rwkv/checkpoint/convert_rows.hpp>
 #include <rwkv/checkpoint/progress_meter.hpp>
 #include <rwkv/core/tensor.hpp>
+#include <rwkv/kernels/executor.hpp>
 #include <rwkv/kernels/thread_pool.hpp>
 #include <rwkv/version.hpp>
 
@@ -22,7 +22,7 @@ namespace rwkv::inline RWKV_ABI::checkpoint {
 struct RowRange {
     const CheckpointTensor* tensor;
     RowConversion conversion;
-    Index first, rows;  ///< `first` is a multiple of group_rows
+    Index first, rows;  ///< `first` is a multiple of kernels::group_rows
     std::byte* to;      ///< the first of these rows in memory
 
     std::size_t pieces() const noexcept {
@@ -40,9 +40,8 @@ struct RowRange {
 /// The number of threads that read where `requested` were asked for: 0 means all processors that the process may use,
 /// but no more than 16, since memory is then busy and each thread has megabytes of scratch.
 inline int reading_threads(int requested) noexcept {
-    constexpr unsigned max_threads = 16;
-    if (requested > 0) return requested;
-    return static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, max_threads));
+    constexpr int max_threads = 16;
+    return requested > 0 ? requested : std::min(thread_count(0), max_threads);
 }
 
 /// Bytes of scratch of all threads together: where rows are large, fewer threads read than were asked for.
@@ -63,10 +62,10 @@ inline void read_in_parallel(const Checkpoint& checkpoint, std::span<const RowRa
     }
     const std::size_t scratch = stored_scratch + float_scratch * sizeof(float);
     const std::size_t useful_threads = std::min(pieces, max_scratch_bytes / std::max<std::size_t>(1, scratch));
-    kernels::ThreadPool pool(
+    ThreadPool pool(
         std::min(reading_threads(threads), static_cast<int>(std::clamp<std::size_t>(useful_threads, 1, 1024))));
     std::vector<RowConverter> converters;
-    for (int i = 0; i < pool.size(); ++i) converters.emplace_back(checkpoint, stored_scratch, float_scratch);
+    for (int i = 0; i < pool.threads(); ++i) converters.emplace_back(checkpoint, stored_scratch, float_scratch);
 
     std::mutex mutex;
     std::exception_ptr error;
@@ -77,7 +76,7 @@ inline void read_in_parallel(const Checkpoint& checkpoint, std::span<const RowRa
         if (piece < failed_piece || !error)
             error = std::current_exception(), failed_piece = std::min(piece, failed_piece.load());
     };
-    pool.parallel_for(static_cast<Index>(pieces), [&](Index i, int worker) {
+    kernels::parallel_for(pool, static_cast<Index>(pieces), [&](Index i, int worker) {
         const auto piece = static_cast<std::size_t>(i);
         if (piece >= failed_piece) return;
         try {

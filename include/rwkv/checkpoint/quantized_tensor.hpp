@@ -5,7 +5,6 @@
 #include <string>
 
 #include <rwkv/checkpoint/checkpoint.hpp>
-#include <rwkv/checkpoint/kernel_seam.hpp>
 #include <rwkv/checkpoint/tensor_specs.hpp>
 #include <rwkv/core/error.hpp>
 #include <rwkv/core/quote.hpp>
@@ -24,7 +23,7 @@ namespace rwkv::inline RWKV_ABI::checkpoint {
 // `__metadata__` of each file has
 //
 //   rwkv.weights  "q8" or "q4": what the U8 tensors of this file are
-//   rwkv.layout   "1": all of the above, and Q4::table; a change to any of it takes the next number
+//   rwkv.layout   "1": all of the above, and the codebook of Q4; a change to any of it takes the next number
 //   NAME          "[rows, cols]" of the tensor NAME, which its row groups do not tell
 //
 // Kernels need a matrix to begin with a cache line. Its bytes are a whole number of cache lines, so it is enough that
@@ -55,14 +54,24 @@ inline std::optional<WeightFormat> quantized_format(const Checkpoint& checkpoint
         fail(layout_key, core::quoted(layout_version) + ", the only layout of quantized weights that is known",
              found(layout));
     const auto format = weights == metadata.end() ? std::nullopt : weight_format_of(weights->second);
-    if (!format || !is_quantized(*format)) fail(weights_key, "\"q8\" or \"q4\"", found(weights));
+    if (!format || !kernels::is_quantized(*format)) fail(weights_key, "\"q8\" or \"q4\"", found(weights));
     return format;
+}
+
+/// The columns that share a scale in a quantized format.
+inline Index scale_block_cols(WeightFormat format) noexcept {
+    return kernels::with_format(format, []<class Format>(Format) {
+        if constexpr (kernels::QuantizedFormat<Format>)
+            return Format::block_cols;
+        else
+            return Index{1};
+    });
 }
 
 /// The shape of the tensor that holds a quantized matrix.
 inline Shape quantized_shape(WeightFormat format, Index rows, Index cols) {
-    const Index groups = (rows + group_rows - 1) / group_rows;
-    return matrix_shape(groups, static_cast<Index>(kernels::weight_bytes(format, Layout::by_group, group_rows, cols)));
+    const auto group_bytes = kernels::weight_bytes(format, kernels::Layout::row_groups, kernels::group_rows, cols);
+    return matrix_shape(kernels::row_groups(rows), static_cast<Index>(group_bytes));
 }
 
 /// Checks that the tensor holds a matrix of that size quantized to that format. Throws: ModelError.

@@ -39,7 +39,7 @@ inline std::vector<Shard> split_into_shards(std::vector<ExportTensor> tensors, s
     }
     for (Shard& shard : shards)
         std::ranges::stable_sort(shard, {}, [](const ExportTensor& tensor) {
-            return std::pair(!is_quantized(tensor.planned.format), -static_cast<int>(bits(tensor.info.dtype)));
+            return std::pair(!kernels::is_quantized(tensor.planned.format), -static_cast<int>(bits(tensor.info.dtype)));
         });
     return shards;
 }
@@ -59,7 +59,7 @@ inline void write_shard(const CheckpointPlan& plan, const Shard& shard, const st
     std::map<std::string, std::string> metadata{{"format", "pt"}};
     for (const auto& [planned, info] : shard) {
         infos.push_back(info);
-        if (is_quantized(planned.format))
+        if (kernels::is_quantized(planned.format))
             describe_quantized(metadata, info.name, planned.format, planned.spec.rows, planned.spec.cols);
     }
     io::SafetensorsWriter writer(path, std::move(infos), metadata);

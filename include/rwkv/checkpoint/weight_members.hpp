@@ -4,20 +4,22 @@
 #include <variant>
 
 #include <rwkv/checkpoint/tensor_specs.hpp>
+#include <rwkv/core/aligned_buffer.hpp>
 #include <rwkv/core/config.hpp>
 #include <rwkv/core/tensor.hpp>
+#include <rwkv/kernels/weight_matrix.hpp>
 #include <rwkv/model/weights.hpp>
 #include <rwkv/version.hpp>
 
 namespace rwkv::inline RWKV_ABI::checkpoint {
 
 /// Where a tensor is held in memory.
-using WeightMember = std::variant<Vector<float>*, WeightMatrix<Mixed>*>;
+using WeightMember = std::variant<core::Array<float>*, kernels::WeightMatrix*>;
 
 /// The member of the weights that holds the tensor. `weights.blocks` must have the tensor's block; a missing head is
 /// added.
-inline WeightMember weight_member(Weights<Mixed>& weights, const TensorSpec& spec) {
-    const auto block = [&]() -> BlockWeights<Mixed>& { return weights.blocks[spec.block]; };
+inline WeightMember weight_member(model::Weights& weights, const TensorSpec& spec) {
+    const auto block = [&]() -> model::BlockWeights<kernels::WeightMatrix>& { return weights.blocks[spec.block]; };
     switch (spec.role) {
         case TensorRole::embeddings:
             return &weights.embeddings;
@@ -74,14 +76,14 @@ inline WeightMember weight_member(Weights<Mixed>& weights, const TensorSpec& spe
 
 /// Sets the epsilons of all layer norms (see rescaled_epsilon). That of ln_out is torch's default, whatever the config
 /// says.
-inline void set_epsilons(Weights<Mixed>& weights, bool rescale) {
+inline void set_epsilons(model::Weights& weights, bool rescale) {
     const Config& config = weights.config;
     const Index every = rescale ? config.rescale_every : 0;
     weights.pre_ln.epsilon = config.layer_norm_epsilon;
     for (std::size_t b = 0; b < weights.blocks.size(); ++b)
         weights.blocks[b].ln1.epsilon = weights.blocks[b].ln2.epsilon =
-            rescaled_epsilon(config.layer_norm_epsilon, static_cast<Index>(b), every);
-    weights.ln_out.epsilon = rescaled_epsilon(1e-5, config.num_hidden_layers, every);
+            model::rescaled_epsilon(config.layer_norm_epsilon, static_cast<Index>(b), every);
+    weights.ln_out.epsilon = model::rescaled_epsilon(1e-5, config.num_hidden_layers, every);
 }
 
 }  // namespace rwkv::inline RWKV_ABI::checkpoint

@@ -8,6 +8,8 @@
 #include <variant>
 #include <vector>
 
+#include <Eigen/Core>
+
 #include <rwkv/checkpoint/checkpoint_plan.hpp>
 #include <rwkv/checkpoint/load_options.hpp>
 #include <rwkv/checkpoint/parallel_read.hpp>
@@ -25,19 +27,19 @@ class WeightReader {
   public:
     WeightReader(const CheckpointPlan& plan, const LoadOptions& options)
         : plan_(plan), options_(options), meter_("loading", options.progress, plan.bytes_to_read()) {
-        if (!options.mapped) memory_ = kernels::allocate_weights(plan.bytes_in_memory());
+        if (!options.mapped) memory_ = core::AlignedBuffer(plan.bytes_in_memory()).share();
     }
 
-    Weights<Mixed> read() {
-        Weights<Mixed> weights;
+    model::Weights read() {
+        model::Weights weights;
         weights.config = plan_.config();
         weights.blocks.resize(static_cast<std::size_t>(weights.config.num_hidden_layers));
         for (const PlannedTensor& tensor : plan_.tensors()) {
             const WeightMember member = weight_member(weights, tensor.spec);
-            if (auto* const* vector = std::get_if<Vector<float>*>(&member))
+            if (auto* const* vector = std::get_if<core::Array<float>*>(&member))
                 read_vector(tensor, **vector);
             else
-                *std::get<WeightMatrix<Mixed>*>(member) = matrix(tensor);
+                *std::get<kernels::WeightMatrix*>(member) = matrix(tensor);
         }
         read_in_parallel(plan_.checkpoint(), ranges_, options_.threads, meter_);
         meter_.finish();
@@ -47,19 +49,23 @@ class WeightReader {
     }
 
   private:
-    void read_vector(const PlannedTensor& tensor, Vector<float>& vector) {
+    void read_vector(const PlannedTensor& tensor, core::Array<float>& vector) {
         const Index size = tensor.spec.cols;
-        vector.resize(size);
-        const RowConversion how = row_conversion(*tensor.source, WeightFormat::f32, Layout::by_row, 1, size);
+        vector = core::Array<float>(size);
+        const RowConversion how =
+            row_conversion(*tensor.source, WeightFormat::f32, kernels::Layout::row_major, 1, size);
         RowConverter(plan_.checkpoint(), how.stored_scratch(), how.float_scratch())
             .convert(*tensor.source, how, 0, 1, reinterpret_cast<std::byte*>(vector.data()));
-        // Files hold time_decay, memory w = −exp(time_decay).
-        if (tensor.spec.role == TensorRole::attention_time_decay) vector = -vector.exp();
+        if (tensor.spec.role == TensorRole::attention_time_decay) {
+            // Files hold time_decay, memory w = −exp(time_decay).
+            Eigen::Map<Eigen::Array<float, Eigen::Dynamic, 1>> decay(vector.data(), size);
+            decay = -decay.exp();
+        }
         meter_.add(tensor.source->info.bytes);
     }
 
     /// The matrix, mapped or with its rows still to be read.
-    WeightMatrix<Mixed> matrix(const PlannedTensor& tensor) {
+    kernels::WeightMatrix matrix(const PlannedTensor& tensor) {
         const auto& [spec, source, format, layout] = tensor;
         if (options_.mapped)
             if (auto mapped = map(tensor)) {
@@ -69,26 +75,27 @@ class WeightReader {
         const std::shared_ptr<std::byte[]> memory = allocate(tensor.bytes_in_memory());
         const RowConversion how = row_conversion(*source, format, layout, spec.rows, spec.cols);
         ranges_.push_back({source, how, 0, spec.rows, memory.get()});
-        return kernels::make_matrix(format, layout, spec.rows, spec.cols, memory);
+        return kernels::WeightMatrix(format, layout, spec.rows, spec.cols, memory);
     }
 
     std::shared_ptr<std::byte[]> allocate(std::size_t bytes) {
-        if (options_.mapped) return kernels::allocate_weights(bytes);
+        if (options_.mapped) return core::AlignedBuffer(bytes).share();
         std::shared_ptr<std::byte[]> part(memory_, memory_.get() + used_);
         used_ += bytes;
         return part;
     }
 
     /// The matrix in the file's own bytes, where these have its format and alignment.
-    std::optional<WeightMatrix<Mixed>> map(const PlannedTensor& tensor) const {
+    std::optional<kernels::WeightMatrix> map(const PlannedTensor& tensor) const {
         const auto& [spec, source, format, layout] = tensor;
         const TensorInfo& info = source->info;
         if (info.dtype != storage_dtype(format) || info.bytes == 0 || !info.strides.empty()) return std::nullopt;
         const std::shared_ptr<const std::byte[]> bytes = plan_.checkpoint().map(*source);
-        const std::size_t alignment = is_quantized(format) ? quantized_alignment : bits(info.dtype) / 8;
+        const std::size_t alignment = kernels::is_quantized(format) ? quantized_alignment : bits(info.dtype) / 8;
         if (reinterpret_cast<std::uintptr_t>(bytes.get()) % alignment != 0) return std::nullopt;
-        return kernels::make_matrix(format, is_quantized(format) ? Layout::by_group : Layout::by_row, spec.rows,
-                                    spec.cols, bytes);
+        return kernels::WeightMatrix(
+            format, kernels::is_quantized(format) ? kernels::Layout::row_groups : kernels::Layout::row_major, spec.rows,
+            spec.cols, bytes);
     }
 
     const CheckpointPlan& plan_;

@@ -108,6 +108,18 @@ inline core::BFloat16 round_to(float value, core::BFloat16) noexcept {
     return bits;
 }
 
+/// Rounds up to sixteen rows of floats, row after row, into a row group, with zeros for missing rows.
+template <class T>
+void round_group(const float* from, Index rows, Index cols, T* group) noexcept {
+    constexpr Index block = 64;  // columns, so that what is written stays in the first-level cache
+    for (Index begin = 0; begin < cols; begin += block) {
+        const Index end = std::min(begin + block, cols);
+        for (Index r = 0; r < group_rows; ++r)
+            for (Index c = begin; c < end; ++c)
+                group[c * group_rows + r] = r < rows ? round_to(from[r * cols + c], T{}) : T{};
+    }
+}
+
 }  // namespace detail
 
 RWKV_INLINE void encode_rows(WeightFormat format, Layout layout, const float* from, Index rows, Index cols,
@@ -125,11 +137,8 @@ RWKV_INLINE void encode_rows(WeightFormat format, Layout layout, const float* fr
                 for (Index i = 0; i < rows * cols; ++i) elements[i] = detail::round_to(from[i], T{});
                 return;
             }
-            const Index padded_rows = row_groups(rows) * group_rows;
-            for (Index r = 0; r < padded_rows; ++r)
-                for (Index c = 0; c < cols; ++c)
-                    elements[(r / group_rows * cols + c) * group_rows + r % group_rows] =
-                        r < rows ? detail::round_to(from[r * cols + c], T{}) : T{};
+            for (Index r = 0; r < rows; r += group_rows)
+                detail::round_group(from + r * cols, std::min(group_rows, rows - r), cols, elements + r * cols);
         }
     });
 }
