@@ -1,3 +1,4 @@
+#include <rwkv/load_tokenizer.hpp>
 #include <rwkv/text/prompt_format.hpp>
 
 #include "../support.hpp"
