@@ -17,8 +17,6 @@ using namespace rwkv::test;
 
 namespace {
 
-const std::string prompt = "Hello";
-
 struct Setup {
     Model model = load_model(fixture("text"));
     Tokenizer tokenizer = load_tokenizer(fixture("text"));

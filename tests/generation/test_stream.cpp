@@ -21,8 +21,6 @@ using namespace rwkv::test;
 
 namespace {
 
-const std::string prompt = "Hello";
-
 static_assert(std::ranges::input_range<TextStream>);
 static_assert(std::same_as<std::ranges::range_value_t<TextStream>, std::string_view>);
 
