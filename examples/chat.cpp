@@ -92,7 +92,7 @@ class Chat {
 
     /// Sends a message or does as it is told. Returns whether there is more to come.
     bool take(const std::string& message) {
-        if (rwkv::tidy_message(message).empty()) return true;
+        if (rwkv::normalize_message(message).empty()) return true;
         if (message[0] != '/') {
             session_.ask(message, options_);
             return true;

@@ -7,16 +7,16 @@ using namespace rwkv;
 using namespace rwkv::test;
 
 TEST_CASE("a message is told as models were taught to read one") {
-    CHECK(tidy_message("Hello") == "Hello");
-    CHECK(tidy_message("") == "");
-    CHECK(tidy_message(" \r\n\t\n ") == "");
-    CHECK(tidy_message("  \n\tone  two \n") == "one  two");
-    CHECK(tidy_message("one\ntwo") == "one\ntwo");
-    CHECK(tidy_message("one\r\ntwo\rthree") == "one\ntwo\nthree");
-    CHECK(tidy_message("one\n\ntwo\n\n\n\nthree") == "one\ntwo\nthree");
-    CHECK(tidy_message("one\r\n\r\ntwo") == "one\ntwo");
-    CHECK(tidy_message("one\n \t\n two") == "one\n two");  // code keeps its indentation
-    CHECK(tidy_message("\xE3\x80\x80é\xFF") == "\xE3\x80\x80é\xFF");
+    CHECK(normalize_message("Hello") == "Hello");
+    CHECK(normalize_message("") == "");
+    CHECK(normalize_message(" \r\n\t\n ") == "");
+    CHECK(normalize_message("  \n\tone  two \n") == "one  two");
+    CHECK(normalize_message("one\ntwo") == "one\ntwo");
+    CHECK(normalize_message("one\r\ntwo\rthree") == "one\ntwo\nthree");
+    CHECK(normalize_message("one\n\ntwo\n\n\n\nthree") == "one\ntwo\nthree");
+    CHECK(normalize_message("one\r\n\r\ntwo") == "one\ntwo");
+    CHECK(normalize_message("one\n \t\n two") == "one\n two");  // code keeps its indentation
+    CHECK(normalize_message("\xE3\x80\x80é\xFF") == "\xE3\x80\x80é\xFF");
 }
 
 TEST_CASE("the prompts of the formats") {

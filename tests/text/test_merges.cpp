@@ -128,9 +128,9 @@ TEST_CASE("bytes have the stand-ins of GPT-2", "[bpe]") {
     CHECK(bytes_of_token("\xC3\xA9") == "\xE9");
     CHECK(bytes_of_token("  ") == "  ");
     CHECK(bytes_of_token("\xC3\xA9 \xC3\xA9") == "\xC3\xA9 \xC3\xA9");
-    for (std::size_t byte = 0; byte < 256; ++byte) CHECK(byte_of_stand_in(byte_alphabet[byte]) == byte);
-    CHECK_FALSE(byte_of_stand_in(U' ').has_value());
-    CHECK_FALSE(byte_of_stand_in(0x144).has_value());
+    for (std::size_t byte = 0; byte < 256; ++byte) CHECK(byte_of_character(byte_alphabet[byte]) == byte);
+    CHECK_FALSE(byte_of_character(U' ').has_value());
+    CHECK_FALSE(byte_of_character(0x144).has_value());
 }
 
 TEST_CASE("a flat map is a map", "[bpe]") {

@@ -16,9 +16,8 @@ class MatrixView {
         : data_(data), rows_(rows), cols_(cols), stride_(stride) {}
     /// A view to read only, of a view to read and write.
     template <class U>
-        requires std::is_same_v<const U, T>
-    MatrixView(const MatrixView<U>& other) noexcept
-        : MatrixView(other.data(), other.rows(), other.cols(), other.stride()) {}
+    requires std::is_same_v<const U, T> MatrixView(const MatrixView<U>& other)
+    noexcept : MatrixView(other.data(), other.rows(), other.cols(), other.stride()) {}
 
     [[nodiscard]] T* data() const noexcept { return data_; }
     [[nodiscard]] Index rows() const noexcept { return rows_; }

@@ -9,30 +9,31 @@
 
 namespace rwkv::inline RWKV_ABI::core {
 
-/// What the bytes at one place of a text are.
+/// The state of the bytes at one place in a text.
 enum class Utf8Status : std::uint8_t {
-    complete,   ///< one character
-    truncated,  ///< the text ends within what may still become a character
-    invalid     ///< bytes that no continuation can mend
+    complete,   ///< a character
+    truncated,  ///< the beginning of a character, at the end of the text
+    invalid     ///< no character, whatever follows
 };
 
-/// One step through a text: the character there, and how many bytes it takes. Where there is none, `length` is that
-/// of the maximal subpart: what stands for one U+FFFD.
+/// The character at one place in a text, and its length in bytes. Where there is none, `length` is that of the maximal
+/// subpart, which one U+FFFD replaces.
 struct Utf8Step {
     char32_t code_point;  ///< of the character
     std::uint8_t length;  ///< bytes that it takes
     Utf8Status status;    ///< whether there is one
 };
 
-/// Looks at the text from byte `at` (less than the size) on. Overlong forms, surrogates and what lies past U+10FFFF
+/// Decodes the character at byte `at` (less than the size). Overlong forms, surrogates and code points past U+10FFFF
 /// are invalid.
-constexpr Utf8Step decode_utf8(std::string_view text, std::size_t at) noexcept {
+[[nodiscard]] constexpr Utf8Step decode_utf8(std::string_view text, std::size_t at) noexcept {
     const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[at + i]); };
     const std::uint8_t lead = byte(0);
     if (lead < 0x80) return {lead, 1, Utf8Status::complete};
     if (lead < 0xC2 || lead > 0xF4) return {0xFFFD, 1, Utf8Status::invalid};
     const std::size_t length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-    // What may follow some leads is less than 80…BF: this is where overlong forms and surrogates end.
+    // After some lead bytes the second byte has a smaller range than 80…BF, which excludes overlong forms and
+    // surrogates.
     const std::uint8_t low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
     const std::uint8_t high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
     char32_t code_point = lead & (0x7FU >> length);
@@ -46,8 +47,8 @@ constexpr Utf8Step decode_utf8(std::string_view text, std::size_t at) noexcept {
     return {code_point, static_cast<std::uint8_t>(length), Utf8Status::complete};
 }
 
-/// The first byte at or after `at` that is not ASCII, or the text's size.
-inline std::size_t skip_ascii(std::string_view text, std::size_t at) noexcept {
+/// The first byte at or after `at` that is not ASCII, or the size of the text.
+[[nodiscard]] inline std::size_t skip_ascii(std::string_view text, std::size_t at) noexcept {
     for (; text.size() - at >= 8; at += 8) {
         std::uint64_t bytes = 0;
         std::memcpy(&bytes, text.data() + at, 8);
@@ -57,8 +58,8 @@ inline std::size_t skip_ascii(std::string_view text, std::size_t at) noexcept {
     return at;
 }
 
-/// Where the text first stops being UTF-8 (also by ending too soon), or npos.
-inline std::size_t find_invalid_utf8(std::string_view text) noexcept {
+/// The first byte that does not belong to a complete character, or npos where the text is valid UTF-8.
+[[nodiscard]] inline std::size_t find_invalid_utf8(std::string_view text) noexcept {
     for (std::size_t at = 0; (at = skip_ascii(text, at)) < text.size();) {
         const Utf8Step step = decode_utf8(text, at);
         if (step.status != Utf8Status::complete) return at;

@@ -12,14 +12,14 @@
 
 namespace rwkv::inline RWKV_ABI::io {
 
-/// Reads numbers (least significant byte first) and runs of bytes off a span, from front to back and never past its
-/// end: what is not there is a FormatError. The bytes and the two names, used in messages only, stay the caller's.
+/// Reads numbers, little-endian, and bytes from a span, from front to back. Throws FormatError where the span ends too
+/// soon. The bytes and the two names, which are for messages, stay the caller's.
 class ByteReader {
   public:
     ByteReader(std::span<const std::byte> bytes, const std::string& where, std::string_view subject) noexcept
         : bytes_(bytes), where_(where), subject_(subject) {}
 
-    /// An unsigned number of so many bytes, at most eight.
+    /// An unsigned number of `bytes` bytes, at most eight.
     std::uint64_t number(std::size_t bytes) {
         std::uint64_t value = 0;
         unsigned shift = 0;
@@ -34,7 +34,7 @@ class ByteReader {
     std::uint32_t u32() { return static_cast<std::uint32_t>(number(4)); }
     std::uint64_t u64() { return number(8); }
 
-    /// The next `count` bytes, where they lie.
+    /// The next `count` bytes, in place.
     std::span<const std::byte> take(std::uint64_t count) {
         if (count > remaining())
             core::fail<FormatError>(where_, {subject_}, {count, " more bytes at byte ", position_}, {remaining()});
@@ -43,15 +43,15 @@ class ByteReader {
         return taken;
     }
 
-    /// The same as text.
+    /// The next `count` bytes, in place, as text.
     std::string_view text(std::uint64_t count) {
         const auto taken = take(count);
         return {reinterpret_cast<const char*>(taken.data()), taken.size()};
     }
 
-    /// How many bytes have been read.
+    /// The number of bytes that have been read.
     std::size_t position() const noexcept { return position_; }
-    /// How many are left.
+    /// The number of bytes that are left.
     std::size_t remaining() const noexcept { return bytes_.size() - position_; }
 
   private:

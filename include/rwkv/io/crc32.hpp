@@ -11,7 +11,7 @@ namespace rwkv::inline RWKV_ABI::io {
 
 namespace detail {
 
-/// What a byte does to the checksum.
+/// The checksum of each byte.
 inline constexpr std::array<std::uint32_t, 256> crc32_table = [] {
     std::array<std::uint32_t, 256> table{};
     for (std::uint32_t byte = 0; byte < 256; ++byte) {

@@ -7,8 +7,8 @@
 
 namespace rwkv::inline RWKV_ABI::io {
 
-/// What a file of another kind turns out to be, from its first bytes (64 are enough), in words for a message;
-/// empty when it is none of the kinds people take for model files by mistake.
+/// The kind of a file by its first bytes (64 are enough), for a message: of those that are mistaken for model files.
+/// Empty for any other.
 constexpr std::string_view file_kind(std::string_view first_bytes) noexcept {
     constexpr std::string_view legacy_pickle{"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", 14};
     if (first_bytes.starts_with("version https://git-lfs"))

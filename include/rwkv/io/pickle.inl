@@ -35,7 +35,7 @@ RWKV_INLINE std::string describe(const PickleValue& value) {
 
 namespace detail {
 
-/// What a pickle may name. Only these; and they stay names.
+/// The names that a pickle may contain, which stay names.
 inline constexpr std::array<std::string_view, 13> pickle_symbols{"collections.OrderedDict",
                                                                  "torch._utils._rebuild_tensor_v2",
                                                                  "torch._utils._rebuild_parameter",
@@ -50,7 +50,7 @@ inline constexpr std::array<std::string_view, 13> pickle_symbols{"collections.Or
                                                                  "torch.ByteStorage",
                                                                  "torch.BoolStorage"};
 
-/// Runs the instructions of one pickle.
+/// Runs the opcodes of one pickle on a stack of values.
 class PickleMachine {
   public:
     PickleMachine(std::span<const std::byte> bytes, const std::string& where)
@@ -92,7 +92,7 @@ class PickleMachine {
             case 0x8a:
                 return push(make(integer, long_integer(reader_.u8())));
             case 'G':
-                return reader_.take(8), push(make(real));  // no number with a fraction is of use here
+                return reader_.take(8), push(make(real));  // the value of real numbers is not used
             case 'X':
                 return push(make(text, 0, std::string(reader_.text(reader_.u32()))));
             case 'c':
@@ -150,7 +150,7 @@ class PickleMachine {
         stack_.push_back(value);
     }
 
-    /// That so many values lie on the stack above the last mark; returns their number.
+    /// Checks that `count` values lie on the stack above the last mark, and returns the count.
     std::size_t available(std::size_t count) const {
         const std::size_t there = stack_.size() - (marks_.empty() ? 0 : marks_.back());
         if (there < count) fail({count, " values on the stack"}, {there});
@@ -164,7 +164,7 @@ class PickleMachine {
         return value;
     }
 
-    /// The value under those from `first` on.
+    /// The value below those from `first` on.
     Value under(std::size_t first, PickleKind kind, const char* wanted) const {
         if (first == (marks_.empty() ? 0 : marks_.back())) fail({wanted}, {"nothing on the stack"});
         const Value value = stack_[first - 1];
@@ -177,7 +177,7 @@ class PickleMachine {
         marks_.push_back(stack_.size());
     }
 
-    /// Takes the last mark away; where on the stack it was.
+    /// Removes the last mark and returns its place on the stack.
     std::size_t unmark() {
         if (marks_.empty()) fail({"a mark on the stack"}, {"none"});
         const std::size_t at = marks_.back();
@@ -185,7 +185,7 @@ class PickleMachine {
         return at;
     }
 
-    /// Moves the values from `first` on to the end of an owner's.
+    /// Moves the values from `first` on from the stack to the end of the items of `owner`.
     void move_to(Value owner, std::size_t first) {
         const auto from = stack_.begin() + static_cast<std::ptrdiff_t>(first);
         owner->items.insert(owner->items.end(), from, stack_.end());
@@ -226,7 +226,7 @@ class PickleMachine {
         push(value);
     }
 
-    /// An empty OrderedDict is a dict; what else may be called is left as it is, for others to read.
+    /// An empty OrderedDict becomes a dict, any other call a value.
     void call_symbol() {
         const Value arguments = pop(), callee = pop();
         if (callee->kind != symbol || callee->text.ends_with("Storage"))
@@ -239,7 +239,7 @@ class PickleMachine {
         push(value);
     }
 
-    /// What is set on an object (`_metadata` of a state dict) matters to nobody: taken and dropped.
+    /// Drops what is set on an object: `_metadata` of a state dict, which nothing here uses.
     void build() {
         available(1);
         under(stack_.size() - 1, dict, "a dict to set attributes of");
@@ -249,7 +249,7 @@ class PickleMachine {
     std::int64_t long_integer(std::size_t bytes) {
         if (bytes > 8) fail({"an integer of 64 bits"}, {bytes, " bytes"});
         if (bytes == 0) return 0;
-        // Brought to the top, so that its own sign becomes that of all 64 bits on the way down.
+        // Shifted to the top and back, which extends the sign.
         const std::size_t missing = 64 - 8 * bytes;
         return static_cast<std::int64_t>(reader_.number(bytes) << missing) >> missing;
     }
@@ -264,7 +264,7 @@ class PickleMachine {
 
     std::string allowed_symbol() {
         const std::string module = line(), name = line(), both = module + '.' + name;
-        // Without a dot in the name there is one way only to spell each.
+        // Without a dot in the name there is only one way to spell each.
         if (name.find('.') != name.npos || std::ranges::find(pickle_symbols, both) == pickle_symbols.end())
             fail({"a name that a plain state dict needs"},
                  {core::Quoted{both}, ", which is not on the list of those allowed"});
@@ -282,11 +282,11 @@ class PickleMachine {
 
     ByteReader reader_;
     const std::string& where_;
-    std::size_t at_ = 0;  ///< where the instruction begins
+    std::size_t at_ = 0;  ///< where the opcode is
     std::uint8_t opcode_ = 0;
     Pickle pickle_;
     std::vector<Value> stack_;
-    std::vector<std::size_t> marks_;  ///< sizes the stack had
+    std::vector<std::size_t> marks_;  ///< sizes of the stack when it was marked
     std::unordered_map<std::uint32_t, Value> memo_;
 };
 

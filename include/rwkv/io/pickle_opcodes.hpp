@@ -12,7 +12,7 @@ namespace rwkv::inline RWKV_ABI::io {
 
 namespace detail {
 
-/// Opcodes of pickles that PyTorch writes for a plain state dict, and others that one is likely to meet.
+/// The opcodes that PyTorch writes for a plain state dict, and others that are common.
 inline constexpr std::array<std::pair<std::uint8_t, std::string_view>, 44> pickle_opcodes{{
     {0x80, "PROTO"},
     {'(', "MARK"},
@@ -62,9 +62,8 @@ inline constexpr std::array<std::pair<std::uint8_t, std::string_view>, 44> pickl
 
 }  // namespace detail
 
-/// The name of an opcode of pickles, for messages: of those that PyTorch writes for a plain state dict, and of others
-/// that one is likely to meet. Empty for the rest.
-constexpr std::string_view pickle_opcode_name(std::uint8_t opcode) noexcept {
+/// The name of an opcode, for messages; empty for one that is not in the table.
+[[nodiscard]] constexpr std::string_view pickle_opcode_name(std::uint8_t opcode) noexcept {
     const auto found = std::ranges::find(detail::pickle_opcodes, opcode, [](const auto& each) { return each.first; });
     return found == detail::pickle_opcodes.end() ? "" : found->second;
 }

@@ -26,7 +26,7 @@ namespace rwkv::inline RWKV_ABI::io {
 
 namespace detail {
 
-/// The archive of a PyTorch file: its entries by the names they have within the one folder that holds them all.
+/// The archive of a PyTorch file: its entries by their names in the one folder that holds all of them.
 class PytorchArchive {
   public:
     explicit PytorchArchive(const ByteSource& source) : source_(source), where_(source.path().string()) {
@@ -58,7 +58,7 @@ class PytorchArchive {
     const std::string& where() const noexcept { return where_; }
 
   private:
-    /// That an entry, which may be absent unless it must be there, says this.
+    /// Checks that the entry has this text; it may be absent unless `always`.
     void require(const std::string& name, std::string_view wanted, bool always) const {
         const ZipEntry* entry = find(name);
         if (!entry && !always) return;
@@ -79,7 +79,7 @@ class PytorchArchive {
     std::map<std::string, ZipEntry> entries_;
 };
 
-/// Understands the values of a state dict as tensors of an archive.
+/// Reads the values of a state dict as descriptions of tensors in an archive.
 class StateDictReader {
   public:
     explicit StateDictReader(const PytorchArchive& archive) : archive_(archive) {}
@@ -133,7 +133,7 @@ class StateDictReader {
         return info;
     }
 
-    /// `('storage', type, key, location, elements)`; the location says where it was (cpu, cuda:0) and matters no more.
+    /// `('storage', type, key, location, elements)`. The location (cpu, cuda:0) is not used.
     Storage storage(const PickleValue& value) {
         constexpr std::array<std::pair<std::string_view, DType>, 10> types{{{"torch.FloatStorage", DType::f32},
                                                                             {"torch.HalfStorage", DType::f16},
@@ -169,7 +169,7 @@ class StateDictReader {
         return storage;
     }
 
-    /// The arguments of a call of that function, or nothing.
+    /// The `count` arguments of a call of `function`; nothing where the value is not such a call.
     std::optional<Items> arguments(const PickleValue& value, std::string_view function, std::size_t count) const {
         if (value.kind != PickleKind::call || value.items[0]->text != function) return std::nullopt;
         const Items items = value.items[1]->items;
@@ -193,7 +193,7 @@ class StateDictReader {
         return numbers;
     }
 
-    /// That the last element, and so each, lies within the storage.
+    /// Checks that the last element, and so each, lies within the storage.
     void check_last(const TensorInfo& info, std::uint64_t first, std::uint64_t elements,
                     std::uint64_t available) const {
         std::optional<std::uint64_t> last = first;

@@ -23,7 +23,7 @@ namespace rwkv::inline RWKV_ABI::io {
 
 namespace detail {
 
-/// Reads one header entry, with offsets still counted from the start of the data.
+/// Reads one entry of the header. Offsets are from the start of the data.
 class SafetensorsEntryReader {
   public:
     SafetensorsEntryReader(const std::string& where, const std::string& name) : where_(where), name_(name) {}
@@ -79,7 +79,7 @@ class SafetensorsEntryReader {
     const std::string& name_;
 };
 
-/// The `__metadata__` member: text to text. Null counts as empty.
+/// The `__metadata__` member, an object of strings; null counts as empty.
 inline std::map<std::string, std::string> safetensors_metadata(nlohmann::json& value, const std::string& where) {
     std::map<std::string, std::string> metadata;
     if (value.is_null()) return metadata;
@@ -94,7 +94,7 @@ inline std::map<std::string, std::string> safetensors_metadata(nlohmann::json& v
     return metadata;
 }
 
-/// That shape × dtype is the tensor's number of bytes, without overflow.
+/// Checks that shape × dtype is the number of bytes of the tensor, without overflow.
 inline void check_tensor_bytes(const TensorInfo& info, const std::string& where) {
     const auto fail = [&](core::MessageParts expected, core::MessageParts found) {
         core::fail<FormatError>(where, {"tensor ", core::Quoted{info.name}}, expected, found);
@@ -107,8 +107,8 @@ inline void check_tensor_bytes(const TensorInfo& info, const std::string& where)
         fail({*total_bits / 8, " bytes for ", wanted}, {info.bytes, " bytes in data_offsets"});
 }
 
-/// That the tensors, sorted by where they lie, cover the `data_size` bytes of data: no hole, no overlap, no
-/// rest.
+/// Checks that the tensors, sorted by offset, cover the `data_size` bytes of data without holes, overlaps and trailing
+/// bytes.
 inline void check_layout(const std::vector<TensorInfo>& tensors, std::uint64_t data_size, const std::string& where) {
     std::uint64_t position = 0;
     for (const TensorInfo& info : tensors) {
@@ -116,7 +116,7 @@ inline void check_layout(const std::vector<TensorInfo>& tensors, std::uint64_t d
             core::fail<FormatError>(where, {"tensor ", core::Quoted{info.name}},
                                     {"data to begin where the previous tensor's ends, at ", position},
                                     {(info.offset < position ? "an overlap: begin " : "a hole: begin "), info.offset});
-        position = info.offset + info.bytes;  // was read as an end, so it fits
+        position = info.offset + info.bytes;  // an end that was read, so it fits
         check_tensor_bytes(info, where);
         if (position > data_size)
             core::fail<FormatError>(where, {"tensor ", core::Quoted{info.name}},

@@ -62,8 +62,8 @@ RWKV_INLINE std::string begin_safetensors(std::vector<TensorInfo>& tensors,
     header += "}";
     constexpr std::size_t cache_line = 64;
     header.append(cache_line - 1 - (8 + header.size() + cache_line - 1) % cache_line, ' ');
-    if (header.size() > max_safetensorsheader)
-        fail({"header"}, {"at most ", max_safetensorsheader, " bytes"}, {header.size()});
+    if (header.size() > max_safetensors_header)
+        fail({"header"}, {"at most ", max_safetensors_header, " bytes"}, {header.size()});
     const std::uint64_t data_begin = 8 + header.size();
     if (!core::checked_add(end, data_begin)) fail({}, {"a file of less than 2^64 bytes"}, {"more"});
     for (TensorInfo& info : tensors) info.offset += data_begin;

@@ -10,8 +10,9 @@
 
 namespace rwkv::inline RWKV_ABI::io {
 
-/// Fills `out` with a strided tensor's bytes in C order, from `offset` (counted in that order) on. Needs 256 KiB beside
-/// it, reads forward and skips what is far from any element. `out` must lie within a tensor that has been checked.
+/// Fills `out` with the bytes of a strided tensor in C order, from `offset` (in that order) on. Reads the file forward
+/// through a window of 256 KiB and skips what is far from any element. The description of the tensor has been checked,
+/// and `out` lies within it. Throws as the source's `read` does.
 void read_strided(const ByteSource& source, const TensorInfo& tensor, std::uint64_t offset, std::span<std::byte> out);
 
 }  // namespace rwkv::inline RWKV_ABI::io

@@ -15,9 +15,9 @@ namespace rwkv::inline RWKV_ABI::io {
 
 namespace detail {
 
-/// Gathers the elements of one strided tensor. All sizes were checked when its description was read: every byte lies in
-/// the file, so no product below overflows, but for the strides of single elements, which are not used. The bytes of an
-/// element count as one more dimension.
+/// Gathers the elements of one strided tensor. The bytes of an element are one more dimension. All sizes were checked
+/// when its description was read: every byte lies in the file, so no product below overflows except for strides of
+/// dimensions of size 1, which are not used.
 class StridedReader {
   public:
     StridedReader(const ByteSource& source, const TensorInfo& tensor) : source_(source) {
@@ -30,8 +30,9 @@ class StridedReader {
         dimensions_.push_back({element, 1, 1});
     }
 
-    /// The bytes from `first` on, counted in C order within what dimension `outer` and those inside of it span, which
-    /// begins at `from` in the file: whole rows of the dimension at once, parts of rows by themselves.
+    /// Reads the part of the tensor that dimension `outer` and those inside it span, which begins at `from` in the
+    /// file: its bytes in C order from `first` on. Whole rows of the dimension are read together, parts of rows one by
+    /// one.
     void read(std::uint64_t from, std::uint64_t first, std::span<std::byte> out, std::size_t outer = 0) {
         if (out.empty()) return;
         const Dimension& dimension = dimensions_[outer];
@@ -58,19 +59,20 @@ class StridedReader {
         std::uint64_t from, to;  // bytes between neighbours, in the file and in C order
     };
 
-    /// Bytes that are read at a time, and so many that are read rather than skipped, since a read costs more.
+    /// The number of bytes read at a time, and the largest gap that is read instead of skipped, since a call costs
+    /// more.
     static constexpr std::uint64_t window_size = std::uint64_t{1} << 18U, small_gap = 4096;
 
-    /// Walks the box in the order in which it lies in the file, so that a window which moves forward is enough.
+    /// Visits the box in the order in which it lies in the file, so that a window which moves forward is enough.
     void read_box(std::uint64_t from, std::vector<Dimension> box, std::byte* to) {
         std::erase_if(box, [](const Dimension& dimension) { return dimension.size == 1; });
         std::ranges::stable_sort(box, std::ranges::greater(), &Dimension::from);
-        std::uint64_t run = 1;  // bytes that lie together here and there
+        std::uint64_t run = 1;  // bytes that are contiguous in both orders
         while (!box.empty() && box.back().from == run && box.back().to == run) {
             run *= box.back().size;
             box.pop_back();
         }
-        // The dimensions inside `dense` leave gaps so small that what they span is read as one.
+        // Dimensions from `dense` on have gaps so small that all they span is read together.
         std::size_t dense = box.size();
         std::uint64_t span = run;
         while (dense > 0 && box[dense - 1].from <= span + small_gap) {
@@ -103,8 +105,8 @@ class StridedReader {
     const ByteSource& source_;
     std::vector<Dimension> dimensions_;
     std::unique_ptr<std::byte[]> window_;
-    std::uint64_t begin_ = 0, end_ = 0;  ///< the part of the file that is in the window
-    std::uint64_t span_end_ = 0;         ///< where what is worth reading ends
+    std::uint64_t begin_ = 0, end_ = 0;  ///< the part of the file in the window
+    std::uint64_t span_end_ = 0;         ///< the end of what to read into the window
 };
 
 }  // namespace detail

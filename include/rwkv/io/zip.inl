@@ -22,8 +22,8 @@ namespace rwkv::inline RWKV_ABI::io {
 
 namespace detail {
 
-/// Reads the directory of one archive. The local headers that lie before each entry's bytes are read for where these
-/// begin and held against the directory, since programs that believe the one or the other must see the same files.
+/// Reads the directory of one archive, and the local header before the bytes of each entry, which says where they
+/// begin. The two must agree: some programs believe the one and some the other.
 class ZipDirectoryReader {
   public:
     explicit ZipDirectoryReader(const ByteSource& source) : source_(source), where_(source.path().string()) {}
@@ -46,7 +46,7 @@ class ZipDirectoryReader {
   private:
     static constexpr std::uint32_t entry_mark = 0x02014B50, local_mark = 0x04034B50;
     static constexpr std::uint64_t local_size = 30;
-    static constexpr std::uint32_t in_zip64 = 0xFFFFFFFF;  // in place of a number: it is in an extra field
+    static constexpr std::uint32_t in_zip64 = 0xFFFFFFFF;  // stands for a number that is in an extra field
 
     struct Found : ZipEntry {
         std::uint64_t header = 0;  // where its local header lies
@@ -97,7 +97,7 @@ class ZipDirectoryReader {
         std::uint64_t size, compressed, header;
     };
 
-    /// The three numbers, with those left out taken from the zip64 extra field, where only they are.
+    /// The three numbers; those that the entry leaves out are in the zip64 extra field.
     Numbers full_numbers(const std::string& name, std::span<const std::byte> extra, std::uint64_t size,
                          std::uint64_t compressed, std::uint64_t header) const {
         std::optional<std::span<const std::byte>> zip64;
@@ -113,7 +113,7 @@ class ZipDirectoryReader {
         return {size, compressed, header};
     }
 
-    /// Names are never used as paths; but a name that is no plain one was made to deceive someone.
+    /// No name is used as a path here, but one that is no plain path was made to attack a program that does.
     void check_name(std::string_view name) const {
         const auto odd = [](char c) {
             const auto byte = static_cast<unsigned char>(c);
@@ -138,7 +138,7 @@ class ZipDirectoryReader {
         if (entry.flags & patch) fail(entry.name, {"an entry that is stored whole"}, {"a patch"});
     }
 
-    /// Finds out where the entry's bytes lie.
+    /// Sets where the bytes of the entry lie.
     void place(Found& entry, std::uint64_t directory_offset) const {
         const std::uint64_t header_size = local_size + entry.name.size();
         if (entry.header > directory_offset || directory_offset - entry.header < header_size)
@@ -153,7 +153,7 @@ class ZipDirectoryReader {
         const std::uint16_t name_length = local.u16(), extra_length = local.u16();
         if (name_length != entry.name.size() || local.text(name_length) != entry.name)
             fail(entry.name, {"the same name in its local header"}, {"another"});
-        // With bit 3 the numbers come after the bytes, and the header's own are 0.
+        // With bit 3 the numbers follow the bytes, and are 0 in the header.
         const bool later = (flags & 8U) != 0;
         const auto agrees = [&](std::uint32_t number, std::uint64_t wanted) {
             return number == wanted || (later && number == 0);
@@ -179,7 +179,6 @@ class ZipDirectoryReader {
                      {"an overlap with ", core::Quoted{by_place[i - 1]->name}});
     }
 
-    /// Of an entry.
     [[noreturn]] void fail(std::string_view name, core::MessageParts expected, core::MessageParts found) const {
         core::fail<FormatError>(where_, {"entry ", core::Quoted{name}}, expected, found);
     }

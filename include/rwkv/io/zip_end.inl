@@ -28,8 +28,8 @@ class ZipEndReader {
     explicit ZipEndReader(const ByteSource& source)
         : source_(source), where_(source.path().string()), size_(source.size()) {}
 
-    /// What the end record says, or the zip64 one where there is one. The records and the directory before them must
-    /// lie end to end, so that nobody can take another place for the directory.
+    /// What the end record says, or the zip64 record where there is one. The directory and the records must be
+    /// contiguous, since other programs might look for the directory elsewhere otherwise.
     ZipDirectory read() const {
         const std::uint64_t tail = std::min<std::uint64_t>(size_, end_size + 0xFFFF);
         const std::vector<std::byte> bytes = bytes_at(source_, size_ - tail, tail);
@@ -58,7 +58,7 @@ class ZipEndReader {
         if (end64.u32() != end64_mark) fail({"zip64 end record"}, {"its mark"}, {"other bytes"});
         const auto length = core::checked_add(end64.u64(), 12);
         if (!length || *length != end_at - locator_size - located->first)
-            fail({"zip64 end record"}, {"it to end where its locator begins"}, {"another length"});
+            fail({"zip64 end record"}, {"a record that ends where its locator begins"}, {"another length"});
         end64.take(4);  // versions
         const std::uint32_t disk64 = end64.u32(), first_disk64 = end64.u32();
         const std::uint64_t entries_here64 = end64.u64(), entries64 = end64.u64();
@@ -76,9 +76,9 @@ class ZipEndReader {
   private:
     static constexpr std::uint32_t end_mark = 0x06054B50, end64_mark = 0x06064B50, locator_mark = 0x07064B50;
     static constexpr std::uint64_t end_size = 22, locator_size = 20, end64_size = 56;
-    static constexpr std::uint32_t in_zip64 = 0xFFFFFFFF;  // in place of a number: it is in the zip64 record
+    static constexpr std::uint32_t in_zip64 = 0xFFFFFFFF;  // stands for a number that is in the zip64 record
 
-    /// The zip64 record's place and bytes, if a locator points to one.
+    /// The place and the bytes of the zip64 record, if a locator points to one.
     std::optional<std::pair<std::uint64_t, std::vector<std::byte>>> find_end64(std::uint64_t end_at) const {
         if (end_at < locator_size) return std::nullopt;
         const std::vector<std::byte> bytes = bytes_at(source_, end_at - locator_size, locator_size);

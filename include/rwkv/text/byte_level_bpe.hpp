@@ -24,26 +24,27 @@
 
 namespace rwkv::inline RWKV_ABI::text {
 
-/// A token that is looked for in the text itself, before words are.
+/// A token that is searched for in the text before it is split into words.
 struct AddedToken {
     std::string text;         ///< valid UTF-8, not empty
-    TokenId id = 0;           ///< its bytes are in the table of tokens
-    bool normalized = false;  ///< looked for after normalisation, rather than before
+    TokenId id = 0;           ///< in the table of tokens
+    bool normalized = false;  ///< searched for after normalization, not before
 };
 
-/// What a byte-level BPE tokenizer is made of.
+/// The parts of a byte-level BPE tokenizer.
 struct BpeParts {
-    bool nfc = false;                  ///< text is brought into NFC first
-    TokenTable tokens;                 ///< all tokens, added ones too
-    std::array<TokenId, 256> bytes{};  ///< the token of each byte; −1 only for bytes that UTF-8 does not use
+    bool nfc = false;                  ///< text is normalized to NFC first
+    TokenTable tokens;                 ///< all tokens, including the added ones
+    std::array<TokenId, 256> bytes{};  ///< the token of each byte; −1 only for bytes that never occur in UTF-8
     Merges merges;                     ///< between tokens of the table
-    std::vector<AddedToken> added;     ///< no two of one text
-    std::vector<TokenId> words;        ///< tokens that may be made by merges
+    std::vector<AddedToken> added;     ///< with different texts
+    std::vector<TokenId> words;        ///< tokens that merges may result in
 };
 
-/// Byte-level BPE as GPT-2, GPT-NeoX and the RWKV Pile models use it, id for id as the Hugging Face
-/// `tokenizers` package computes it. Immutable, so shared by threads freely. To be used through
-/// rwkv::Tokenizer.
+/// Byte-level BPE as GPT-2, GPT-NeoX and the RWKV Pile models use it, with the same ids as the Hugging Face
+/// `tokenizers` package. To be used through rwkv::Tokenizer.
+///
+/// Thread safety: immutable, so any number of threads may use it.
 class ByteLevelBpe {
   public:
     explicit ByteLevelBpe(BpeParts parts)
@@ -54,8 +55,7 @@ class ByteLevelBpe {
             else
                 after_.insert((nfc_ ? nfc(token.text) : std::nullopt).value_or(token.text), token.id);
         }
-        // A word that is itself a token is nearly always encoded as that token, but not for certain: try,
-        // once.
+        // A word that is a token is nearly always, but not certainly, encoded as that token: tried here, once.
         std::vector<TokenId> encoded, single;
         words_.reserve(parts.words.size());
         for (TokenId id : parts.words) {
@@ -81,7 +81,7 @@ class ByteLevelBpe {
     const TokenTable& tokens() const noexcept { return tokens_; }
 
   private:
-    /// Takes the added tokens out of the text, and hands what lies between them to `rest`.
+    /// Splits the text at added tokens, and calls `rest` with what lies between them.
     template <class Rest>
     static void split(const ByteTrie& added, std::string_view text, std::vector<TokenId>& out, const Rest& rest) {
         std::size_t begin = 0;
@@ -109,8 +109,7 @@ class ByteLevelBpe {
         }
     }
 
-    /// Splits a word into bytes and merges them. False where a byte has no token, which valid UTF-8 does not
-    /// contain.
+    /// Splits a word into bytes and merges them. False where a byte has no token, which never occurs in UTF-8.
     bool encode_bytes(std::string_view word, std::vector<TokenId>& single, std::vector<TokenId>& out) const {
         if (word.size() >= std::numeric_limits<std::uint32_t>::max())
             core::fail<ArgumentError>("encode", {"text"}, {"words shorter than 4 GiB"}, {word.size(), " bytes"});
@@ -128,7 +127,7 @@ class ByteLevelBpe {
     TokenTable tokens_;
     std::array<TokenId, 256> bytes_;
     Merges merges_;
-    ByteTrie before_, after_;  ///< added tokens, looked for before and after normalisation
+    ByteTrie before_, after_;  ///< added tokens, searched for before and after normalization
     WordTable words_;          ///< words that are encoded as one token
 };
 

@@ -12,7 +12,9 @@
 
 namespace rwkv::inline RWKV_ABI::text {
 
-/// Finds the longest of many byte strings at a place of a text. Built once; then const and shared by threads.
+/// Finds the longest of many byte strings at a place in a text.
+///
+/// Thread safety: any number of threads may use a const object.
 class ByteTrie {
   public:
     ByteTrie() : nodes_(1) { first_.fill(0); }
@@ -23,7 +25,7 @@ class ByteTrie {
         std::size_t length = 0;
     };
 
-    /// Adds a string that is not empty. False, and nothing changed that matters, where it is there already.
+    /// Adds a string that is not empty. Returns false where it is there already.
     bool insert(std::string_view bytes, TokenId id) {
         std::uint32_t node = 0;
         for (char c : bytes) {
@@ -53,14 +55,14 @@ class ByteTrie {
         for (std::size_t i = at; i < text.size() && nodes_[node].has_children; ++i) {
             node = child(node, static_cast<std::uint8_t>(text[i]));
             if (node == 0) break;
-            // A prefix of a string need be none itself: remember the last that was.
+            // A prefix need not be a string of its own: remember the last that was.
             if (nodes_[node].is_end) match = {nodes_[node].id, i + 1 - at};
         }
         return match;
     }
 
-    /// The first place from `at` on where one of the strings lies, and the longest there; its length is 0,
-    /// and the place the text's end, where there is none.
+    /// Moves `at` to the first place from there on where one of the strings begins, and returns the longest. Where
+    /// there is none, `at` is the end of the text and the length is 0.
     Match search(std::string_view text, std::size_t& at) const noexcept {
         for (; at < text.size(); ++at) {
             if (first_[static_cast<std::uint8_t>(text[at])] == 0) continue;
@@ -89,7 +91,7 @@ class ByteTrie {
     }
 
     std::array<std::uint32_t, 256> first_;  ///< the root's children; 0: none
-    FlatMap<std::uint32_t> edges_;          ///< everyone else's
+    FlatMap<std::uint32_t> edges_;          ///< the children of all other nodes
     std::vector<Node> nodes_;
 };
 

@@ -8,8 +8,7 @@
 
 namespace rwkv::inline RWKV_ABI::text {
 
-/// What the GPT-2 pattern tells characters apart by: \p{L}, \p{N}, \s, and the rest (marks, signs,
-/// unassigned).
+/// The classes of characters in the GPT-2 pattern: \p{L}, \p{N}, \s, and the rest (marks, signs, unassigned).
 enum class CharacterClass : std::uint8_t { other, letter, number, space };
 
 /// The class of a character (at most U+10FFFF), by Unicode 16.0.

@@ -10,14 +10,16 @@
 
 namespace rwkv::inline RWKV_ABI::text {
 
-/// A hash map from 64-bit keys to small values, in one array without pointers: one cache miss a look-up. Only
-/// grows. The key of all ones may not be used. Const use from several threads at once is safe.
+/// A hash map from 64-bit keys to small values in one array without pointers: one cache miss per look-up. It only
+/// grows. No key is all ones.
+///
+/// Thread safety: any number of threads may use a const object.
 template <class Value>
 class FlatMap {
   public:
     FlatMap() : slots_(16, {unused, Value{}}) {}
 
-    /// The value of a key, or null.
+    /// The value of a key; null where there is none.
     const Value* find(std::uint64_t key) const noexcept {
         for (std::size_t i = home(key);; i = (i + 1) & (slots_.size() - 1)) {
             if (slots_[i].first == key) return &slots_[i].second;
@@ -25,7 +27,7 @@ class FlatMap {
         }
     }
 
-    /// Adds a key. False, and nothing done, where it is there already.
+    /// Adds a key. Returns false, and does nothing, where it is there already.
     bool insert(std::uint64_t key, Value value) {
         if (2 * (count_ + 1) > slots_.size()) reserve(slots_.size());
         std::size_t i = home(key);
@@ -36,7 +38,7 @@ class FlatMap {
         return true;
     }
 
-    /// Makes room for so many keys in all.
+    /// Makes room for `count` keys in all.
     void reserve(std::size_t count) {
         const std::size_t wanted = std::bit_ceil(2 * count + 16);
         if (wanted <= slots_.size()) return;

@@ -33,12 +33,11 @@ constexpr Character character_at(std::string_view text, std::size_t at) noexcept
 
 }  // namespace pattern_detail
 
-/// Where the word that begins at byte `at` (less than the size) of valid UTF-8 ends, by the pattern of GPT-2
+/// The end of the word that begins at byte `at` (less than the size) of valid UTF-8, by the pattern of GPT-2
 ///
 ///     's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 ///
-/// of which the first alternative that matches wins. The end of `text` is the end of all text: hand over
-/// whole pieces.
+/// where the first alternative that matches wins. The end of `text` is the end of the text for `(?!\S)`.
 constexpr std::size_t end_of_word(std::string_view text, std::size_t at) noexcept {
     using pattern_detail::Character;
     using pattern_detail::character_at;

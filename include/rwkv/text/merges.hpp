@@ -21,21 +21,22 @@ struct MergeRule {
     TokenId left, right, result;
 };
 
-/// The rules of a byte-pair encoding. Built once; then const and shared by threads.
+/// The rules of a byte-pair encoding.
+///
+/// Thread safety: any number of threads may use a const object.
 class Merges {
   public:
-    /// Adds the next rule; earlier ones go first. False where the pair has a rule already.
+    /// Adds the next rule, which comes after all earlier ones. Returns false where the pair has a rule already.
     bool add(const MergeRule& rule) {
         return rules_.insert(key(rule.left, rule.right),
                              {static_cast<std::uint32_t>(rules_.size()), static_cast<std::uint32_t>(rule.result)});
     }
 
-    /// Makes room for so many rules.
+    /// Makes room for `count` rules.
     void reserve(std::size_t count) { rules_.reserve(count); }
 
-    /// Applies the rules to a word of single-byte tokens: of all neighbours that a rule joins, always those
-    /// of the earliest rule, leftmost first, until there are none. Appends what is left. O(n log n); fewer
-    /// than 2^32 tokens.
+    /// Applies the rules to a word of single-byte tokens, fewer than 2^32, and appends the result: merges the leftmost
+    /// neighbours of the earliest rule until no rule applies. O(n log n).
     void apply(std::span<const TokenId> word, std::vector<TokenId>& out) const {
         if (word.size() <= longest_simple)
             apply_simple(word, out);
@@ -44,7 +45,7 @@ class Merges {
     }
 
   private:
-    /// Up to here, looking through the word again after each merge beats keeping a queue.
+    /// The maximum length for which a search of the whole word after each merge is faster than a queue.
     static constexpr std::size_t longest_simple = 48;
     static constexpr std::uint32_t no_rank = std::numeric_limits<std::uint32_t>::max();
     static constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
@@ -94,8 +95,8 @@ class Merges {
         };
         const auto count = static_cast<std::uint32_t>(word.size());
         std::vector<Link> links(count);
-        // Entries are rank << 32 | position: the smallest is the earliest rule, leftmost. They are not taken
-        // out when they cease to be true, but known then by their rank, which no other pair has.
+        // Entries are rank << 32 | position: the smallest is the earliest rule, leftmost. Outdated entries stay in the
+        // queue; their rank, which no other pair has, tells them.
         std::vector<std::uint64_t> entries;
         entries.reserve(count);
         const auto look = [&](std::uint32_t i) {

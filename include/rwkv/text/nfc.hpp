@@ -21,8 +21,8 @@ inline constexpr char32_t hangul_base = 0xAC00, l_base = 0x1100, v_base = 0x1161
 inline constexpr char32_t l_count = 19, v_count = 21, t_count = 28;
 inline constexpr char32_t hangul_count = l_count * v_count * t_count;
 
-/// Whether NFC may change the character, move it, or join it to what precedes it. Text may be cut before any
-/// other.
+/// Whether NFC may change the character, move it, or compose it with what precedes it. Text may be cut before any other
+/// character.
 constexpr bool is_relevant(char32_t c) noexcept {
     if (c < 0x300) return false;
     const std::size_t block = tables::nfc_order[c >> 8U];
@@ -52,7 +52,7 @@ inline char32_t composed(char32_t first, char32_t second) noexcept {
     return static_cast<char32_t>(*pair & 0x1FFFFFU);
 }
 
-/// A character together with its combining class, which is asked for again and again.
+/// A character and its combining class, which is needed several times.
 struct Mark {
     char32_t code_point;
     std::uint8_t combining_class;
@@ -77,7 +77,7 @@ inline void append_decomposed(std::vector<Mark>& out, char32_t c) {
     if (const auto second = static_cast<char32_t>(*entry & 0x1FFFFFU); second != 0) append_decomposed(out, second);
 }
 
-/// Brings one stretch of decomposed text into canonical order and composes it, in place.
+/// Puts a stretch of decomposed text into canonical order and composes it, in place.
 inline void order_and_compose(std::vector<Mark>& text) {
     for (auto run = text.begin(); run != text.end();) {
         if (run->combining_class == 0) {
@@ -115,10 +115,9 @@ inline void order_and_compose(std::vector<Mark>& text) {
 
 }  // namespace nfc_detail
 
-/// Normalisation form C of valid UTF-8, by the data of Unicode 9.0: later characters stay as they are.
-/// Returns nothing where the text is in that form already; most text is seen to be so in one look, without
-/// allocating. O(n log n) on any text.
-inline std::optional<std::string> nfc(std::string_view text) {
+/// Normalization form C of valid UTF-8, by the data of Unicode 9.0: later characters stay as they are. Returns nothing
+/// where the text is in that form already, which for most text is found in one pass without allocating. O(n log n).
+[[nodiscard]] inline std::optional<std::string> nfc(std::string_view text) {
     std::string result;
     std::vector<nfc_detail::Mark> stretch;
     std::size_t copied = 0;    // all before this is in the result

@@ -14,13 +14,15 @@
 
 namespace rwkv::inline RWKV_ABI {
 
-/// Finds the first of some strings in a text that comes in pieces, and holds back what may become one. What it finds
-/// and lets through does not depend on how the text is cut: the text ends where a stop string is first complete, before
-/// the longest that is complete there. Takes time in proportion to the text times the number of stop strings, however
-/// long they are. One per text; used by one thread at a time.
+/// Finds the first stop string in a text that comes in chunks, and holds back what may become one. The result does not
+/// depend on how the text is cut: it ends where a stop string is first complete, before the longest that is complete
+/// there. Takes time in proportion to the length of the text times the number of stop strings, whatever their length.
+/// Use one per text.
+///
+/// Thread safety: one thread at a time.
 class StopStrings {
   public:
-    /// Throws ArgumentError for a stop string that is empty or not UTF-8.
+    /// Throws ArgumentError where a stop string is empty or not UTF-8.
     explicit StopStrings(const std::vector<std::string>& strings) {
         for (const std::string& string : strings) {
             if (string.empty())
@@ -31,13 +33,13 @@ class StopStrings {
         }
     }
 
-    /// Takes the next piece, whole characters; returns the text that is now certain to stay, perhaps nothing. It lives
-    /// until the next call. Nothing comes after a stop string.
-    std::string_view push(std::string_view piece) {
-        held_.erase(0, told_);
-        told_ = 0;
+    /// Takes the next chunk, of whole characters, and returns the text that is now certain to stay, perhaps empty; it
+    /// lives until the next call. After a stop string all text is empty.
+    std::string_view push(std::string_view chunk) {
+        held_.erase(0, returned_);
+        returned_ = 0;
         if (found_) return {};
-        for (const char byte : piece) {
+        for (const char byte : chunk) {
             held_ += byte;
             std::size_t begun = 0, complete = 0;  // the longest beginning of a stop string, and the longest whole one
             for (Pattern& pattern : patterns_) {
@@ -47,26 +49,26 @@ class StopStrings {
             if (complete > 0) {
                 found_ = true;
                 held_.resize(held_.size() - complete);
-                told_ = held_.size();
+                returned_ = held_.size();
                 return held_;
             }
-            told_ = held_.size() - begun;
+            returned_ = held_.size() - begun;
         }
-        return std::string_view(held_).substr(0, told_);
+        return std::string_view(held_).substr(0, returned_);
     }
 
-    /// No more text comes: returns what was held back.
+    /// Ends the text: returns what was held back.
     std::string_view finish() {
-        held_.erase(0, told_);
-        told_ = held_.size();
+        held_.erase(0, returned_);
+        returned_ = held_.size();
         return held_;
     }
 
     /// Whether a stop string was found.
-    bool found() const noexcept { return found_; }
+    [[nodiscard]] bool found() const noexcept { return found_; }
 
   private:
-    /// Knuth, Morris and Pratt's search: how much of the beginning of the string the text ends in.
+    /// Knuth-Morris-Pratt search: the length of the longest beginning of the string that the text ends in.
     struct Pattern {
         explicit Pattern(std::string text) : string(std::move(text)), fallback(string.size() + 1, 0) {
             for (std::size_t i = 1; i < string.size(); ++i) {
@@ -83,13 +85,13 @@ class StopStrings {
         bool complete() const noexcept { return matched == string.size(); }
 
         std::string string;
-        std::vector<std::size_t> fallback;  // for each length matched, the next shorter one the text ends in too
+        std::vector<std::size_t> fallback;  // of each length matched, the next shorter one that the text also ends in
         std::size_t matched = 0;
     };
 
     std::vector<Pattern> patterns_;
-    std::string held_;      // text not told yet, after what the last call told
-    std::size_t told_ = 0;  // so much of it
+    std::string held_;          // the text that the last call returned, and what is held back
+    std::size_t returned_ = 0;  // the length of the former
     bool found_ = false;
 };
 

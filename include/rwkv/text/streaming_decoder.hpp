@@ -11,37 +11,38 @@
 
 namespace rwkv::inline RWKV_ABI {
 
-/// Decodes token by token, into pieces of whole characters. The pieces, with what `finish()` returns, add up
-/// to what `Tokenizer::decode` makes of all the ids, and each comes as early as it is certain: at most three
-/// bytes are held back. One per text; used by one thread at a time. Keeps the vocabulary alive.
+/// Decodes one token at a time into chunks of whole characters. The chunks, with what `finish()` returns, add up to
+/// what `Tokenizer::decode` makes of all the ids, and each comes as early as it is certain: at most three bytes are
+/// held back. Use one per text; it keeps the vocabulary alive.
+///
+/// Thread safety: one thread at a time.
 class StreamingDecoder {
   public:
-    /// Shares the tokenizer's vocabulary. Special tokens are written out, or skipped.
+    /// Shares the vocabulary of the tokenizer. Special tokens are kept in the text or skipped.
     explicit StreamingDecoder(Tokenizer tokenizer, SpecialTokens special = SpecialTokens::keep)
         : tokenizer_(std::move(tokenizer)), special_(special) {}
 
-    /// Takes the next id; returns what can now be said of the text, perhaps nothing. The piece lives until
-    /// the next call. ArgumentError, and nothing changed, where the id is no token's.
+    /// Takes the next id and returns the text that is now certain, perhaps empty; it lives until the next call. Throws
+    /// ArgumentError, and changes nothing, where there is no token of the id.
     std::string_view push(TokenId id) {
         const std::string_view bytes = tokenizer_.token_bytes(id);
-        piece_.clear();
-        if (special_ == SpecialTokens::keep || !tokenizer_.is_special(id)) stream_.push(bytes, piece_);
-        return piece_;
+        chunk_.clear();
+        if (special_ == SpecialTokens::keep || !tokenizer_.is_special(id)) stream_.push(bytes, chunk_);
+        return chunk_;
     }
 
-    /// No more ids come: returns U+FFFD where a character was begun, else nothing. The decoder is then as
-    /// new.
+    /// Ends the text: returns U+FFFD where a character is incomplete. The decoder can then be used for another text.
     std::string_view finish() {
-        piece_.clear();
-        stream_.finish(piece_);
-        return piece_;
+        chunk_.clear();
+        stream_.finish(chunk_);
+        return chunk_;
     }
 
   private:
     Tokenizer tokenizer_;
     SpecialTokens special_;
     text::Utf8Stream stream_;
-    std::string piece_;
+    std::string chunk_;
 };
 
 }  // namespace rwkv::inline RWKV_ABI

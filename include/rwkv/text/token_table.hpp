@@ -13,10 +13,12 @@
 
 namespace rwkv::inline RWKV_ABI::text {
 
-/// The bytes each token id stands for. Ids may have gaps. Built once; then const and shared by threads.
+/// The bytes that each token id stands for. Ids may have gaps.
+///
+/// Thread safety: any number of threads may use a const object.
 class TokenTable {
   public:
-    /// Gives an id (not negative) its bytes, in place of any it had.
+    /// Sets the bytes of an id, which is not negative, replacing those it had.
     void set(TokenId id, std::string_view bytes, bool special = false) {
         const auto index = static_cast<std::size_t>(id);
         if (index >= entries_.size()) entries_.resize(index + 1);
@@ -24,7 +26,7 @@ class TokenTable {
         bytes_.append(bytes);
     }
 
-    /// Whether the id is a token's.
+    /// Whether there is a token of that id.
     bool contains(TokenId id) const noexcept {
         return id >= 0 && static_cast<std::size_t>(id) < entries_.size() && entry(id).known;
     }
@@ -34,7 +36,7 @@ class TokenTable {
         return std::string_view(bytes_).substr(entry(id).begin, entry(id).length);
     }
 
-    /// Whether a token that the table contains stands for no text but for something said about the text.
+    /// Whether a token that the table contains is special: a mark such as the end of the text.
     bool is_special(TokenId id) const noexcept { return entry(id).special; }
 
     /// Throws ArgumentError unless the table contains the id.
@@ -42,7 +44,7 @@ class TokenTable {
         if (!contains(id)) core::fail<ArgumentError>(where, {"token id"}, {"the id of a token, below ", size()}, {id});
     }
 
-    /// The largest id and one.
+    /// The largest id plus one.
     std::size_t size() const noexcept { return entries_.size(); }
 
   private:
@@ -55,7 +57,7 @@ class TokenTable {
     const Entry& entry(TokenId id) const noexcept { return entries_[static_cast<std::size_t>(id)]; }
 
     std::vector<Entry> entries_;
-    std::string bytes_;  ///< of all tokens, one after the other
+    std::string bytes_;  ///< of all tokens
 };
 
 }  // namespace rwkv::inline RWKV_ABI::text

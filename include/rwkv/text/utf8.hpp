@@ -17,10 +17,10 @@ using core::skip_ascii;
 using core::Utf8Status;
 using core::Utf8Step;
 
-/// U+FFFD, which stands for what cannot be decoded.
+/// U+FFFD, which replaces what cannot be decoded.
 inline constexpr std::string_view replacement_character = "\xEF\xBF\xBD";
 
-/// Appends a character (no surrogate, at most U+10FFFF).
+/// Appends a character, which is no surrogate and at most U+10FFFF, in UTF-8.
 inline void append_utf8(std::string& text, char32_t c) {
     const auto put = [&](char32_t byte) { text.push_back(static_cast<char>(static_cast<std::uint8_t>(byte))); };
     if (c < 0x80) return put(c);
@@ -38,9 +38,9 @@ inline void append_utf8(std::string& text, char32_t c) {
     put(0x80U | (c & 0x3FU));
 }
 
-/// Any bytes as UTF-8, with one U+FFFD for each maximal invalid subpart (as Rust's from_utf8_lossy and the WHATWG
-/// decoder do).
-inline std::string lossy_utf8(std::string_view bytes) {
+/// Any bytes as UTF-8, with one U+FFFD for each maximal invalid subpart, as Rust's from_utf8_lossy and the WHATWG
+/// decoder have it.
+[[nodiscard]] inline std::string lossy_utf8(std::string_view bytes) {
     std::string text;
     text.reserve(bytes.size());
     for (std::size_t at = 0; at < bytes.size();) {
@@ -55,14 +55,14 @@ inline std::string lossy_utf8(std::string_view bytes) {
     return text;
 }
 
-/// `lossy_utf8` over bytes that come piece by piece: whatever the pieces, the texts appended add up to the same. At
-/// most three bytes are held back, and only those that may still become a character.
+/// `lossy_utf8` for bytes that come in chunks: the text does not depend on how they are cut. At most three bytes are
+/// held back, and only while they may still become a character.
 class Utf8Stream {
   public:
-    /// Appends to `text` what has become certain.
+    /// Appends to `text` what no further bytes can change.
     void push(std::string_view bytes, std::string& text) {
         std::size_t at = 0;
-        // Complete what was left, one byte at a time: an invalid byte ends the tail and is looked at afresh.
+        // Complete what was held back, one byte at a time: an invalid byte ends it and is decoded anew.
         while (held_ > 0 && at < bytes.size()) {
             tail_[held_] = bytes[at];
             const std::string_view joined(tail_, held_ + 1U);
@@ -93,7 +93,7 @@ class Utf8Stream {
         }
     }
 
-    /// No more is to come: appends U+FFFD where a character was begun. The stream is then as new.
+    /// Ends the text: appends U+FFFD where a character is incomplete. The stream can then be used for another text.
     void finish(std::string& text) {
         if (held_ > 0) text.append(replacement_character);
         held_ = 0;

@@ -14,20 +14,22 @@
 
 namespace rwkv::inline RWKV_ABI::text {
 
-/// Finds the token that is spelt as a given word. Built once; then const and shared by threads, unlike a
-/// cache. It holds ids only: all calls are given the same table, which has the spellings.
+/// Finds the token that is spelt as a given word. It holds ids only: all calls get the same TokenTable, which has the
+/// spellings.
+///
+/// Thread safety: any number of threads may use a const object.
 class WordTable {
   public:
     WordTable() : slots_(16) {}
 
-    /// Adds a token, of a spelling not yet there.
+    /// Adds a token whose spelling is not there yet.
     void insert(const TokenTable& tokens, TokenId id) {
         reserve(count_ + 1);
         place({static_cast<std::uint32_t>(hash(tokens.bytes(id))), id});
         ++count_;
     }
 
-    /// Makes room for so many tokens in all.
+    /// Makes room for `count` tokens in all.
     void reserve(std::size_t count) {
         if (2 * count <= slots_.size()) return;
         std::vector<Slot> old(std::bit_ceil(2 * count));
@@ -36,7 +38,7 @@ class WordTable {
             if (slot.id != no_token) place(slot);
     }
 
-    /// The token so spelt, or `no_token`.
+    /// The token of that spelling, or `no_token`.
     TokenId find(const TokenTable& tokens, std::string_view word) const noexcept {
         const auto wanted = static_cast<std::uint32_t>(hash(word));
         for (std::size_t i = home(wanted);; i = (i + 1) & (slots_.size() - 1)) {
