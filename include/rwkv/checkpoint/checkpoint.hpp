@@ -17,6 +17,7 @@
 #include <rwkv/checkpoint/weight_files.hpp>
 #include <rwkv/core/checked.hpp>
 #include <rwkv/core/error.hpp>
+#include <rwkv/core/message.hpp>
 #include <rwkv/core/quote.hpp>
 #include <rwkv/core/tensor.hpp>
 #include <rwkv/io/file_pool.hpp>
@@ -68,9 +69,8 @@ class Checkpoint {
     void read(const CheckpointTensor& tensor, std::uint64_t offset, std::span<std::byte> out) const {
         const auto end = core::checked_add(offset, out.size());
         if (!end || *end > tensor.info.bytes)
-            throw ArgumentError(path_of(tensor).string(), core::tensor_subject(tensor.info.name),
-                                "bytes within its " + std::to_string(tensor.info.bytes),
-                                std::to_string(out.size()) + " from " + std::to_string(offset));
+            core::fail<ArgumentError>(path_of(tensor).string(), {"tensor ", core::Quoted{tensor.info.name}},
+                                      {"bytes within its ", tensor.info.bytes}, {out.size(), " from ", offset});
         if (out.empty()) return;
         const auto file = files_->open(tensor.file);
         if (tensor.info.strides.empty())
@@ -84,8 +84,8 @@ class Checkpoint {
     /// Throws: ArgumentError where they do not lie there contiguously (`info.strides`); FileError as `read`.
     std::shared_ptr<const std::byte[]> map(const CheckpointTensor& tensor) const {
         if (!tensor.info.strides.empty())
-            throw ArgumentError(path_of(tensor).string(), core::tensor_subject(tensor.info.name),
-                                "a tensor in one piece, to map", "strides " + to_string(tensor.info.strides));
+            core::fail<ArgumentError>(path_of(tensor).string(), {"tensor ", core::Quoted{tensor.info.name}},
+                                      {"a tensor in one piece, to map"}, {"strides ", to_string(tensor.info.strides)});
         return files_->open(tensor.file)->map(tensor.info.offset, static_cast<std::size_t>(tensor.info.bytes));
     }
 
@@ -138,8 +138,9 @@ class Checkpoint {
         std::ranges::stable_sort(by_name_, {}, [&](std::size_t i) { return name_of(i); });
         const auto duplicate = std::ranges::adjacent_find(by_name_, {}, [&](std::size_t i) { return name_of(i); });
         if (duplicate != by_name_.end())
-            throw FormatError(path_of(tensors_[duplicate[1]]).string(), core::tensor_subject(name_of(*duplicate)),
-                              "each tensor in one shard only", "it also in " + path_of(tensors_[*duplicate]).string());
+            core::fail<FormatError>(path_of(tensors_[duplicate[1]]).string(),
+                                    {"tensor ", core::Quoted{name_of(*duplicate)}}, {"each tensor in one shard only"},
+                                    {"it also in ", path_of(tensors_[*duplicate]).string()});
     }
 
     void check_against(const ShardIndex& index, const std::string& where) {
@@ -156,16 +157,16 @@ class Checkpoint {
                     warnings_.push_back(path_of(tensor).string() + ": holds " + core::tensor_subject(tensor.info.name) +
                                         ", which the index does not list");
             } else if (path_of(tensor).filename() != mapped->second) {
-                throw FormatError(path_of(tensor).string(), core::tensor_subject(tensor.info.name),
-                                  "it in " + core::quoted(mapped->second) + ", as the index says", "it here");
+                core::fail<FormatError>(path_of(tensor).string(), {"tensor ", core::Quoted{tensor.info.name}},
+                                        {"it in ", core::Quoted{mapped->second}, ", as the index says"}, {"it here"});
             }
         }
         if (unlisted > max_listed)
             warnings_.push_back(where + ": does not list " + std::to_string(unlisted - max_listed) + " more tensors");
         for (const auto& [name, shard] : index.weight_map)
             if (!find(name))
-                throw FormatError(where, core::tensor_subject(name), "it in " + core::quoted(shard),
-                                  "no such tensor there");
+                core::fail<FormatError>(where, {"tensor ", core::Quoted{name}}, {"it in ", core::Quoted{shard}},
+                                        {"no such tensor there"});
         if (index.total_size && *index.total_size != total)
             warnings_.push_back(where + ": total_size is wrong: expected " + std::to_string(total) + ", found " +
                                 std::to_string(*index.total_size));

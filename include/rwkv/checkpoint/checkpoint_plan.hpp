@@ -16,6 +16,7 @@
 #include <rwkv/checkpoint/validate_tensor.hpp>
 #include <rwkv/core/config.hpp>
 #include <rwkv/core/error.hpp>
+#include <rwkv/core/message.hpp>
 #include <rwkv/kernels/format.hpp>
 #include <rwkv/kernels/weight_matrix.hpp>
 #include <rwkv/version.hpp>
@@ -74,8 +75,8 @@ class CheckpointPlan {
             const std::string name = copied ? rwkv4_tensor(TensorRole::embeddings).canonical_name() : spec.name;
             const CheckpointTensor* const tensor = source_.find(name);
             if (!tensor)
-                throw ModelError(source_.where(), name, "a tensor of shape " + to_string(spec.shape()),
-                                 "none of that name");
+                core::fail<ModelError>(source_.where(), {name}, {"a tensor of shape ", to_string(spec.shape())},
+                                       {"none of that name"});
             validate_tensor(source_, *tensor, spec, requested);
             used.insert(name);
             bytes_to_read_ += tensor->info.bytes;
@@ -84,8 +85,8 @@ class CheckpointPlan {
         }
         for (const auto& [name, tensor] : source_.tensors())
             if (!used.contains(name))
-                throw ModelError(source_.path(*tensor), tensor->info.name, "only the tensors the config calls for",
-                                 "one more");
+                core::fail<ModelError>(source_.path(*tensor), {tensor->info.name},
+                                       {"only the tensors the config calls for"}, {"one more"});
     }
     CheckpointPlan(const CheckpointPlan&) = delete;
     CheckpointPlan& operator=(const CheckpointPlan&) = delete;

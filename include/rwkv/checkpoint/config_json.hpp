@@ -12,6 +12,7 @@
 
 #include <rwkv/core/config.hpp>
 #include <rwkv/core/error.hpp>
+#include <rwkv/core/message.hpp>
 #include <rwkv/core/quote.hpp>
 #include <rwkv/core/tensor.hpp>
 #include <rwkv/io/file.hpp>
@@ -41,17 +42,17 @@ class ConfigReader {
         const nlohmann::json* value = find(field);
         if (!value) return checked(field, absent, smallest, largest);
         const std::string wanted = range(smallest, largest);
-        if (!value->is_number_integer()) throw FormatError(where_, field, wanted, io::describe(*value));
+        if (!value->is_number_integer()) core::fail<FormatError>(where_, {field}, {wanted}, {io::describe(*value)});
         const auto* number = value->get_ptr<const nlohmann::json::number_unsigned_t*>();
         if (!number || *number > static_cast<std::uint64_t>(largest))
-            throw ModelError(where_, field, wanted, io::describe(*value));
+            core::fail<ModelError>(where_, {field}, {wanted}, {io::describe(*value)});
         return checked(field, static_cast<Index>(*number), smallest, largest);
     }
 
     bool boolean(const char* field, bool absent) const {
         const nlohmann::json* value = find(field);
         if (!value) return absent;
-        if (!value->is_boolean()) throw FormatError(where_, field, "true or false", io::describe(*value));
+        if (!value->is_boolean()) core::fail<FormatError>(where_, {field}, {"true or false"}, {io::describe(*value)});
         return value->get<bool>();
     }
 
@@ -59,10 +60,12 @@ class ConfigReader {
     double positive(const char* field, double absent) const {
         const nlohmann::json* value = find(field);
         if (!value) return absent;
-        if (!value->is_number()) throw FormatError(where_, field, "a positive number", io::describe(*value));
+        if (!value->is_number())
+            core::fail<FormatError>(where_, {field}, {"a positive number"}, {io::describe(*value)});
         const auto number = value->get<double>();
         if (!(number >= std::numeric_limits<float>::min() && number <= std::numeric_limits<float>::max()))
-            throw ModelError(where_, field, "a positive number in the range of float", io::describe(*value));
+            core::fail<ModelError>(where_, {field}, {"a positive number in the range of float"},
+                                   {io::describe(*value)});
         return number;
     }
 
@@ -71,8 +74,8 @@ class ConfigReader {
         const nlohmann::json* value = find(field);
         if (!value) return;
         const auto* text = value->get_ptr<const nlohmann::json::string_t*>();
-        if (!text) throw FormatError(where_, field, core::quoted(wanted), io::describe(*value));
-        if (*text != wanted) throw ModelError(where_, field, core::quoted(wanted), core::quoted(*text));
+        if (!text) core::fail<FormatError>(where_, {field}, {core::Quoted{wanted}}, {io::describe(*value)});
+        if (*text != wanted) core::fail<ModelError>(where_, {field}, {core::Quoted{wanted}}, {core::Quoted{*text}});
     }
 
   private:
@@ -88,7 +91,7 @@ class ConfigReader {
     /// Also for what is implied by other fields: a default may be too large for them, or too small.
     Index checked(const char* field, Index value, Index smallest, Index largest) const {
         if (value < smallest || value > largest)
-            throw ModelError(where_, field, range(smallest, largest), std::to_string(value));
+            core::fail<ModelError>(where_, {field}, {range(smallest, largest)}, {value});
         return value;
     }
 
@@ -108,7 +111,7 @@ class ConfigReader {
 inline Config parse_config(std::string_view text, const std::string& where) {
     const io::JsonDocument document = io::parse_json(text, where);
     const nlohmann::json& root = document.root;
-    if (!root.is_object()) throw FormatError(where, "", "a JSON object", io::describe(root));
+    if (!root.is_object()) core::fail<FormatError>(where, {}, {"a JSON object"}, {io::describe(root)});
     const detail::ConfigReader fields(root, where);
     fields.require("model_type", "rwkv");
 

@@ -18,6 +18,7 @@
 #include <rwkv/checkpoint/target_format.hpp>
 #include <rwkv/core/dtype.hpp>
 #include <rwkv/core/error.hpp>
+#include <rwkv/core/message.hpp>
 #include <rwkv/core/tensor.hpp>
 #include <rwkv/kernels/encode.hpp>
 #include <rwkv/kernels/format.hpp>
@@ -211,19 +212,20 @@ class RowConverter {
         for (Index r = 0; r < rows; r += kernels::group_rows, to += group_bytes) {
             const Index bad = detail::find_not_below(detail::bf16_infinity, to, scales);
             if (bad == scales) continue;
-            throw ModelError(checkpoint_.path_of(tensor).string(), tensor.info.name, "finite scales",
-                             std::to_string(detail::element(DType::bf16, to, bad)) + " (row " +
-                                 std::to_string(first + r + bad % kernels::group_rows) + ", from column " +
-                                 std::to_string(bad / kernels::group_rows * block_cols) + ")");
+            core::fail<ModelError>(
+                checkpoint_.path_of(tensor).string(), {tensor.info.name}, {"finite scales"},
+                {detail::element(DType::bf16, to, bad), " (row ", first + r + bad % kernels::group_rows,
+                 ", from column ", bad / kernels::group_rows * block_cols, ")"});
         }
     }
 
     [[noreturn]] void refuse(const CheckpointTensor& tensor, const RowConversion& how, Index first,
                              const std::byte* stored, Index bad) const {
         const double value = detail::element(how.stored, stored, bad);
-        throw ModelError(checkpoint_.path_of(tensor).string(), tensor.info.name,
-                         std::isfinite(value) ? "values within the range of the weight format" : "finite weights",
-                         std::to_string(value) + " (element " + std::to_string(first * how.cols + bad) + ")");
+        core::fail<ModelError>(
+            checkpoint_.path_of(tensor).string(), {tensor.info.name},
+            {std::isfinite(value) ? "values within the range of the weight format" : "finite weights"},
+            {value, " (element ", first * how.cols + bad, ")"});
     }
 
     const Checkpoint& checkpoint_;

@@ -16,6 +16,7 @@
 #include <rwkv/checkpoint/tensor_source.hpp>
 #include <rwkv/core/config.hpp>
 #include <rwkv/core/error.hpp>
+#include <rwkv/core/message.hpp>
 #include <rwkv/core/tensor.hpp>
 #include <rwkv/io/file.hpp>
 #include <rwkv/version.hpp>
@@ -32,14 +33,14 @@ inline Config infer_config(const TensorSource& source) {
         const std::string name = rwkv4_tensor(role).canonical_name();
         const CheckpointTensor* const tensor = source.find(name);
         if (!tensor)
-            throw ModelError(source.where(), name, "a matrix that tells the model's sizes (there is no config.json)",
-                             "none");
+            core::fail<ModelError>(source.where(), {name},
+                                   {"a matrix that tells the model's sizes (there is no config.json)"}, {"none"});
         const Shape& shape = tensor->info.shape;
         const auto possible = [](std::uint64_t size) { return size > 0 && size <= std::uint64_t(max_model_size); };
         if (shape.size() != 2 || !std::ranges::all_of(shape, possible))
-            throw ModelError(source.where(), name,
-                             "a matrix of at most " + std::to_string(max_model_size) + " rows and columns",
-                             "shape " + to_string(shape));
+            core::fail<ModelError>(source.where(), {name},
+                                   {"a matrix of at most ", max_model_size, " rows and columns"},
+                                   {"shape ", to_string(shape)});
         return std::pair(static_cast<Index>(shape[0]), static_cast<Index>(shape[1]));
     };
     Config config;
@@ -56,8 +57,7 @@ inline Config infer_config(const TensorSource& source) {
         config.num_hidden_layers = std::max(config.num_hidden_layers, block + 1);
     }
     if (config.num_hidden_layers > max_model_layers)
-        throw ModelError(source.where(), "blocks", "at most " + std::to_string(max_model_layers),
-                         std::to_string(config.num_hidden_layers));
+        core::fail<ModelError>(source.where(), {"blocks"}, {"at most ", max_model_layers}, {config.num_hidden_layers});
     const bool has_head = source.find(rwkv4_tensor(TensorRole::head).canonical_name()) != nullptr;
     config.tie_word_embeddings = !has_head && !source.is_base_model() && !source.is_blinkdl_model();
     return config;

@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include <rwkv/core/error.hpp>
+#include <rwkv/core/message.hpp>
 #include <rwkv/core/quote.hpp>
 #include <rwkv/io/file.hpp>
 #include <rwkv/io/json.hpp>
@@ -48,30 +49,30 @@ inline ShardIndex parse_index(std::string_view text, const std::string& where,
     using nlohmann::json;
     io::JsonDocument document = io::parse_json(text, where);
     auto* members = document.root.get_ptr<json::object_t*>();
-    if (!members) throw FormatError(where, "", "a JSON object", io::describe(document.root));
+    if (!members) core::fail<FormatError>(where, {}, {"a JSON object"}, {io::describe(document.root)});
     const auto found = members->find("weight_map");
-    if (found == members->end()) throw FormatError(where, "weight_map", "an object", "none");
+    if (found == members->end()) core::fail<FormatError>(where, {"weight_map"}, {"an object"}, {"none"});
     auto* map = found->second.get_ptr<json::object_t*>();
-    if (!map) throw FormatError(where, "weight_map", "an object", io::describe(found->second));
-    if (map->empty()) throw FormatError(where, "weight_map", "at least one tensor", "none");
+    if (!map) core::fail<FormatError>(where, {"weight_map"}, {"an object"}, {io::describe(found->second)});
+    if (map->empty()) core::fail<FormatError>(where, {"weight_map"}, {"at least one tensor"}, {"none"});
 
     ShardIndex index;
     std::map<std::string, std::string> spellings;  // in lower case → as first written
     for (auto& [tensor, value] : *map) {
         const std::string subject = "weight_map: " + core::quoted(tensor);
         auto* shard = value.get_ptr<json::string_t*>();
-        if (!shard) throw FormatError(where, subject, "a file name", io::describe(value));
+        if (!shard) core::fail<FormatError>(where, {subject}, {"a file name"}, {io::describe(value)});
         if (!is_shard_name(*shard, extension))
-            throw FormatError(where, subject, "a plain file name of this directory ending in " + std::string(extension),
-                              core::quoted(*shard));
+            core::fail<FormatError>(where, {subject}, {"a plain file name of this directory ending in ", extension},
+                                    {core::Quoted{*shard}});
         std::string folded = *shard;
         for (char& c : folded)
             if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
         const auto spelling = spellings.emplace(std::move(folded), *shard).first;
         // On some systems these are one file, on others two.
         if (spelling->second != *shard)
-            throw FormatError(where, subject, "one spelling of the name " + core::quoted(spelling->second),
-                              core::quoted(*shard));
+            core::fail<FormatError>(where, {subject}, {"one spelling of the name ", core::Quoted{spelling->second}},
+                                    {core::Quoted{*shard}});
         index.weight_map.emplace(tensor, std::move(*shard));
     }
 

@@ -8,6 +8,7 @@
 #include <rwkv/checkpoint/tokenizer_file.hpp>
 #include <rwkv/core/error.hpp>
 #include <rwkv/core/inline.hpp>
+#include <rwkv/core/message.hpp>
 #include <rwkv/io/file.hpp>
 #include <rwkv/io/json.hpp>
 #include <rwkv/load_tokenizer.hpp>
@@ -29,10 +30,10 @@ RWKV_INLINE Tokenizer load_tokenizer(const std::filesystem::path& path) {
     if (!file)
         // Hugging Face's directories of World models may have the vocabulary as a JSON of texts, so without every token
         // that is not UTF-8.
-        throw FileError(path.string(), "", "tokenizer.json or rwkv_vocab_v20230424.txt",
-                        io::is_present(path / "rwkv_vocab_v20230424.json")
-                            ? "rwkv_vocab_v20230424.json, which lacks tokens that the .txt has"
-                            : "neither");
+        core::fail<FileError>(path.string(), {}, {"tokenizer.json or rwkv_vocab_v20230424.txt"},
+                              {io::is_present(path / "rwkv_vocab_v20230424.json")
+                                   ? "rwkv_vocab_v20230424.json, which lacks tokens that the .txt has"
+                                   : "neither"});
     const std::string where = file->path.string();
     const std::string text = checkpoint::read_tokenizer_text(*file);
     if (file->kind == checkpoint::TokenizerKind::world_vocabulary) return text::read_world_vocabulary(text, where);

@@ -7,6 +7,7 @@
 #include <rwkv/checkpoint/checkpoint.hpp>
 #include <rwkv/checkpoint/tensor_specs.hpp>
 #include <rwkv/core/error.hpp>
+#include <rwkv/core/message.hpp>
 #include <rwkv/core/quote.hpp>
 #include <rwkv/core/tensor.hpp>
 #include <rwkv/kernels/weight_matrix.hpp>
@@ -47,8 +48,7 @@ inline std::optional<WeightFormat> quantized_format(const Checkpoint& checkpoint
     if (weights == metadata.end() && layout == metadata.end()) return std::nullopt;
     const auto found = [&](const auto& at) { return at == metadata.end() ? "none" : core::quoted(at->second); };
     const auto fail = [&](const char* key, std::string expected, std::string value) {
-        throw ModelError(checkpoint.path_of(tensor).string(), "metadata " + std::string(key), std::move(expected),
-                         std::move(value));
+        core::fail<ModelError>(checkpoint.path_of(tensor).string(), {"metadata ", key}, {expected}, {value});
     };
     if (layout == metadata.end() || layout->second != layout_version)
         fail(layout_key, core::quoted(layout_version) + ", the only layout of quantized weights that is known",
@@ -81,13 +81,13 @@ inline void validate_quantized(const Checkpoint& checkpoint, const CheckpointTen
     const auto& metadata = checkpoint.metadata_of(tensor);
     const auto found = metadata.find(tensor.info.name);
     if (found == metadata.end() || found->second != wanted)
-        throw ModelError(where, tensor.info.name, "metadata " + core::quoted(wanted) + " (by the config)",
-                         found == metadata.end() ? "none" : core::quoted(found->second));
+        core::fail<ModelError>(where, {tensor.info.name}, {"metadata ", core::Quoted{wanted}, " (by the config)"},
+                               {found == metadata.end() ? "none" : core::quoted(found->second)});
     const Shape shape = quantized_shape(format, rows, cols);
     if (tensor.info.shape != shape)
-        throw ModelError(where, tensor.info.name,
-                         "shape " + to_string(shape) + " (" + std::string(name(format)) + " of " + wanted + ")",
-                         to_string(tensor.info.shape));
+        core::fail<ModelError>(where, {tensor.info.name},
+                               {"shape ", to_string(shape), " (", name(format), " of ", wanted, ")"},
+                               {to_string(tensor.info.shape)});
 }
 
 /// Adds to a file's metadata the description of a tensor that holds such a matrix.

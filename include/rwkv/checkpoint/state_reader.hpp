@@ -12,6 +12,7 @@
 #include <rwkv/core/config.hpp>
 #include <rwkv/core/dtype.hpp>
 #include <rwkv/core/error.hpp>
+#include <rwkv/core/message.hpp>
 #include <rwkv/core/quote.hpp>
 #include <rwkv/core/tensor.hpp>
 #include <rwkv/generation/conversation.hpp>
@@ -32,10 +33,10 @@ class StateReader {
         : source_(source), where_(source.path().string()), header_(io::read_safetensors_header(source)) {
         const auto found = header_.metadata.find("format");
         if (found == header_.metadata.end() || found->second != format)
-            throw ModelError(where_, "format", format,
-                             found == header_.metadata.end() ? "none" : core::quoted(found->second));
+            core::fail<ModelError>(where_, {"format"}, {format},
+                                   {found == header_.metadata.end() ? "none" : core::quoted(found->second)});
         if (header_.tensors.size() != tensors)
-            throw ModelError(where_, "tensors", std::to_string(tensors), std::to_string(header_.tensors.size()));
+            core::fail<ModelError>(where_, {"tensors"}, {tensors}, {header_.tensors.size()});
     }
 
     State state(const Config& config) const {
@@ -43,8 +44,8 @@ class StateReader {
         for (auto& [name, part] : state_parts(state)) {
             const TensorInfo& tensor = find(name, DType::f32);
             if (tensor.shape != state_shape(part))
-                throw ModelError(where_, name, "shape " + to_string(state_shape(part)) + " (by the model)",
-                                 to_string(tensor.shape));
+                core::fail<ModelError>(where_, {name}, {"shape ", to_string(state_shape(part)), " (by the model)"},
+                                       {to_string(tensor.shape)});
             const std::span numbers(part.data(), static_cast<std::size_t>(part.size()));
             source_.read(tensor.offset, std::as_writable_bytes(numbers));
             require_finite(name, numbers);
@@ -54,13 +55,13 @@ class StateReader {
 
     std::vector<TokenId> tokens(const Config& config) const {
         const TensorInfo& tensor = find("tokens", DType::i32);
-        if (tensor.shape.size() != 1) throw ModelError(where_, "tokens", "one dimension", to_string(tensor.shape));
+        if (tensor.shape.size() != 1)
+            core::fail<ModelError>(where_, {"tokens"}, {"one dimension"}, {to_string(tensor.shape)});
         std::vector<TokenId> tokens(static_cast<std::size_t>(tensor.shape[0]));
         source_.read(tensor.offset, std::as_writable_bytes(std::span(tokens)));
         for (const TokenId token : tokens)
             if (token < 0 || token >= config.vocab_size)
-                throw ModelError(where_, "tokens", "ids from 0 to " + std::to_string(config.vocab_size - 1),
-                                 std::to_string(token));
+                core::fail<ModelError>(where_, {"tokens"}, {"ids from 0 to ", config.vocab_size - 1}, {token});
         return tokens;
     }
 
@@ -68,8 +69,9 @@ class StateReader {
         const TensorInfo& tensor = find("logits", DType::f32);
         const Shape all{static_cast<std::uint64_t>(config.vocab_size)}, none{0};
         if (tensor.shape != all && tensor.shape != none)
-            throw ModelError(where_, "logits", "shape " + to_string(all) + " (by the model) or " + to_string(none),
-                             to_string(tensor.shape));
+            core::fail<ModelError>(where_, {"logits"},
+                                   {"shape ", to_string(all), " (by the model) or ", to_string(none)},
+                                   {to_string(tensor.shape)});
         std::vector<float> logits(static_cast<std::size_t>(tensor.shape[0]));
         source_.read(tensor.offset, std::as_writable_bytes(std::span(logits)));
         require_finite("logits", logits);
@@ -79,16 +81,16 @@ class StateReader {
   private:
     const TensorInfo& find(const char* name, DType dtype) const {
         const auto tensor = std::ranges::find(header_.tensors, name, &TensorInfo::name);
-        if (tensor == header_.tensors.end()) throw ModelError(where_, name, "a tensor of that name", "none");
+        if (tensor == header_.tensors.end())
+            core::fail<ModelError>(where_, {name}, {"a tensor of that name"}, {"none"});
         if (tensor->dtype != dtype)
-            throw ModelError(where_, name, "dtype " + std::string(rwkv::name(dtype)),
-                             std::string(rwkv::name(tensor->dtype)));
+            core::fail<ModelError>(where_, {name}, {"dtype ", rwkv::name(dtype)}, {rwkv::name(tensor->dtype)});
         return *tensor;
     }
 
     void require_finite(const char* name, std::span<const float> numbers) const {
         if (!std::ranges::all_of(numbers, [](float number) { return std::isfinite(number); }))
-            throw FormatError(where_, name, "finite numbers", "an infinity or NaN");
+            core::fail<FormatError>(where_, {name}, {"finite numbers"}, {"an infinity or NaN"});
     }
 
     const io::ByteSource& source_;

@@ -10,6 +10,7 @@
 #include <rwkv/checkpoint/rwkv4_tensors.hpp>
 #include <rwkv/checkpoint/tensor_names.hpp>
 #include <rwkv/core/error.hpp>
+#include <rwkv/core/message.hpp>
 #include <rwkv/core/quote.hpp>
 #include <rwkv/version.hpp>
 
@@ -28,11 +29,13 @@ class TensorSource {
             if (name.kind == TensorNameKind::unknown) {
                 warn_ignored(tensor, "no part of an RWKV-4 model");
             } else if (name.kind == TensorNameKind::other_architecture) {
-                throw ModelError(path(tensor), core::quoted(tensor.info.name), "only tensors of an RWKV-4 model",
-                                 name.architecture.empty() ? "one that it does not have"
-                                                           : "one of " + std::string(name.architecture));
+                core::fail<ModelError>(path(tensor), {core::Quoted{tensor.info.name}},
+                                       {"only tensors of an RWKV-4 model"},
+                                       {name.architecture.empty() ? "one that it does not have"
+                                                                  : "one of " + std::string(name.architecture)});
             } else if (!tensors_.emplace(name.canonical, &tensor).second) {
-                throw ModelError(path(tensor), tensor.info.name, "each tensor once", "a second " + name.canonical);
+                core::fail<ModelError>(path(tensor), {tensor.info.name}, {"each tensor once"},
+                                       {"a second ", name.canonical});
             }
             has_quantized_ = has_quantized_ || quantized_format(checkpoint, tensor);
         }

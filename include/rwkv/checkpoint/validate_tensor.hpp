@@ -9,6 +9,7 @@
 #include <rwkv/checkpoint/tensor_specs.hpp>
 #include <rwkv/core/dtype.hpp>
 #include <rwkv/core/error.hpp>
+#include <rwkv/core/message.hpp>
 #include <rwkv/core/tensor.hpp>
 #include <rwkv/kernels/format.hpp>
 #include <rwkv/version.hpp>
@@ -22,11 +23,11 @@ inline void validate_dense(const TensorSource& source, const CheckpointTensor& t
         std::string found(name(dtype));
         if (dtype == DType::u8 && !quantized_format(source.checkpoint(), tensor))
             found.append(" and no metadata ").append(weights_key);
-        throw ModelError(source.path(tensor), tensor.info.name, "dtype F32, F16, BF16 or F64", std::move(found));
+        core::fail<ModelError>(source.path(tensor), {tensor.info.name}, {"dtype F32, F16, BF16 or F64"}, {found});
     }
     if (tensor.info.shape != spec.shape())
-        throw ModelError(source.path(tensor), tensor.info.name, "shape " + to_string(spec.shape()) + " (by the config)",
-                         to_string(tensor.info.shape));
+        core::fail<ModelError>(source.path(tensor), {tensor.info.name},
+                               {"shape ", to_string(spec.shape()), " (by the config)"}, {to_string(tensor.info.shape)});
 }
 
 /// Checks that the tensor is what the spec asks for, and a quantized one also that it is stored in the requested
@@ -36,8 +37,8 @@ inline void validate_tensor(const TensorSource& source, const CheckpointTensor& 
     const auto quantized = quantized_format(source.checkpoint(), tensor);
     if (spec.kind != TensorKind::matrix || !quantized) return validate_dense(source, tensor, spec);
     if (requested != WeightFormat::stored && requested != *quantized)
-        throw ModelError(source.path(tensor), tensor.info.name, "weights to convert to " + std::string(name(requested)),
-                         std::string(name(*quantized)) + " weights, which can only be loaded as they are stored");
+        core::fail<ModelError>(source.path(tensor), {tensor.info.name}, {"weights to convert to ", name(requested)},
+                               {name(*quantized), " weights, which can only be loaded as they are stored"});
     validate_quantized(source.checkpoint(), tensor, *quantized, spec.rows, spec.cols);
 }
 

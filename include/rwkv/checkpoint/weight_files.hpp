@@ -12,6 +12,7 @@
 
 #include <rwkv/checkpoint/index_json.hpp>
 #include <rwkv/core/error.hpp>
+#include <rwkv/core/message.hpp>
 #include <rwkv/core/quote.hpp>
 #include <rwkv/io/file.hpp>
 #include <rwkv/version.hpp>
@@ -63,10 +64,10 @@ inline WeightPath find_weight_path(const std::filesystem::path& directory) {
     const auto single_one = [&](const Paths& files, WeightFileKind kind, const std::string& expected) -> Found {
         if (files.empty()) return std::nullopt;
         if (files.size() == 1) return WeightPath{*files.begin(), kind, false};
-        throw FileError(directory.string(), "", expected,
-                        std::to_string(files.size()) + ": " + core::quoted(files.begin()->filename().string()) + ", " +
-                            core::quoted(std::next(files.begin())->filename().string()) +
-                            (files.size() > 2 ? ", …" : ""));
+        core::fail<FileError>(
+            directory.string(), {}, {expected},
+            {files.size(), ": ", core::Quoted{files.begin()->filename().string()}, ", ",
+             core::Quoted{std::next(files.begin())->filename().string()}, files.size() > 2 ? ", …" : ""});
     };
     constexpr auto safetensors = WeightFileKind::safetensors, pytorch = WeightFileKind::pytorch;
     if (Found found = of_usual_name("model.safetensors", safetensors)) return *found;
@@ -84,7 +85,7 @@ inline WeightPath find_weight_path(const std::filesystem::path& directory) {
     if (Found found = of_usual_name("pytorch_model.bin", pytorch)) return *found;
     if (Found found = single_one(pytorch_files, pytorch, "pytorch_model.bin.index.json or a single PyTorch file"))
         return *found;
-    throw FileError(directory.string(), "", "a model.safetensors file", "none");
+    core::fail<FileError>(directory.string(), {}, {"a model.safetensors file"}, {"none"});
 }
 
 }  // namespace detail
@@ -98,8 +99,8 @@ inline WeightFiles find_weight_files(const std::filesystem::path& file_or_direct
     const auto [path, kind, is_index] =
         is_directory ? detail::find_weight_path(file_or_directory) : detail::classify(file_or_directory);
     if (kind == WeightFileKind::pytorch && !accept_pytorch && io::is_present(path))
-        throw ModelError(path.string(), "", "a safetensors file",
-                         "a PyTorch file, which is not read here: convert it to safetensors");
+        core::fail<ModelError>(path.string(), {}, {"a safetensors file"},
+                               {"a PyTorch file, which is not read here: convert it to safetensors"});
     if (!is_index) return {.kind = kind, .paths = {path}};
 
     WeightFiles files{.kind = kind,
