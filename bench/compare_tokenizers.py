@@ -1,8 +1,6 @@
-#!/ usr / bin / env python3
-""
-    "Encodes LAMBADA, passage by passage, with this library and with the Hugging Face `tokenizers` package, by turns on one
-    thread each,
-    and prints the medians and their ratio; and the same of loading the vocabulary. The time is the
+#!/usr/bin/env python3
+"""Encodes LAMBADA, passage by passage, with this library and with the Hugging Face `tokenizers` package, by turns on one
+thread each, and prints the medians and their ratio; and the same of loading the vocabulary. The time is the
 processor's, which other programs disturb less.
 
     RWKV_SHARED_DATA=… python3 compare_tokenizers.py build/release/bench/bench_tokenizers [ROUNDS]

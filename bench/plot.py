@@ -1,4 +1,4 @@
-#!/ usr / bin / env python3
+#!/usr/bin/env python3
 """Draws the runs of rwkv_bench: tokens per second of each weight format beside what the memory allows, and milliseconds
 per token against the position in a text.
 

@@ -8,8 +8,10 @@
 #   <!-- not run: REASON -->      the explicit exception
 #
 # ```cpp  compiled with -std=c++20 and run with a model directory as its one argument. A block without main() is
-#         the body of one: rwkv.hpp, <iostream>, <string> and <vector> are included, and `model_dir` is the directory.
+#         the body of one: rwkv.hpp, <iostream>, <string> and <vector> are included beside what the block includes, and
+#         `model_dir` is the directory.
 # ```sh   run as written; the model directory is in $MODEL_DIR.
+# ```text after <!-- output of: NAME --> what that block must print, white space aside
 #
 # Every ```cpp block needs a marker; so does nothing else. All of it happens in a copy of the repository in build/readme,
 # so that what a block leaves behind lands there. CXX is the compiler; RWKV_INCLUDES adds include directories (a:b).
@@ -18,7 +20,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 (($#)) || set -- "$root"/README.md "$root"/{bench,cmake,examples,tests,include/rwkv}/README.md
 pages=("$@")
 work=$root/build/readme
-export MODEL_DIR=${MODEL_DIR:-$root/tests/fixtures/text}
+export MODEL_DIR=${MODEL_DIR:-$root/examples/fairy-tales}
 compiler=${CXX:-g++}
 
 rm -rf "$work"
@@ -46,7 +48,7 @@ awk -v out="$work/blocks" '
     }
     inside && /^```[ \t]*$/ { inside = 0; marker = ""; close(file); next }
     inside { print > file; next }
-    /^<!-- (run|not run): .* -->[ \t]*$/ { marker = $0; next }
+    /^<!-- (run|not run|output of): .* -->[ \t]*$/ { marker = $0; next }
     NF { marker = "" }
     END { if (inside) { print "a fence is not closed" > "/dev/stderr"; exit 1 } }
 ' "${pages[@]}"
@@ -60,6 +62,9 @@ for file in "$work"/blocks/*; do
     marker=$(<"${file%.*}.marker")
     if [[ $marker =~ ^'<!-- run: '([A-Za-z0-9_-]+)(' in '([^ ]+))?' -->' ]]; then
         name=${BASH_REMATCH[1]} where=$work/repository/${BASH_REMATCH[3]:-.}
+    elif [[ $marker =~ ^'<!-- output of: '([A-Za-z0-9_-]+)' -->' ]]; then
+        mv "$file" "$work/blocks/${BASH_REMATCH[1]}.expected"
+        continue
     elif [[ $language == cpp && -z $marker ]]; then
         echo "$(<"${file%.*}.page"): this block has no marker <!-- run: NAME -->:" >&2
         cat "$file" >&2
@@ -75,9 +80,10 @@ for file in "$work"/blocks/*; do
             else
                 {
                     printf '#include <%s>\n' iostream string vector rwkv/rwkv.hpp
+                    grep '^#include' "$file" || true
                     echo 'int main(int, char** argv) {'
                     echo '[[maybe_unused]] const std::string model_dir = argv[1];'
-                    cat "$file"
+                    grep -v '^#include' "$file"
                     echo '}'
                 } >"$source"
             fi
@@ -102,10 +108,15 @@ done
 
 while IFS=$'\t' read -r language name where file; do
     echo "== $name ($language)"
+    output=$work/blocks/$name.output
     case $language in
-        cpp) (cd "$where" && "$work/blocks/$name.program" "$MODEL_DIR" </dev/null) ;;
-        sh) (cd "$where" && bash -euo pipefail "$file" </dev/null) ;;
+        cpp) (cd "$where" && "$work/blocks/$name.program" "$MODEL_DIR" </dev/null) | tee "$output" ;;
+        sh) (cd "$where" && bash -euo pipefail "$file" </dev/null) | tee "$output" ;;
     esac
     echo
+    if [[ -e $work/blocks/$name.expected ]] && ! diff -wB "$work/blocks/$name.expected" "$output"; then
+        echo "$name prints something else than its page says" >&2
+        exit 1
+    fi
 done <"$todo"
 echo "$(wc -l <"$todo") blocks ran"

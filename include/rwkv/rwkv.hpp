@@ -1,9 +1,9 @@
 #pragma once
 
-// The whole library. A program that needs less may include less: model/model.hpp computes and reads no file,
-// text/ and generation/sampler.hpp know nothing of models.
+// Loading models, generating, and saving states. Writing models is an include of its own, convert_model.hpp. A program
+// that needs less may include less: model/model.hpp computes and reads no file, text/ and generation/sampler.hpp know
+// nothing of models.
 
-#include <rwkv/convert_model.hpp>
 #include <rwkv/core/error.hpp>
 #include <rwkv/generation/generator.hpp>
 #include <rwkv/generation/sampler.hpp>

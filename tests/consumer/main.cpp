@@ -15,7 +15,7 @@ int main() {
     std::cout << "rwkv.hpp " << rwkv::version.major << '.' << rwkv::version.minor << '.' << rwkv::version.patch << '\n';
     if (!plugin_works()) return 1;
     try {
-        rwkv::load_model("no such directory");
+        static_cast<void>(rwkv::load_model("no such directory"));
     } catch (const rwkv::Error& error) {
         std::cout << error.what() << '\n';
         return 0;

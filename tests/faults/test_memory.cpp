@@ -39,7 +39,8 @@ TEST_CASE("loading a model without enough memory", "[memory]") {
     const auto mapped = [] { return read_all("/proc/self/maps").find("safetensors") != std::string::npos; };
     const auto load = [&](const fs::path& path, const LoadOptions& options) {
         run_out_of_memory(
-            path.string(), [&] { load_model(path, options); }, [&] { CHECK_FALSE((options.mapped && mapped())); });
+            path.string(), [&] { return load_model(path, options); },
+            [&] { CHECK_FALSE((options.mapped && mapped())); });
     };
     for (const int threads : {1, 2}) {
         load(fixture("bf16"), {.threads = threads});
@@ -47,7 +48,7 @@ TEST_CASE("loading a model without enough memory", "[memory]") {
         bool accepted = false;
         run_out_of_memory("weights that are not finite", [&] {
             try {
-                load_model(poisoned, {.threads = threads});
+                static_cast<void>(load_model(poisoned, {.threads = threads}));
                 accepted = true;
             } catch (const ModelError&) {
             }
@@ -86,7 +87,7 @@ TEST_CASE("tokenizers without enough memory", "[memory]") {
     const TempDir directory;
     const std::string text = "The cat, caf\xC3\xA9 and the abcd: " + repeat("x", 60) + "\n\n";  // one long word
     for (const fs::path& path : {fixture("text"), directory.write("world.txt", small_vocabulary())}) {
-        run_out_of_memory("loading " + path.string(), [&] { load_tokenizer(path); });
+        run_out_of_memory("loading " + path.string(), [&] { return load_tokenizer(path); });
         const Tokenizer tokenizer = load_tokenizer(path);
         const std::vector<TokenId> ids = tokenizer.encode(text);
         REQUIRE(tokenizer.decode(ids) == text);
@@ -236,12 +237,15 @@ TEST_CASE("states without enough memory", "[memory]") {
     };
     run_out_of_memory(
         "save_state", [&] { save_state(conversation.state, out); }, [&] { whole_or_absent(state); });
-    run_out_of_memory("load_state", [&] { load_state(in, model.config()); });
+    run_out_of_memory("load_state", [&] { return load_state(in, model.config()); });
     save_conversation(conversation, in);
     const std::string said = read_all(in);
     run_out_of_memory(
         "save_conversation", [&] { save_conversation(conversation, out); }, [&] { whole_or_absent(said); });
-    run_out_of_memory("load_conversation", [&] { load_conversation(in, model.config()); });
+    run_out_of_memory("load_conversation", [&] { return load_conversation(in, model.config()); });
+    const std::vector<std::byte> bytes = to_bytes(conversation);
+    run_out_of_memory("to_bytes", [&] { return to_bytes(conversation); });
+    run_out_of_memory("conversation_from_bytes", [&] { return conversation_from_bytes(bytes, model.config()); });
 
     // A state of another shape, which cannot be had without memory.
     const Model larger = load_model(fixture("plain"));

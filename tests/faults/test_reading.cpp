@@ -133,7 +133,7 @@ TEST_CASE("reads that fail, are interrupted, or come in pieces", "[reading]") {
 }
 
 TEST_CASE("a file that cannot be mapped is an error", "[reading]") {
-    const auto load = [] { load_model(fixture("bf16"), {.threads = 1, .mapped = true}); };
+    const auto load = [] { return load_model(fixture("bf16"), {.threads = 1, .mapped = true}); };
     const long calls = fail_each(faults.maps, ENOMEM, load, [](const std::string& found) {
         CHECK((found == "accepted" || as_expected(found, {"FileError cannot map ", "Cannot allocate"})));
     });
@@ -152,7 +152,7 @@ TEST_CASE("a model's file that shrinks while it is read is an error", "[reading]
             return true;
         };
         const std::string found =
-            outcome([&] { load_model(directory.path(), {.threads = threads, .progress = shrink}); });
+            outcome([&] { return load_model(directory.path(), {.threads = threads, .progress = shrink}); });
         INFO(found);
         // The second thread may have read all the rest before the first says how far they are.
         CHECK((as_expected(found, {"FileError " + path.string(), "the end of the file"}) ||
@@ -175,13 +175,14 @@ TEST_CASE("a path that leads to something else than a file is an error, not wait
         bool named = false;  ///< the call names the thing itself
     };
     const Config config = load_model(fixture("text")).config();
-    const auto model = [](const fs::path& directory) { load_model(directory); };
-    const auto tokenizer = [](const fs::path& directory) { load_tokenizer(directory); };
+    const auto model = [](const fs::path& directory) { return load_model(directory); };
+    const auto tokenizer = [](const fs::path& directory) { return load_tokenizer(directory); };
     const std::vector<Place> places{
-        {"w.safetensors", "text", [](const fs::path& directory) { load_model(directory / "w.safetensors"); }, true},
-        {"w.pth", "text", [](const fs::path& directory) { load_model(directory / "w.pth"); }, true},
-        {"i.bin.index.json", "text", [](const fs::path& directory) { load_model(directory / "i.bin.index.json"); },
+        {"w.safetensors", "text", [](const fs::path& directory) { return load_model(directory / "w.safetensors"); },
          true},
+        {"w.pth", "text", [](const fs::path& directory) { return load_model(directory / "w.pth"); }, true},
+        {"i.bin.index.json", "text",
+         [](const fs::path& directory) { return load_model(directory / "i.bin.index.json"); }, true},
         {"model.safetensors", "text", model},
         {"model.safetensors.index.json", "text", model},
         {"model-00002-of-00003.safetensors", "sharded", model},
@@ -189,10 +190,10 @@ TEST_CASE("a path that leads to something else than a file is an error, not wait
         {"config.json", "text", model},
         {"tokenizer.json", "text", tokenizer},
         {"rwkv_vocab_v20230424.txt", "plain", tokenizer},
-        {"t.json", "text", [](const fs::path& directory) { load_tokenizer(directory / "t.json"); }, true},
-        {"w.txt", "text", [](const fs::path& directory) { load_tokenizer(directory / "w.txt"); }, true},
-        {"s", "text", [&](const fs::path& directory) { load_state(directory / "s", config); }, true},
-        {"c", "text", [&](const fs::path& directory) { load_conversation(directory / "c", config); }, true},
+        {"t.json", "text", [](const fs::path& directory) { return load_tokenizer(directory / "t.json"); }, true},
+        {"w.txt", "text", [](const fs::path& directory) { return load_tokenizer(directory / "w.txt"); }, true},
+        {"s", "text", [&](const fs::path& directory) { return load_state(directory / "s", config); }, true},
+        {"c", "text", [&](const fs::path& directory) { return load_conversation(directory / "c", config); }, true},
         {"t.json", "text",
          [](const fs::path& directory) {
              convert_model(fixture("text"), directory / "out", {.tokenizer = directory / "t.json"});

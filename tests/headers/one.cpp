@@ -8,7 +8,7 @@ std::string refusal_seen_elsewhere();
 int main() {
     std::string here;
     try {
-        rwkv::load_model("no such directory");
+        static_cast<void>(rwkv::load_model("no such directory"));
     } catch (const rwkv::Error& error) {
         here = error.what();
     }

@@ -5,7 +5,7 @@ std::string refusal_seen_elsewhere();
 
 std::string refusal_seen_elsewhere() {
     try {
-        rwkv::load_model("no such directory");
+        static_cast<void>(rwkv::load_model("no such directory"));
     } catch (const rwkv::Error& error) {
         return error.what();
     }

@@ -4,7 +4,7 @@
 #include <random>
 #include <vector>
 
-#include <rwkv/model/elementwise.hpp>
+#include <rwkv/kernels/target.hpp>
 
 #include "../catch.hpp"
 

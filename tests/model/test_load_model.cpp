@@ -21,7 +21,7 @@ using Change = std::function<void(std::vector<RawTensor>&)>;
 std::string after(const Change& change, const std::string& name = "plain") {
     const TempDir directory;
     write_changed(name, directory.path(), change);
-    return outcome([&] { load_model(directory.path()); });
+    return outcome([&] { return load_model(directory.path()); });
 }
 
 std::vector<std::string> names_of(const std::string& name) {
@@ -44,7 +44,7 @@ std::string with_config(const std::string& from, const std::string& to, const st
     const auto at = config.find(from);
     REQUIRE(at != config.npos);
     directory.write("config.json", config.replace(at, from.size(), to));
-    return outcome([&] { load_model(directory.path()); });
+    return outcome([&] { return load_model(directory.path()); });
 }
 
 bool holds(const std::string& text, const std::string& part) {
@@ -157,9 +157,9 @@ TEST_CASE("a finite weight that the format asked for has no number for is refuse
         const float large = 70000;
         std::memcpy(tensor_named(tensors, "rwkv.blocks.1.feed_forward.value.weight").bytes.data() + 400, &large, 4);
     });
-    CHECK(outcome([&] { load_model(directory.path()); }) == "accepted");
-    CHECK(outcome([&] { load_model(directory.path(), {.format = WeightFormat::bf16}); }) == "accepted");
-    const std::string found = outcome([&] { load_model(directory.path(), {.format = WeightFormat::f16}); });
+    CHECK(outcome([&] { return load_model(directory.path()); }) == "accepted");
+    CHECK(outcome([&] { return load_model(directory.path(), {.format = WeightFormat::bf16}); }) == "accepted");
+    const std::string found = outcome([&] { return load_model(directory.path(), {.format = WeightFormat::f16}); });
     CHECK(found.starts_with("ModelError"));
     CHECK(holds(found, "blocks.1.feed_forward.value.weight: expected values within the range"));
     CHECK(holds(found, "70000"));
@@ -175,7 +175,7 @@ TEST_CASE("a weight that is no finite number is refused, by name and place") {
                 write_changed("plain", directory.path(), [&](auto& tensors) {
                     std::memcpy(tensor_named(tensors, name).bytes.data() + 4 * 30, &bits, 4);
                 });
-                const std::string found = outcome([&] { load_model(directory.path(), {.format = format}); });
+                const std::string found = outcome([&] { return load_model(directory.path(), {.format = format}); });
                 CAPTURE(found);
                 CHECK(found.starts_with("ModelError"));
                 CHECK(holds(found, std::string(name) + ": expected finite weights"));
@@ -200,7 +200,7 @@ TEST_CASE("loading reports every byte it reads") {
         for (const WeightFormat format : {WeightFormat::stored, WeightFormat::f16}) {
             std::uint64_t last = 0, all = 0;
             bool rising = true;
-            load_model(
+            const Model model = load_model(
                 fixture(name),
                 {.format = format, .progress = [&](std::string_view stage, std::uint64_t done, std::uint64_t total) {
                      rising = rising && stage == "loading" && done > last && done <= total;
@@ -293,7 +293,7 @@ TEST_CASE("of several faults the first is reported, whichever thread finds which
                 return true;
             };
             const std::string found = outcome(
-                [&] { load_model(directory.path(), {.format = format, .threads = threads, .progress = wait}); });
+                [&] { return load_model(directory.path(), {.format = format, .threads = threads, .progress = wait}); });
             CAPTURE(threads, found);
             CHECK(
                 holds(found, "blocks.0.feed_forward.key.weight: expected finite weights, found inf (element 221999)"));
@@ -308,11 +308,12 @@ TEST_CASE("loading is given up where progress throws") {
         struct Enough {};
         int calls = 0;
         const auto load = [&] {
-            load_model(directory.path(), {.threads = threads, .progress = [&](auto, std::uint64_t, std::uint64_t) {
-                                              ++calls;
-                                              throw Enough();
-                                              return true;
-                                          }});
+            return load_model(directory.path(),
+                              {.threads = threads, .progress = [&](auto, std::uint64_t, std::uint64_t) {
+                                   ++calls;
+                                   throw Enough();
+                                   return true;
+                               }});
         };
         CHECK_THROWS_AS(load(), Enough);
         CHECK(calls == 1);

@@ -31,7 +31,7 @@ fs::path alone(const TempDir& directory, const fs::path& weights, const std::str
 }
 
 std::string refusal(const fs::path& path) {
-    return outcome([&] { load_model(path); });
+    return outcome([&] { return load_model(path); });
 }
 
 }  // namespace
@@ -146,7 +146,7 @@ TEST_CASE("PyTorch files of other architectures are refused by name", "[pytorch]
 
 TEST_CASE("load_safetensors reads no PyTorch file", "[pytorch]") {
     for (const fs::path& path : {pytorch / "mixed", pytorch / "mixed" / "pytorch_model.bin", pytorch / "sharded"}) {
-        const std::string found = outcome([&] { load_safetensors(path); });
+        const std::string found = outcome([&] { return load_safetensors(path); });
         CAPTURE(found);
         CHECK(as_expected(found,
                           {"ModelError", "expected a safetensors file", "a PyTorch file, which is not read here"}));

@@ -44,7 +44,7 @@ class Quantized {
 
     const std::filesystem::path& path() const { return directory_.path(); }
     std::string loaded(const LoadOptions& options = {}) const {
-        return outcome([&] { load_model(path(), options); });
+        return outcome([&] { return load_model(path(), options); });
     }
     /// Replaces a text in a file by one of the same length.
     void replace(const std::string& file, const std::string& from, const std::string& to) const {
@@ -232,7 +232,7 @@ TEST_CASE("shards may be quantized differently, each by its own metadata") {
     const Model model = load_model(q4);
     CHECK(model.weights().blocks[1].attention.key.format() == WeightFormat::q8);
     CHECK(model.weights().blocks[0].attention.key.format() == WeightFormat::q4);
-    CHECK(as_expected(outcome([&] { load_model(q4, {.format = WeightFormat::q4}); }),
+    CHECK(as_expected(outcome([&] { return load_model(q4, {.format = WeightFormat::q4}); }),
                       {"ModelError", key + ": expected weights to convert to q4, found q8 weights"}));
 }
 

@@ -16,7 +16,7 @@ TEST_CASE("a tokenizer is loaded by what the directory holds", "[tokenizer]") {
     const fs::path directory =
         fs::temp_directory_path() / ("rwkv-test-tokenizer-" + std::to_string(std::random_device()()));
     REQUIRE(fs::create_directory(directory));
-    const auto load = [](const fs::path& path) { return outcome([&] { rwkv::load_tokenizer(path); }); };
+    const auto load = [](const fs::path& path) { return outcome([&] { return rwkv::load_tokenizer(path); }); };
 
     CHECK_THAT(load(directory), ContainsSubstring("FileError") && ContainsSubstring("neither"));
     CHECK_THAT(load(directory / "absent"), ContainsSubstring("FileError"));
