@@ -28,7 +28,7 @@ constexpr const char* commands =
     "/help             this\n"
     "/quit             leave, as Ctrl-D does\n";
 
-/// The text without white space at its ends.
+/// The text without spaces and tabs at its ends.
 std::string trimmed(const std::string& text) {
     const std::size_t begin = text.find_first_not_of(" \t"), end = text.find_last_not_of(" \t");
     return begin == text.npos ? "" : text.substr(begin, end - begin + 1);
@@ -40,14 +40,14 @@ std::pair<std::string, std::string> first_word(const std::string& text) {
     return {text.substr(0, end), end == text.npos ? "" : trimmed(text.substr(end))};
 }
 
-/// Whoever sits before the terminal, and what they want.
+/// Carries out the messages and commands of standard input.
 class Chat {
   public:
     Chat(Session session, rwkv::GenerationOptions options)
         : session_(std::move(session)), options_(std::move(options)) {}
 
-    /// Until the input ends, /quit, or nobody hears the answers. Throws at the end if something failed and nobody was
-    /// there to see it.
+    /// Runs until the input ends, /quit, or the output is closed. Throws: ArgumentError at the end if something failed
+    /// and no person was there to see it.
     void run() {
         answer_all();
         if (failed_ > 0 && !attended_)
@@ -59,11 +59,11 @@ class Chat {
     void answer_all() {
         std::string message;
         for (;;) {
-            sign("> ");
+            show("> ");
             const LineReader::Event event = read(message);
-            if (event == LineReader::Event::end) return sign("\n");
+            if (event == LineReader::Event::end) return show("\n");
             if (event == LineReader::Event::interrupt) {
-                sign("\n(Ctrl-D or /quit to leave)\n");
+                show("\n(Ctrl-D or /quit to leave)\n");
                 continue;
             }
             try {
@@ -86,11 +86,11 @@ class Chat {
             message += line;
             if (!line.ends_with('\\')) return event;
             message.back() = '\n';
-            sign("| ");
+            show("| ");
         }
     }
 
-    /// Sends a message or does as it is told. Returns whether there is more to come.
+    /// Sends a message or carries out a command. Returns false for /quit.
     bool take(const std::string& message) {
         if (rwkv::normalize_message(message).empty()) return true;
         if (message[0] != '/') {
@@ -104,17 +104,17 @@ class Chat {
         };
         if (command == "/quit") return false;
         if (command == "/retry") {
-            if (options_.temperature == 0.0f) sign("(the same again: at temperature 0 there is no other)\n");
+            if (options_.sampling.temperature == 0.0f) show("(the same again: at temperature 0 there is no other)\n");
             session_.retry(options_);
         } else if (command == "/reset") {
             session_.reset();
-            sign("(a new conversation)\n");
+            show("(a new conversation)\n");
         } else if (command == "/save") {
             session_.save(file());
-            sign("(saved: " + std::to_string(session_.tokens()) + " tokens)\n");
+            show("(saved: " + std::to_string(session_.tokens()) + " tokens)\n");
         } else if (command == "/load") {
             session_.load(file());
-            sign("(loaded: " + std::to_string(session_.tokens()) + " tokens)\n");
+            show("(loaded: " + std::to_string(session_.tokens()) + " tokens)\n");
         } else if (command == "/set" && argument.empty()) {
             std::fputs(settings::list(options_).c_str(), stderr);
         } else if (command == "/set") {
@@ -130,8 +130,8 @@ class Chat {
         return true;
     }
 
-    /// A sign for a person, and for no program.
-    void sign(const std::string& text) const {
+    /// Shows something to a person, but not to a program that reads the output.
+    void show(const std::string& text) const {
         if (attended_) std::fputs(text.c_str(), stderr);
     }
 
@@ -149,26 +149,27 @@ int main(int argc, char** argv) {
         "A chat with an RWKV-4 model. Each line of standard input is a message, or a command that begins with /\n"
         "(/help lists them); the answers go to standard output. In a terminal Ctrl-C stops an answer.");
     ModelOptions options;
-    // What ChatRWKV is used with.
+    // The defaults of ChatRWKV.
     rwkv::GenerationOptions generation{.max_new_tokens = 1024,
-                                       .temperature = 1.0f,
-                                       .top_p = 0.85f,
-                                       .presence_penalty = 0.2f,
-                                       .frequency_penalty = 0.2f,
-                                       .penalty_decay = 0.996f};
+                                       .sampling = {.temperature = 1.0f,
+                                                    .top_p = 0.85f,
+                                                    .presence_penalty = 0.2f,
+                                                    .frequency_penalty = 0.2f,
+                                                    .penalty_decay = 0.996f}};
     std::string format_name;
     std::vector<std::string> format_names;
     for (const rwkv::PromptFormat& format : rwkv::prompt_formats()) format_names.push_back(format.name);
     options.add_to(app);
-    app.add_option("--prompt-format", format_name, "how the model was taught to chat; guessed unless given")
+    app.add_option("--prompt-format", format_name,
+                   "the format of conversations that the model was trained on; guessed unless given")
         ->check(CLI::IsMember(format_names))
         ->type_name("NAME");
     add_sampling_options(app, generation);
     return terminal::run(app, argc, argv, [&] {
-        if (app.count("--seed") == 0) generation.seed = std::random_device()();
+        if (app.count("--seed") == 0) generation.sampling.seed = std::random_device()();
         // Before the model is loaded: bad options need not wait for it.
-        rwkv::Sampler{generation};
-        rwkv::StopStrings{generation.stop_strings};
+        static_cast<void>(rwkv::Sampler(generation.sampling));
+        static_cast<void>(rwkv::StopStrings(generation.stop_strings));
         const rwkv::PromptFormat& format =
             format_name.empty() ? rwkv::guess_prompt_format(options.model) : rwkv::prompt_format(format_name);
         rwkv::Tokenizer tokenizer = rwkv::load_tokenizer(options.model);

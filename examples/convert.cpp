@@ -20,7 +20,7 @@
 
 namespace {
 
-/// "5GB" in bytes; nothing for what is no positive number of them. Units are Hugging Face's, in either case.
+/// "5GB" in bytes; nullopt unless it is a positive number and a unit. Units are Hugging Face's, upper or lower case.
 std::optional<std::uint64_t> bytes_of(std::string_view text) {
     constexpr std::array<std::pair<std::string_view, std::uint64_t>, 10> units{{{"", 1},
                                                                                 {"B", 1},
@@ -43,13 +43,19 @@ std::optional<std::uint64_t> bytes_of(std::string_view text) {
     return std::nullopt;
 }
 
-/// A bar on a terminal; Ctrl-C ends the work, and so removes what was written.
+/// Draws a bar on a terminal and cancels at Ctrl-C; then the conversion removes what it has written.
 rwkv::Progress progress() {
     Interrupts::catch_all();
     return [bar = terminal::progress_bar()](std::string_view stage, std::uint64_t done, std::uint64_t total) {
-        if (Interrupts::taken()) throw std::runtime_error("interrupted: nothing was converted");
+        if (Interrupts::taken()) return false;
         return !bar || bar(stage, done, total);
     };
+}
+
+rwkv::ConvertedModel convert(const std::string& in, const std::string& out, const rwkv::ConvertOptions& options) try {
+    return rwkv::convert_model(in, out, options);
+} catch (const rwkv::Cancelled&) {
+    throw std::runtime_error("interrupted: nothing was converted");
 }
 
 }  // namespace
@@ -64,25 +70,25 @@ int main(int argc, char** argv) {
     std::string in, out, format = "stored", size = "5GB", tokenizer;
     const std::vector<std::string> formats(rwkv::weight_format_names.begin(), rwkv::weight_format_names.end());
     app.add_option("IN", in, "the model to convert")->required();
-    app.add_option("OUT_DIR", out, "the directory to write: empty, or not there yet")->required();
-    app.add_option("--format", format, "bring the matrices to f32, f16, bf16, q8 (8 bits) or q4 (4 bits), or as stored")
+    app.add_option("OUT_DIR", out, "the directory to write: empty or absent")->required();
+    app.add_option("--format", format, "format of the matrices: f32, f16, bf16, q8 (8 bits), q4 (4 bits), or as stored")
         ->check(CLI::IsMember(formats).description(""))
         ->type_name("FORMAT")
         ->capture_default_str();
-    app.add_option("--max-shard-size", size, "bytes of weights in a file: 500MB, 5GB, 4GiB …")
+    app.add_option("--max-shard-size", size, "the maximum bytes of weights in a file: 500MB, 5GB, 4GiB …")
         ->check([](const std::string& text) {
             return bytes_of(text) ? "" : "expected a number of bytes, KB, MB, GB, KiB …, found " + text;
         })
         ->type_name("SIZE")
         ->capture_default_str();
-    app.add_option("--tokenizer", tokenizer, "tokenizer.json or World vocabulary (.txt) to copy in place of IN's")
+    app.add_option("--tokenizer", tokenizer, "tokenizer.json or World vocabulary (.txt) to copy instead of that of IN")
         ->type_name("FILE");
     return terminal::run(app, argc, argv, [&] {
         options.max_shard_size = *bytes_of(size);
         options.format = *rwkv::weight_format_of(format);
         options.tokenizer = tokenizer;
         options.progress = progress();
-        const rwkv::ConvertedModel converted = rwkv::convert_model(in, out, options);
+        const rwkv::ConvertedModel converted = convert(in, out, options);
         for (const std::string& warning : converted.warnings) std::fprintf(stderr, "note: %s\n", warning.c_str());
         for (const std::string& file : converted.files) std::printf("%s\n", file.c_str());
         std::printf("%zu tensors, %s\n", converted.tensors, terminal::size_of(converted.bytes).c_str());

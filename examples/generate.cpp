@@ -55,7 +55,7 @@ void print_speed(const rwkv::Generation& generation) {
 
 int main(int argc, char** argv) {
     CLI::App app(
-        "Continues a text with an RWKV-4 model. The text goes to standard output as it is made, the speed to\n"
+        "Continues a text with an RWKV-4 model. The text goes to standard output token by token, the speed to\n"
         "standard error. Greedy unless a temperature is given. Without --prompt or --prompt-file the prompt is\n"
         "read from standard input.");
     ModelOptions options;
@@ -68,13 +68,14 @@ int main(int argc, char** argv) {
     auto* file_option = app.add_option("--prompt-file", prompt_file, "file with the text to continue, all of it")
                             ->type_name("F")
                             ->excludes(prompt_option);
-    app.add_option("--num", num, "continuations, the first with the seed given, the next with the next seed")
+    app.add_option("--num", num, "the number of continuations; each uses the next seed")
         ->check(CLI::Range(1, 1 << 20).description(""))
         ->type_name("N")
         ->capture_default_str();
-    app.add_flag("--ids", ids, "the prompt is token ids, and so is what is printed; needs no tokenizer");
-    auto* json_option = app.add_flag("--json", as_json, "print a JSON object a continuation, when it is done");
-    app.add_option("--top-logprobs", generation.top_logprobs, "with so many alternatives to each token")
+    app.add_flag("--ids", ids, "prompt and output are token ids; needs no tokenizer");
+    auto* json_option = app.add_flag("--json", as_json, "print each continuation as a JSON object when it is finished");
+    app.add_option("--top-logprobs", generation.top_logprobs,
+                   "the number of most likely tokens to report for each token")
         ->check(CLI::Range(0, 1 << 20).description(""))
         ->type_name("N")
         ->needs(json_option);
@@ -92,8 +93,8 @@ int main(int argc, char** argv) {
         const std::vector<rwkv::TokenId> tokens = ids ? parse_ids(prompt, "prompt") : tokenizer->encode(prompt);
         if (tokens.empty()) throw rwkv::ArgumentError("prompt", "", "at least one token", "none");
         // Before the model is loaded: bad options need not wait for it.
-        rwkv::Sampler{generation};
-        rwkv::StopStrings{generation.stop_strings};
+        static_cast<void>(rwkv::Sampler(generation.sampling));
+        static_cast<void>(rwkv::StopStrings(generation.stop_strings));
         if (ids && !generation.stop_strings.empty())
             throw rwkv::ArgumentError("--stop", "", "none with --ids", std::to_string(generation.stop_strings.size()));
 
@@ -101,7 +102,7 @@ int main(int argc, char** argv) {
         rwkv::Generator generator =
             ids ? rwkv::Generator(std::move(model), options.workspace(tokens.size()))
                 : rwkv::Generator(std::move(model), *tokenizer, options.workspace(tokens.size()));
-        // The prompt is read once, whatever is made of it.
+        // The prompt is read once for all continuations.
         const rwkv::Generation read =
             generator.generate(tokens, {.max_new_tokens = 0, .progress = terminal::progress_bar()});
         std::optional<rwkv::Conversation> start;
@@ -110,11 +111,11 @@ int main(int argc, char** argv) {
         for (int i = 0; i < num; ++i) {
             if (i > 0) {
                 generator.resume(*start);
-                ++generation.seed;
+                ++generation.sampling.seed;
             }
             if (num > 1 && !as_json)
                 std::printf("%s--- %d of %d, seed %llu\n", i > 0 ? "\n" : "", i + 1, num,
-                            static_cast<unsigned long long>(generation.seed));
+                            static_cast<unsigned long long>(generation.sampling.seed));
             rwkv::Generation result;
             if (ids) {
                 result = generator.generate(std::span<const rwkv::TokenId>(), generation,
@@ -133,7 +134,7 @@ int main(int argc, char** argv) {
             result.prompt_seconds = read.prompt_seconds;
             if (as_json) {
                 nlohmann::json json = to_json(result, ids);
-                json["seed"] = generation.seed;
+                json["seed"] = generation.sampling.seed;
                 std::printf("%s", json.dump().c_str());
             }
             std::printf("\n");

@@ -15,7 +15,7 @@ inline std::vector<std::string> format_names() {
     return {rwkv::weight_format_names.begin(), rwkv::weight_format_names.end()};
 }
 
-/// The options every program that runs a model has: which, in what format, and how it is computed.
+/// The options of every program that runs a model: which one, in what format, and how it is computed.
 struct ModelOptions {
     std::string model;
     std::string format = "stored";
@@ -23,31 +23,32 @@ struct ModelOptions {
     bool no_rescale = false;
     std::string mode = "parallel";
     rwkv::Index chunk = rwkv::WorkspaceOptions{}.chunk;
-    int threads = 1;
+    int threads = rwkv::WorkspaceOptions{}.threads;
 
     void add_to(CLI::App& app) {
         app.footer("Exit codes: 0; 1 with the reason on standard error; 2 for a wrong command line.");
         add_model_option(app, model, "directory of the model: config.json, weights, tokenizer");
-        app.add_option("--format", format, "hold the weights as stored, f32, f16, bf16, q8 (8 bits) or q4 (4 bits)")
+        app.add_option("--format", format,
+                       "format of the weights in memory: as stored, f32, f16, bf16, q8 (8 bits) or q4 (4 bits)")
             ->check(CLI::IsMember(format_names()).description(""))
             ->type_name("FORMAT")
             ->capture_default_str();
-        app.add_flag("--mapped", mapped, "map the files into memory, for weights that are stored as they are held");
-        app.add_option("--mode", mode, "read a prompt token by token (rnn) or many together (parallel)")
+        app.add_flag("--mapped", mapped, "map the files into memory where weights have this format there");
+        app.add_option("--mode", mode, "read a prompt token by token (rnn) or many tokens at once (parallel)")
             ->check(CLI::IsMember({"rnn", "parallel"}).description(""))
             ->type_name("MODE")
             ->capture_default_str();
-        app.add_option("--chunk", chunk, "tokens read together in parallel mode")
+        app.add_option("--chunk", chunk, "the maximum number of tokens read at once")
             ->check(CLI::Range(1, 1 << 16).description(""))
             ->type_name("N")
             ->capture_default_str();
-        app.add_option("-t,--threads", threads, "threads to compute with")
-            ->check(CLI::Range(1, 1024).description(""))
+        app.add_option("-t,--threads", threads, "threads to compute with; 0: all processors this process may use")
+            ->check(CLI::Range(0, 1024).description(""))
             ->type_name("N")
             ->capture_default_str();
     }
 
-    /// Loads the model, with a bar on a terminal and what was odd about its files on standard error.
+    /// Loads the model, with a progress bar on a terminal and warnings about its files on standard error.
     rwkv::Model load() const { return load_as(format); }
 
     /// The same model in another format.
@@ -60,9 +61,9 @@ struct ModelOptions {
         return loaded;
     }
 
-    /// For a prompt of so many tokens: scratch for a longer one would be for nothing.
+    /// A workspace for prompts of up to `prompt` tokens, with no more scratch memory than these need.
     rwkv::WorkspaceOptions workspace(std::size_t prompt) const {
-        const auto most = static_cast<rwkv::Index>(std::max<std::size_t>(prompt, 1));
-        return {.threads = threads, .chunk = mode == "rnn" ? 1 : std::min(chunk, most)};
+        const auto max_chunk = static_cast<rwkv::Index>(std::max<std::size_t>(prompt, 1));
+        return {.threads = threads, .chunk = mode == "rnn" ? 1 : std::min(chunk, max_chunk)};
     }
 };

@@ -26,7 +26,7 @@ struct Score {
     rwkv::Index predicted = 0;
 };
 
-/// KL(reference ‖ logits) in nats: what it costs to take the one distribution for the other.
+/// KL(reference ‖ logits) in nats.
 double divergence(std::span<const float> reference, std::span<const float> logits) {
     const rwkv::LogProbabilities p(reference), q(logits);
     double sum = 0;
@@ -34,7 +34,7 @@ double divergence(std::span<const float> reference, std::span<const float> logit
     return sum;
 }
 
-/// Gives the logits of a second model, asked for position by position.
+/// The logits of a second model, position by position.
 class Reference {
   public:
     Reference(const rwkv::Model& model, std::span<const rwkv::TokenId> ids, rwkv::WorkspaceOptions options)
@@ -47,9 +47,11 @@ class Reference {
             first_ = at;
             rows_.clear();
             const auto count = std::min(ids_.size() - first_, static_cast<std::size_t>(workspace_.chunk()));
-            model_.forward_all(
-                ids_.subspan(first_, count), state_, workspace_,
-                [&](rwkv::Index, std::span<const float> row) { rows_.insert(rows_.end(), row.begin(), row.end()); });
+            model_.forward_all(ids_.subspan(first_, count), state_, workspace_,
+                               [&](rwkv::Index, std::span<const float> row) {
+                                   rows_.insert(rows_.end(), row.begin(), row.end());
+                                   return true;
+                               });
         }
         return std::span(rows_).subspan((at - first_) * V, V);
     }
@@ -76,22 +78,22 @@ Score score(const rwkv::Model& model, Reference* reference, const std::vector<rw
     result.log_probabilities.resize(ids.size());
     rwkv::State state(model.config());
     rwkv::Workspace workspace(model.config(), options);
-    model.forward_all(
-        ids, state, workspace,
-        [&](rwkv::Index position, std::span<const float> logits) {
-            if (writer) writer->write(std::as_bytes(logits));
-            const auto next = static_cast<std::size_t>(position) + 1;
-            if (next == ids.size()) return;
-            const double value = rwkv::LogProbabilities(logits)(ids[next]);
-            if (!std::isfinite(value))
-                throw rwkv::ModelError("score", "logits after token " + std::to_string(position), "finite numbers",
-                                       std::to_string(value));
-            result.log_probabilities[next] = value;
-            result.nats -= value;
-            if (reference) result.divergence += divergence(reference->at(position), logits);
-            ++result.predicted;
-        },
-        terminal::progress_bar());
+    model.forward_all(ids, state, workspace,
+                      [&](rwkv::Index position, std::span<const float> logits) {
+                          if (writer) writer->write(std::as_bytes(logits));
+                          const auto next = static_cast<std::size_t>(position) + 1;
+                          if (next == ids.size()) return true;
+                          const double value = rwkv::LogProbabilities(logits)(ids[next]);
+                          if (!std::isfinite(value))
+                              throw rwkv::ModelError("score", "logits after token " + std::to_string(position),
+                                                     "finite numbers", std::to_string(value));
+                          result.log_probabilities[next] = value;
+                          result.nats -= value;
+                          if (reference) result.divergence += divergence(reference->at(position), logits);
+                          ++result.predicted;
+                          return true;
+                      },
+                      {.progress = terminal::progress_bar()});
     if (writer) writer->finish();
     return result;
 }

@@ -19,8 +19,8 @@
 #include "interrupts.hpp"
 #include "output.hpp"
 
-/// A conversation in a prompt format: what the chat does, whoever tells it to. Whatever ends an answer or goes wrong,
-/// the model's memory reads as the format has it: whole turns, and what was shown of the last answer.
+/// A conversation in a prompt format. Whatever ends an answer or goes wrong, the conversation that the model remembers
+/// has the form it was trained on: whole turns, and of the last answer what was shown.
 class Session {
   public:
     Session(rwkv::Model model, rwkv::Tokenizer tokenizer, const rwkv::WorkspaceOptions& workspace,
@@ -29,8 +29,8 @@ class Session {
           generator_(std::move(model), std::move(tokenizer), workspace),
           format_(std::move(format)) {}
 
-    /// Reads a message and streams the answer to standard output, until it ends or Ctrl-C is pressed. Each answer uses
-    /// up a seed: the next one has the next. An exception leaves the conversation as it was.
+    /// Reads a message and streams the answer to standard output, until it ends or Ctrl-C is pressed, and increments
+    /// the seed. An exception leaves the conversation as it was.
     void ask(std::string message, rwkv::GenerationOptions& options) {
         start_ = generator_.conversation();
         message_ = std::move(message);
@@ -56,40 +56,38 @@ class Session {
         start_.reset();
     }
 
-    /// How long the conversation is.
+    /// The number of tokens of the conversation.
     std::size_t tokens() const { return generator_.tokens().size(); }
 
   private:
-    struct Interrupted {};
-
     void answer(rwkv::GenerationOptions& options) {
         rwkv::GenerationOptions now = options;
-        ++options.seed;
+        ++options.sampling.seed;
         now.stop_strings.insert(now.stop_strings.end(), format_.stop_strings.begin(), format_.stop_strings.end());
         now.progress = [bar = terminal::progress_bar()](std::string_view stage, std::uint64_t done,
                                                         std::uint64_t total) {
             constexpr std::uint64_t long_prompt = 512;
-            if (Interrupts::taken()) throw Interrupted();
+            if (Interrupts::taken()) return false;
             return !bar || total <= long_prompt || bar(stage, done, total);
         };
-        const std::string prompt = format_.prompt(message_, told());
+        const std::string prompt = format_.prompt(message_, history());
         try {
             const rwkv::Generation answer =
-                generator_.generate(prompt, now, [begun = false](std::string_view piece) mutable {
+                generator_.generate(prompt, now, [begun = false](std::string_view text) mutable {
                     // After the colon of its name a model begins with a space.
-                    if (!begun) piece.remove_prefix(std::min(piece.find_first_not_of(" \n"), piece.size()));
-                    begun = begun || !piece.empty();
-                    output::print(piece);
+                    if (!begun) text.remove_prefix(std::min(text.find_first_not_of(" \n"), text.size()));
+                    begun = begun || !text.empty();
+                    output::print(text);
                     return terminal::output_arrived() && !Interrupts::taken();
                 });
-            std::fputs(output::is_terminal() ? "\n\n" : "\n", stdout);
-            if (answer.finish_reason == rwkv::FinishReason::length)
-                std::fprintf(stderr, "(cut: max_new_tokens is %td)\n", now.max_new_tokens);
-            forget_stop_string(answer, prompt, now.progress);
-        } catch (const Interrupted&) {
-            generator_.resume(*start_);
-            if (::isatty(STDERR_FILENO)) std::fputs("\r\033[K", stderr);  // the bar
-            std::fputs("(stopped before the message was read: it is forgotten, /retry sends it again)\n", stderr);
+            if (was_cancelled(answer)) {
+                report_cancelled();
+            } else {
+                std::fputs(output::is_terminal() ? "\n\n" : "\n", stdout);
+                if (answer.finish_reason == rwkv::FinishReason::length)
+                    std::fprintf(stderr, "(cut: max_new_tokens is %td)\n", now.max_new_tokens);
+                forget_stop_string(answer, prompt, now.progress);
+            }
         } catch (...) {
             generator_.resume(*start_);
             throw;
@@ -97,16 +95,28 @@ class Session {
         Interrupts::taken();  // pressed while the answer came to its end, and meant for it
     }
 
-    /// A stop string that does not separate turns, such as the beginning of the next instruction, is not to be
-    /// remembered: the turn is read again without.
-    void forget_stop_string(const rwkv::Generation& answer, const std::string& prompt, const rwkv::Progress& progress) {
-        if (answer.finish_reason != rwkv::FinishReason::stop || format_.missing_separator(told()).empty()) return;
-        generator_.resume(*start_);
-        generator_.generate(prompt + answer.text, {.max_new_tokens = 0, .progress = progress});
+    /// Whether a prompt was not read to its end.
+    static bool was_cancelled(const rwkv::Generation& generation) {
+        return generation.finish_reason == rwkv::FinishReason::callback && generation.prompt_tokens == 0;
     }
 
-    /// The end of what was said so far, as long as the separator at least.
-    std::string told() const {
+    void report_cancelled() {
+        generator_.resume(*start_);
+        if (::isatty(STDERR_FILENO)) std::fputs("\r\033[K", stderr);  // the bar
+        std::fputs("(stopped before the message was read: it is forgotten, /retry sends it again)\n", stderr);
+    }
+
+    /// Removes a stop string that does not separate turns, such as the beginning of the next instruction, from the
+    /// conversation: the turn is read again without it.
+    void forget_stop_string(const rwkv::Generation& answer, const std::string& prompt, const rwkv::Progress& progress) {
+        if (answer.finish_reason != rwkv::FinishReason::stop || format_.missing_separator(history()).empty()) return;
+        generator_.resume(*start_);
+        if (was_cancelled(generator_.generate(prompt + answer.text, {.max_new_tokens = 0, .progress = progress})))
+            report_cancelled();
+    }
+
+    /// The end of the conversation so far, at least as long as the separator.
+    std::string history() const {
         std::string text;
         const std::span<const rwkv::TokenId> tokens = generator_.tokens();
         for (auto token = tokens.rbegin(); token != tokens.rend() && text.size() < format_.separator.size(); ++token)

@@ -14,20 +14,20 @@ namespace settings {
 /// visit(name, value) for each setting that can be changed while chatting.
 template <class Options, class Visit>
 void each(Options& options, Visit&& visit) {
-    visit("temperature", options.temperature);
-    visit("top_k", options.top_k);
-    visit("top_p", options.top_p);
-    visit("min_p", options.min_p);
-    visit("typical_p", options.typical_p);
-    visit("presence_penalty", options.presence_penalty);
-    visit("frequency_penalty", options.frequency_penalty);
-    visit("penalty_decay", options.penalty_decay);
-    visit("repetition_penalty", options.repetition_penalty);
-    visit("no_repeat_ngram_size", options.no_repeat_ngram_size);
-    visit("mirostat_tau", options.mirostat_tau);
-    visit("mirostat_eta", options.mirostat_eta);
+    visit("temperature", options.sampling.temperature);
+    visit("top_k", options.sampling.top_k);
+    visit("top_p", options.sampling.top_p);
+    visit("min_p", options.sampling.min_p);
+    visit("typical_p", options.sampling.typical_p);
+    visit("presence_penalty", options.sampling.presence_penalty);
+    visit("frequency_penalty", options.sampling.frequency_penalty);
+    visit("penalty_decay", options.sampling.penalty_decay);
+    visit("repetition_penalty", options.sampling.repetition_penalty);
+    visit("no_repeat_ngram_size", options.sampling.no_repeat_ngram_size);
+    visit("mirostat_tau", options.sampling.mirostat_tau);
+    visit("mirostat_eta", options.sampling.mirostat_eta);
     visit("max_new_tokens", options.max_new_tokens);
-    visit("seed", options.seed);
+    visit("seed", options.sampling.seed);
 }
 
 /// All of them, a line each.
@@ -37,8 +37,7 @@ inline std::string list(const rwkv::GenerationOptions& options) {
     return text.str();
 }
 
-/// Changes one. Throws ArgumentError, and nothing is changed, where there is none of that name or the value will not
-/// do.
+/// Changes one. Throws: ArgumentError, and nothing is changed, for an unknown name or a value out of range.
 inline void set(rwkv::GenerationOptions& options, const std::string& name, const std::string& value) {
     rwkv::GenerationOptions changed = options;
     std::string names;
@@ -52,7 +51,7 @@ inline void set(rwkv::GenerationOptions& options, const std::string& name, const
     });
     if (!found) throw rwkv::ArgumentError("/set", "", names, rwkv::core::quoted(name));
     if (changed.max_new_tokens < 0) throw rwkv::ArgumentError("/set", name, "0 or more", value);
-    rwkv::Sampler check(changed);
+    rwkv::Sampler check(changed.sampling);
     options = changed;
 }
 

@@ -1,3 +1,4 @@
+#include <rwkv/load_tokenizer.hpp>
 #include <rwkv/text/prompt_format.hpp>
 
 #include "../support.hpp"
@@ -48,7 +49,7 @@ TEST_CASE("turns are separated once, whatever the answer ended in") {
 
 TEST_CASE("formats go by their names") {
     for (const PromptFormat& format : prompt_formats()) CHECK(&prompt_format(format.name) == &format);
-    CHECK(outcome([] { prompt_format("Raven"); }) ==
+    CHECK(outcome([] { static_cast<void>(prompt_format("Raven")); }) ==
           "ArgumentError prompt_format: name: expected one of raven, raven-instruct, world, found \"Raven\"");
 }
 

@@ -33,7 +33,9 @@ check "unknown option" 2 "--frobnicate" "$inspect" "$model" --frobnicate
 check "absent model" 1 "no-such-dir: expected" "$generate" --model no-such-dir --prompt x
 check "empty prompt" 1 "prompt: expected at least one token" "$generate" --model "$model" --prompt ""
 check "bad mode" 2 "--mode" "$generate" --model "$model" --prompt x --mode sideways
-check "bad threads" 2 "--threads" "$generate" --model "$model" --prompt x --threads 0
+check "bad threads" 2 "--threads" "$generate" --model "$model" --prompt x --threads -1
+check "too many threads" 2 "--threads" "$generate" --model "$model" --prompt x --threads 1025
+check "all processors" 0 "generated 5 tokens" "$generate" --model "$model" --prompt x --max-new-tokens 5 --threads 0
 check "bad top_p" 1 "top_p: expected a number from 0 to 1" "$generate" --model "$model" --prompt x --temperature 1 --top-p 3
 check "bad id" 1 "expected a token id, found \"x\"" "$generate" --model "$model" --prompt x --ids
 check "id out of range" 1 "expected an id from 0 to 255, found 256" "$generate" --model "$model" --prompt 256 --ids

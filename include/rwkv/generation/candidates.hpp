@@ -86,6 +86,8 @@ class Candidates {
     void reserve(std::size_t count);
     void compute_depths() noexcept;
     void collect_below(std::uint64_t depth_limit) noexcept;
+    void set_kept(std::size_t count) noexcept;
+    void keep_at_boundary(std::uint64_t reached, std::uint64_t enough, TieBreak tie_break);
     static void compute_weights(const std::uint64_t* depths, std::size_t count, std::uint64_t* weights) noexcept;
 
     // 64 buckets for each factor of 2, the last for all that is too unlikely to be drawn (top-k may still ask for it).
@@ -105,6 +107,46 @@ class Candidates {
     std::vector<Boundary> boundary_;
     std::array<std::uint64_t, buckets> amounts_{};
 };
+
+template <class Wanted>
+void Candidates::keep_if(Wanted wanted) {
+    const std::uint64_t* const depths = collected_ ? depths_.data() : all_depths_.data();
+    const TokenId* const tokens = collected_ ? tokens_.data() : all_tokens_.data();
+    std::uint64_t* const kept_depths = depths_.data();
+    TokenId* const kept_tokens = tokens_.data();
+    std::size_t kept = 0;
+    for (std::size_t i = 0, end = size_; i < end; ++i) {
+        const bool wants = wanted(i);
+        kept_depths[kept] = depths[i];
+        kept_tokens[kept] = tokens[i];
+        kept += wants;
+    }
+    set_kept(kept);
+}
+
+template <class Key, class Amount>
+void Candidates::keep_lowest(Key key, Amount amount, std::uint64_t enough, TieBreak tie_break) {
+    total_known_ = false;
+    // Keys are counted in buckets, so that only those in the bucket where the sum is reached need to be sorted.
+    const auto bucket_of = [&](std::size_t i) {
+        const std::uint64_t bucket = key(i) >> 26U;
+        return static_cast<std::size_t>(bucket < buckets ? bucket : buckets - 1);
+    };
+    amounts_.fill(0);
+    for (std::size_t i = 0, end = size_; i < end; ++i) amounts_[bucket_of(i)] += amount(i);
+    std::uint64_t reached = 0;
+    std::size_t last = 0;
+    while (last < buckets && reached + amounts_[last] < enough) reached += amounts_[last++];
+    if (last == buckets) return;
+
+    boundary_.clear();
+    keep_if([&](std::size_t i) {
+        const std::size_t bucket = bucket_of(i);
+        if (bucket == last) boundary_.push_back({key(i), amount(i), depths_[i], tokens_[i]});
+        return bucket < last;
+    });
+    keep_at_boundary(reached, enough, tie_break);
+}
 
 }  // namespace rwkv::inline RWKV_ABI::generation
 

@@ -159,45 +159,14 @@ RWKV_INLINE void Candidates::collect_below(std::uint64_t depth_limit) noexcept {
     compute_weights(depths, count, weights_.data());
 }
 
-template <class Wanted>
-void Candidates::keep_if(Wanted wanted) {
-    const std::uint64_t* const depths = collected_ ? depths_.data() : all_depths_.data();
-    const TokenId* const tokens = collected_ ? tokens_.data() : all_tokens_.data();
-    std::uint64_t* const kept_depths = depths_.data();
-    TokenId* const kept_tokens = tokens_.data();
-    std::size_t kept = 0;
-    for (std::size_t i = 0, end = size_; i < end; ++i) {
-        const bool wants = wanted(i);
-        kept_depths[kept] = depths[i];
-        kept_tokens[kept] = tokens[i];
-        kept += wants;
-    }
-    size_ = kept;
+RWKV_INLINE void Candidates::set_kept(std::size_t count) noexcept {
+    size_ = count;
     collected_ = true;
     total_known_ = false;
-    compute_weights(depths_.data(), kept, weights_.data());  // faster than moving them
+    compute_weights(depths_.data(), count, weights_.data());  // faster than moving them
 }
 
-template <class Key, class Amount>
-void Candidates::keep_lowest(Key key, Amount amount, std::uint64_t enough, TieBreak tie_break) {
-    total_known_ = false;
-    // Keys are counted in buckets, so that only those in the bucket where the sum is reached need to be sorted.
-    const auto bucket_of = [&](std::size_t i) {
-        return static_cast<std::size_t>(std::min(key(i) >> 26U, std::uint64_t{buckets - 1}));
-    };
-    amounts_.fill(0);
-    for (std::size_t i = 0, end = size_; i < end; ++i) amounts_[bucket_of(i)] += amount(i);
-    std::uint64_t reached = 0;
-    std::size_t last = 0;
-    while (last < buckets && reached + amounts_[last] < enough) reached += amounts_[last++];
-    if (last == buckets) return;
-
-    boundary_.clear();
-    keep_if([&](std::size_t i) {
-        const std::size_t bucket = bucket_of(i);
-        if (bucket == last) boundary_.push_back({key(i), amount(i), depths_[i], tokens_[i]});
-        return bucket < last;
-    });
+RWKV_INLINE void Candidates::keep_at_boundary(std::uint64_t reached, std::uint64_t enough, TieBreak tie_break) {
     std::sort(boundary_.begin(), boundary_.end(), [&](const Boundary& a, const Boundary& b) {
         if (a.key != b.key) return a.key < b.key;
         return tie_break == TieBreak::highest_ids ? a.token > b.token : a.token < b.token;

@@ -8,7 +8,6 @@
 #include <span>
 
 #include <rwkv/core/inline.hpp>
-#include <rwkv/generation/candidates.inl>
 #include <rwkv/generation/filters.hpp>
 #include <rwkv/generation/fixed_point.hpp>
 

@@ -7,7 +7,6 @@
 #include <span>
 
 #include <rwkv/core/inline.hpp>
-#include <rwkv/generation/candidates.inl>
 #include <rwkv/generation/fixed_point.hpp>
 #include <rwkv/generation/mirostat.hpp>
 
