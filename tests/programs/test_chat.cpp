@@ -332,7 +332,7 @@ TEST_CASE("what goes wrong does not end the chat") {
     } cases[] = {
         {"/frobnicate it", "chat: no command \"/frobnicate\"; there are\n/retry"},
         {"/save", "chat: /save: expected the name of a file, found none"},
-        {"/save no-such-dir/x", "chat: no-such-dir/x"},
+        {"/save no-such-dir/x", "chat: cannot create no-such-dir/x"},
         {"/load no-such-file", "chat: cannot open no-such-file"},
         {"/retry", "chat: /retry: expected a message"},
         {"\xff", "chat: "},
