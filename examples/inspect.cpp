@@ -21,8 +21,8 @@ void print_tensors(const rwkv::checkpoint::Checkpoint& checkpoint) {
     std::printf("tensors\n");
     for (const rwkv::checkpoint::CheckpointTensor& tensor : checkpoint.tensors()) {
         std::printf("  %-52s %-5s %-16s %s\n", rwkv::core::quoted(tensor.info.name).c_str(),
-                    std::string(rwkv::name(tensor.info.dtype)).c_str(), rwkv::to_string(tensor.info.shape).c_str(),
-                    terminal::size_of(tensor.info.bytes).c_str());
+                    std::string(rwkv::core::name(tensor.info.dtype)).c_str(),
+                    rwkv::core::to_string(tensor.info.shape).c_str(), terminal::size_of(tensor.info.bytes).c_str());
         bytes += tensor.info.bytes;
     }
     std::printf("  %zu tensors in %zu file%s, %s\n", checkpoint.tensors().size(), checkpoint.file_count(),

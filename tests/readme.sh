@@ -114,7 +114,7 @@ while IFS=$'\t' read -r language name where file; do
         sh) (cd "$where" && bash -euo pipefail "$file" </dev/null) | tee "$output" ;;
     esac
     echo
-    if [[ -e $work/blocks/$name.expected ]] && ! diff -wB "$work/blocks/$name.expected" "$output"; then
+    if [[ -e $work/blocks/$name.expected ]] && ! diff -wB "$work/blocks/$name.expected" <(cat "$output"; echo); then
         echo "$name prints something else than its page says" >&2
         exit 1
     fi

@@ -3,6 +3,7 @@
 
 #include "support.hpp"
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <string>
@@ -73,7 +74,8 @@ TEST_CASE("reads that fail, are interrupted, or come in pieces", "[reading]") {
     const fs::path vocabulary = directory.write("world.txt", small_vocabulary());
     const Model small = load_model(fixture("bf16"), {.threads = 1});
     Conversation conversation{.state = State(small.config()), .tokens = {1, 2, 3}, .logits = {}};
-    conversation.state.numerator().setConstant(0.5f);
+    const State::View numerator = conversation.state.numerator();
+    std::fill_n(numerator.data(), numerator.size(), 0.5f);
     save_state(conversation.state, directory.path() / "state");
     save_conversation(conversation, directory.path() / "conversation");
 

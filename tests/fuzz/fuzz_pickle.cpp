@@ -3,7 +3,9 @@
 #include <string_view>
 #include <vector>
 
+#include <rwkv/io/pickle.hpp>
 #include <rwkv/io/pytorch.hpp>
+#include <rwkv/io/zip.hpp>
 
 #include "../io/memory_file.hpp"
 #include "fuzz.hpp"

@@ -19,9 +19,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         std::uint64_t position = header.data_begin;
         for (const TensorInfo& info : header.tensors) {
             fuzz::require(info.offset == position, "tensors end to end");
-            fuzz::require(info.shape.size() <= max_tensor_rank, "few dimensions");
+            fuzz::require(info.shape.size() <= core::max_tensor_rank, "few dimensions");
             fuzz::require(names.insert(info.name).second, "names once");
-            Wide needed = bits(info.dtype);
+            Wide needed = core::bits(info.dtype);
             for (const std::uint64_t extent : info.shape) {
                 needed *= extent;
                 fuzz::require(needed <= Wide{~std::uint64_t{0}}, "no size overflows");

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include <rwkv/io/pytorch.hpp>
+#include <rwkv/io/zip.hpp>
 
 #include "../io/memory_file.hpp"
 #include "fuzz.hpp"

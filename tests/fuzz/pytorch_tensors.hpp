@@ -14,7 +14,7 @@ namespace rwkv::fuzz {
 inline void check_tensors(const std::vector<TensorInfo>& tensors, std::uint64_t size) {
     __extension__ using Wide = unsigned __int128;
     for (const TensorInfo& info : tensors) {
-        const Wide element = bits(info.dtype) / 8;
+        const Wide element = core::bits(info.dtype) / 8;
         Wide elements = 1, last = 0;
         for (const std::uint64_t extent : info.shape) elements *= extent;
         require(elements * element == info.bytes, "bytes by shape and dtype");

@@ -23,23 +23,23 @@ TEST_CASE("checked arithmetic knows what fits") {
 }
 
 TEST_CASE("a zero dimension hides no overflow") {
-    CHECK(element_count({}) == 1U);
-    CHECK(element_count({3, 5}) == 15U);
-    CHECK(element_count({0, 5}) == 0U);
-    CHECK_FALSE(element_count({0, largest, 2}));
-    CHECK_FALSE(element_count({largest, 2, 0}));
-    CHECK(to_string(Shape{1, 20, 3}) == "[1, 20, 3]");
+    CHECK(core::element_count({}) == 1U);
+    CHECK(core::element_count({3, 5}) == 15U);
+    CHECK(core::element_count({0, 5}) == 0U);
+    CHECK_FALSE(core::element_count({0, largest, 2}));
+    CHECK_FALSE(core::element_count({largest, 2, 0}));
+    CHECK(core::to_string(Shape{1, 20, 3}) == "[1, 20, 3]");
 }
 
 TEST_CASE("types have the names and widths safetensors gives them") {
-    for (const DTypeInfo& info : dtypes) {
-        CHECK(dtype_of(info.name) == info.dtype);
-        CHECK(name(info.dtype) == info.name);
-        CHECK(bits(info.dtype) == info.bits);
+    for (const core::DTypeInfo& info : core::dtypes) {
+        CHECK(core::dtype_of(info.name) == info.dtype);
+        CHECK(core::name(info.dtype) == info.name);
+        CHECK(core::bits(info.dtype) == info.bits);
     }
-    CHECK_FALSE(dtype_of("f32"));
-    CHECK_FALSE(dtype_of(""));
-    CHECK(bits(DType::bf16) == 16);
+    CHECK_FALSE(core::dtype_of("f32"));
+    CHECK_FALSE(core::dtype_of(""));
+    CHECK(core::bits(DType::bf16) == 16);
 }
 
 TEST_CASE("an error says where, what, expected and found") {

@@ -10,7 +10,9 @@ if [[ -z ${CXX:-} ]]; then
     CXX=g++
     if command -v clang++-14 >/dev/null; then CXX=clang++-14; fi
 fi
-command=("$CXX" -std=c++20 -fsyntax-only -fmax-errors=3 -Wall -Wextra -Werror -I .)
+limit=-fmax-errors=3
+if "$CXX" --version | grep -q clang; then limit=-ferror-limit=3; fi
+command=("$CXX" -std=c++20 -fsyntax-only "$limit" -Wall -Wextra -Werror -I .)
 IFS=: read -r -a more <<<"${RWKV_INCLUDES:-/usr/include/eigen3}"
 for directory in "${more[@]}"; do
     [[ -z $directory || $directory == /usr/include ]] || command+=(-isystem "$directory")

@@ -160,7 +160,7 @@ TEST_CASE("views of any strides are gathered as if element by element", "[pytorc
     constexpr std::array types{DType::u8, DType::bf16, DType::f32, DType::f64};
     for (int round = 0; round < 2000; ++round) {
         TensorInfo info{.name = "t", .dtype = types[below(types.size())], .shape = {}};
-        const std::size_t element = rwkv::bits(info.dtype) / 8, rank = below(5);
+        const std::size_t element = rwkv::core::bits(info.dtype) / 8, rank = below(5);
         // A box within a larger one, with steps, its dimensions in any order; now and then strides of no order at all.
         std::vector<std::pair<std::uint64_t, std::uint64_t>> dimensions;
         std::uint64_t stride = 1, last = 0, count = 1;
@@ -191,7 +191,7 @@ TEST_CASE("views of any strides are gathered as if element by element", "[pytorc
             const std::size_t size = part == 0 ? expected.size() : 1 + below(expected.size() - begin);
             std::string found(size, '?');
             rwkv::io::read_strided(file, info, begin, std::as_writable_bytes(std::span(found)));
-            CAPTURE(round, rwkv::to_string(info.shape), rwkv::to_string(info.strides), begin, size);
+            CAPTURE(round, rwkv::core::to_string(info.shape), rwkv::core::to_string(info.strides), begin, size);
             if (found != expected.substr(begin, size)) FAIL_CHECK("other bytes");
         }
     }

@@ -80,7 +80,7 @@ TEST_CASE("a safetensors file's metadata", "[safetensors]") {
 }
 
 TEST_CASE("element types in a safetensors file", "[safetensors]") {
-    for (const rwkv::DTypeInfo& type : rwkv::dtypes) {
+    for (const rwkv::core::DTypeInfo& type : rwkv::core::dtypes) {
         INFO(type.name);
         const std::size_t count = type.bits == 4 ? 2 : type.bits == 6 ? 4 : 3;  // the least that fills bytes
         const std::size_t size = count * type.bits / 8;

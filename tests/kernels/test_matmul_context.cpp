@@ -3,6 +3,7 @@
 #include <vector>
 
 #include <rwkv/core/aligned_buffer.hpp>
+#include <rwkv/core/error.hpp>
 #include <rwkv/kernels/matmul_context.hpp>
 #include <rwkv/kernels/thread_pool.hpp>
 

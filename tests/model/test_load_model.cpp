@@ -1,4 +1,5 @@
 #include <chrono>
+#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <limits>
@@ -163,6 +164,40 @@ TEST_CASE("a finite weight that the format asked for has no number for is refuse
     CHECK(found.starts_with("ModelError"));
     CHECK(holds(found, "blocks.1.feed_forward.value.weight: expected values within the range"));
     CHECK(holds(found, "70000"));
+}
+
+TEST_CASE("a weight that a format rounds to infinity is refused, and the largest below it is not") {
+    // How loading ends when one weight of a matrix, stored as a T, has that value.
+    const auto with_weight = [](auto value, WeightFormat format) {
+        using T = decltype(value);
+        const TempDir directory;
+        write_changed("plain", directory.path(), [&](auto& tensors) {
+            RawTensor& tensor = tensor_named(tensors, "rwkv.blocks.1.feed_forward.value.weight");
+            const std::size_t count = tensor.bytes.size() / sizeof(float);
+            std::vector<T> weights(count, T(0.5));
+            weights[100] = value;
+            tensor.info.dtype = sizeof(T) == 8 ? DType::f64 : DType::f32;
+            tensor.bytes.resize(count * sizeof(T));
+            std::memcpy(tensor.bytes.data(), weights.data(), tensor.bytes.size());
+        });
+        const std::string found = outcome([&] { return load_model(directory.path(), {.format = format}); });
+        if (found != "accepted")
+            CHECK(as_expected(found, {"ModelError", "expected values within the range", "(element 100)"}));
+        return found == "accepted";
+    };
+    const float beyond_f16 = 65520, beyond_bf16 = 0x1.FFp127f;
+    for (const float sign : {1.0f, -1.0f}) {
+        CHECK(with_weight(sign * std::nextafter(beyond_f16, 0.0f), WeightFormat::f16));
+        CHECK_FALSE(with_weight(sign * beyond_f16, WeightFormat::f16));
+        CHECK(with_weight(sign * std::nextafter(beyond_bf16, 0.0f), WeightFormat::bf16));
+        CHECK_FALSE(with_weight(sign * beyond_bf16, WeightFormat::bf16));
+        const double beyond_f32 = 0x1.FFFFFFp127;
+        for (const WeightFormat format : {WeightFormat::stored, WeightFormat::f32, WeightFormat::q8}) {
+            CHECK(with_weight(sign * std::numeric_limits<float>::max(), format));
+            CHECK(with_weight(sign * std::nextafter(beyond_f32, 0.0), format));
+            CHECK_FALSE(with_weight(sign * beyond_f32, format));
+        }
+    }
 }
 
 TEST_CASE("a weight that is no finite number is refused, by name and place") {

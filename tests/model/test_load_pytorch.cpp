@@ -110,7 +110,7 @@ TEST_CASE("sizes that cannot be inferred", "[pytorch]") {
         return after([&](auto& tensors) {
             RawTensor& tensor = tensor_named(tensors, name);
             tensor.info.shape = shape;
-            tensor.bytes.resize(*element_count(shape) * 2);
+            tensor.bytes.resize(*core::element_count(shape) * 2);
         });
     };
     CHECK(after([](auto&) {}) == "accepted");

@@ -127,7 +127,7 @@ TEST_CASE("tensors that are not what the metadata says are refused") {
     const std::string expected = key + ": expected shape [3, 576] (q4 of [37, 37]), found ";
     for (const Shape& shape : {Shape{576, 3}, Shape{1728}, Shape{1, 3, 576}, Shape{6, 288}})
         CHECK(as_expected(with_tensor(key, [&](RawTensor& tensor) { tensor.info.shape = shape; }),
-                          {"ModelError", expected + to_string(shape)}));
+                          {"ModelError", expected + core::to_string(shape)}));
     CHECK(as_expected(with_tensor(key,
                                   [&](RawTensor& tensor) {
                                       tensor.info.shape = {2, 576};

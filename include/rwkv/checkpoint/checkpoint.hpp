@@ -85,7 +85,8 @@ class Checkpoint {
     std::shared_ptr<const std::byte[]> map(const CheckpointTensor& tensor) const {
         if (!tensor.info.strides.empty())
             core::fail<ArgumentError>(path_of(tensor).string(), {"tensor ", core::Quoted{tensor.info.name}},
-                                      {"a tensor in one piece, to map"}, {"strides ", to_string(tensor.info.strides)});
+                                      {"a tensor in one piece, to map"},
+                                      {"strides ", core::to_string(tensor.info.strides)});
         return files_->open(tensor.file)->map(tensor.info.offset, static_cast<std::size_t>(tensor.info.bytes));
     }
 

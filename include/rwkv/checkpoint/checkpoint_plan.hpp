@@ -75,7 +75,7 @@ class CheckpointPlan {
             const std::string name = copied ? rwkv4_tensor(TensorRole::embeddings).canonical_name() : spec.name;
             const CheckpointTensor* const tensor = source_.find(name);
             if (!tensor)
-                core::fail<ModelError>(source_.where(), {name}, {"a tensor of shape ", to_string(spec.shape())},
+                core::fail<ModelError>(source_.where(), {name}, {"a tensor of shape ", core::to_string(spec.shape())},
                                        {"none of that name"});
             validate_tensor(source_, *tensor, spec, requested);
             used.insert(name);

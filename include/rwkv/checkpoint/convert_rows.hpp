@@ -52,7 +52,7 @@ struct RowConversion {
     /// Bytes of that many rows in the file; of row groups, whole ones.
     std::size_t stored_bytes(Index rows) const noexcept {
         if (copies_groups()) return target_bytes(rows);
-        return static_cast<std::size_t>(rows * cols) * bits(stored) / 8;
+        return static_cast<std::size_t>(rows * cols) * core::bits(stored) / 8;
     }
     /// Bytes of that many rows of the matrix.
     std::size_t target_bytes(Index rows) const noexcept { return kernels::weight_bytes(format, layout, rows, cols); }
@@ -134,7 +134,7 @@ inline double element(DType dtype, const std::byte* stored, Index i) noexcept {
         return wide;
     }
     float value = 0;
-    decode(dtype, stored + static_cast<std::size_t>(i) * bits(dtype) / 8, 1, &value);
+    decode(dtype, stored + static_cast<std::size_t>(i) * core::bits(dtype) / 8, 1, &value);
     return static_cast<double>(value);
 }
 

@@ -32,7 +32,7 @@ inline std::vector<ExportTensor> export_tensors(const CheckpointPlan& plan) {
             .name = prefixed ? "rwkv." + spec.name : spec.name,
             .dtype = storage_dtype(format),
             .shape = kernels::is_quantized(format) ? quantized_shape(format, spec.rows, spec.cols) : spec.shape()};
-        info.bytes = *element_count(info.shape, bits(info.dtype)) / 8;
+        info.bytes = *core::element_count(info.shape, core::bits(info.dtype)) / 8;
         tensors.push_back({planned, std::move(info)});
     }
     return tensors;

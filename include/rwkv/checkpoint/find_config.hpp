@@ -40,7 +40,7 @@ inline Config infer_config(const TensorSource& source) {
         if (shape.size() != 2 || !std::ranges::all_of(shape, possible))
             core::fail<ModelError>(source.where(), {name},
                                    {"a matrix of at most ", max_model_size, " rows and columns"},
-                                   {"shape ", to_string(shape)});
+                                   {"shape ", core::to_string(shape)});
         return std::pair(static_cast<Index>(shape[0]), static_cast<Index>(shape[1]));
     };
     Config config;

@@ -77,7 +77,7 @@ inline Shape quantized_shape(WeightFormat format, Index rows, Index cols) {
 /// Checks that the tensor holds a matrix of that size quantized to that format. Throws: ModelError.
 inline void validate_quantized(const Checkpoint& checkpoint, const CheckpointTensor& tensor, WeightFormat format,
                                Index rows, Index cols) {
-    const std::string where = checkpoint.path_of(tensor).string(), wanted = to_string(matrix_shape(rows, cols));
+    const std::string where = checkpoint.path_of(tensor).string(), wanted = core::to_string(matrix_shape(rows, cols));
     const auto& metadata = checkpoint.metadata_of(tensor);
     const auto found = metadata.find(tensor.info.name);
     if (found == metadata.end() || found->second != wanted)
@@ -86,8 +86,8 @@ inline void validate_quantized(const Checkpoint& checkpoint, const CheckpointTen
     const Shape shape = quantized_shape(format, rows, cols);
     if (tensor.info.shape != shape)
         core::fail<ModelError>(where, {tensor.info.name},
-                               {"shape ", to_string(shape), " (", name(format), " of ", wanted, ")"},
-                               {to_string(tensor.info.shape)});
+                               {"shape ", core::to_string(shape), " (", name(format), " of ", wanted, ")"},
+                               {core::to_string(tensor.info.shape)});
 }
 
 /// Adds to a file's metadata the description of a tensor that holds such a matrix.
@@ -95,7 +95,7 @@ inline void describe_quantized(std::map<std::string, std::string>& metadata, con
                                WeightFormat format, Index rows, Index cols) {
     metadata[weights_key] = name(format);
     metadata[layout_key] = layout_version;
-    metadata[tensor] = to_string(matrix_shape(rows, cols));
+    metadata[tensor] = core::to_string(matrix_shape(rows, cols));
 }
 
 }  // namespace rwkv::inline RWKV_ABI::checkpoint

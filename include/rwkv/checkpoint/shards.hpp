@@ -39,7 +39,8 @@ inline std::vector<Shard> split_into_shards(std::vector<ExportTensor> tensors, s
     }
     for (Shard& shard : shards)
         std::ranges::stable_sort(shard, {}, [](const ExportTensor& tensor) {
-            return std::pair(!kernels::is_quantized(tensor.planned.format), -static_cast<int>(bits(tensor.info.dtype)));
+            return std::pair(!kernels::is_quantized(tensor.planned.format),
+                             -static_cast<int>(core::bits(tensor.info.dtype)));
         });
     return shards;
 }

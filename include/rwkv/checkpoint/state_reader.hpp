@@ -44,8 +44,9 @@ class StateReader {
         for (auto& [name, part] : state_parts(state)) {
             const TensorInfo& tensor = find(name, DType::f32);
             if (tensor.shape != state_shape(part))
-                core::fail<ModelError>(where_, {name}, {"shape ", to_string(state_shape(part)), " (by the model)"},
-                                       {to_string(tensor.shape)});
+                core::fail<ModelError>(where_, {name},
+                                       {"shape ", core::to_string(state_shape(part)), " (by the model)"},
+                                       {core::to_string(tensor.shape)});
             const std::span numbers(part.data(), static_cast<std::size_t>(part.size()));
             source_.read(tensor.offset, std::as_writable_bytes(numbers));
             require_finite(name, numbers);
@@ -56,7 +57,7 @@ class StateReader {
     std::vector<TokenId> tokens(const Config& config) const {
         const TensorInfo& tensor = find("tokens", DType::i32);
         if (tensor.shape.size() != 1)
-            core::fail<ModelError>(where_, {"tokens"}, {"one dimension"}, {to_string(tensor.shape)});
+            core::fail<ModelError>(where_, {"tokens"}, {"one dimension"}, {core::to_string(tensor.shape)});
         std::vector<TokenId> tokens(static_cast<std::size_t>(tensor.shape[0]));
         source_.read(tensor.offset, std::as_writable_bytes(std::span(tokens)));
         for (const TokenId token : tokens)
@@ -70,8 +71,8 @@ class StateReader {
         const Shape all{static_cast<std::uint64_t>(config.vocab_size)}, none{0};
         if (tensor.shape != all && tensor.shape != none)
             core::fail<ModelError>(where_, {"logits"},
-                                   {"shape ", to_string(all), " (by the model) or ", to_string(none)},
-                                   {to_string(tensor.shape)});
+                                   {"shape ", core::to_string(all), " (by the model) or ", core::to_string(none)},
+                                   {core::to_string(tensor.shape)});
         std::vector<float> logits(static_cast<std::size_t>(tensor.shape[0]));
         source_.read(tensor.offset, std::as_writable_bytes(std::span(logits)));
         require_finite("logits", logits);
@@ -84,7 +85,7 @@ class StateReader {
         if (tensor == header_.tensors.end())
             core::fail<ModelError>(where_, {name}, {"a tensor of that name"}, {"none"});
         if (tensor->dtype != dtype)
-            core::fail<ModelError>(where_, {name}, {"dtype ", rwkv::name(dtype)}, {rwkv::name(tensor->dtype)});
+            core::fail<ModelError>(where_, {name}, {"dtype ", core::name(dtype)}, {core::name(tensor->dtype)});
         return *tensor;
     }
 

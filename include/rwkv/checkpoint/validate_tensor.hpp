@@ -20,14 +20,15 @@ namespace rwkv::inline RWKV_ABI::checkpoint {
 inline void validate_dense(const TensorSource& source, const CheckpointTensor& tensor, const TensorSpec& spec) {
     const DType dtype = tensor.info.dtype;
     if (dtype != DType::f32 && dtype != DType::f16 && dtype != DType::bf16 && dtype != DType::f64) {
-        std::string found(name(dtype));
+        std::string found(core::name(dtype));
         if (dtype == DType::u8 && !quantized_format(source.checkpoint(), tensor))
             found.append(" and no metadata ").append(weights_key);
         core::fail<ModelError>(source.path(tensor), {tensor.info.name}, {"dtype F32, F16, BF16 or F64"}, {found});
     }
     if (tensor.info.shape != spec.shape())
         core::fail<ModelError>(source.path(tensor), {tensor.info.name},
-                               {"shape ", to_string(spec.shape()), " (by the config)"}, {to_string(tensor.info.shape)});
+                               {"shape ", core::to_string(spec.shape()), " (by the config)"},
+                               {core::to_string(tensor.info.shape)});
 }
 
 /// Checks that the tensor is what the spec asks for, and a quantized one also that it is stored in the requested

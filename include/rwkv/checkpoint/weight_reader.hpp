@@ -91,7 +91,7 @@ class WeightReader {
         const TensorInfo& info = source->info;
         if (info.dtype != storage_dtype(format) || info.bytes == 0 || !info.strides.empty()) return std::nullopt;
         const std::shared_ptr<const std::byte[]> bytes = plan_.checkpoint().map(*source);
-        const std::size_t alignment = kernels::is_quantized(format) ? quantized_alignment : bits(info.dtype) / 8;
+        const std::size_t alignment = kernels::is_quantized(format) ? quantized_alignment : core::bits(info.dtype) / 8;
         if (reinterpret_cast<std::uintptr_t>(bytes.get()) % alignment != 0) return std::nullopt;
         return kernels::WeightMatrix(
             format, kernels::is_quantized(format) ? kernels::Layout::row_groups : kernels::Layout::row_major, spec.rows,

@@ -90,10 +90,4 @@ inline constexpr std::array<DTypeInfo, 22> dtypes{{
 
 }  // namespace core
 
-using core::bits;
-using core::dtype_of;
-using core::DTypeInfo;
-using core::dtypes;
-using core::name;
-
 }  // namespace rwkv::inline RWKV_ABI

@@ -63,8 +63,4 @@ inline constexpr std::size_t max_tensor_rank = 8;
 
 }  // namespace core
 
-using core::element_count;
-using core::max_tensor_rank;
-using core::to_string;
-
 }  // namespace rwkv::inline RWKV_ABI

@@ -120,11 +120,11 @@ class StateDictReader {
         TensorInfo info{.name = {}, .dtype = storage.dtype, .shape = sizes(*items[2], "sizes")};
         info.strides = sizes(*items[3], "strides");
         if (info.strides.size() != info.shape.size())
-            fail({"as many strides as sizes"}, {to_string(info.strides), " for ", to_string(info.shape)});
-        const std::uint64_t element = bits(info.dtype) / 8;
-        const auto elements = element_count(info.shape);
+            fail({"as many strides as sizes"}, {core::to_string(info.strides), " for ", core::to_string(info.shape)});
+        const std::uint64_t element = core::bits(info.dtype) / 8;
+        const auto elements = core::element_count(info.shape);
         if (!elements || *elements > storage.elements)
-            fail({"no more elements than the ", storage.elements, " of its storage"}, {to_string(info.shape)});
+            fail({"no more elements than the ", storage.elements, " of its storage"}, {core::to_string(info.shape)});
         const std::uint64_t first = number(*items[1], "an offset");
         check_last(info, first, *elements, storage.elements);
         info.offset = storage.offset + std::min(first, storage.elements) * element;
@@ -160,12 +160,13 @@ class StateDictReader {
         const ZipEntry* entry = archive_.find("data/" + key);
         if (!entry) fail({"an entry ", core::Quoted{"data/" + key}}, {"none"});
         const Storage storage{type->second, entry->offset, number(*items[4], "a number of elements")};
-        const auto bytes = core::checked_multiply(storage.elements, bits(storage.dtype) / 8);
+        const auto bytes = core::checked_multiply(storage.elements, core::bits(storage.dtype) / 8);
         if (!bytes || *bytes != entry->size)
-            fail({"storage ", key, " to have the bytes of ", storage.elements, " elements of ", name(storage.dtype)},
+            fail({"storage ", key, " to have the bytes of ", storage.elements, " elements of ",
+                  core::name(storage.dtype)},
                  {entry->size});
         if (types_.emplace(key, storage.dtype).first->second != storage.dtype)
-            fail({"one type of storage ", key}, {name(storage.dtype), " besides"});
+            fail({"one type of storage ", key}, {core::name(storage.dtype), " besides"});
         return storage;
     }
 
@@ -185,8 +186,8 @@ class StateDictReader {
     }
 
     Shape sizes(const PickleValue& value, const char* what) const {
-        if (value.kind != PickleKind::tuple || value.items.size() > max_tensor_rank)
-            fail({"at most ", max_tensor_rank, " ", what},
+        if (value.kind != PickleKind::tuple || value.items.size() > core::max_tensor_rank)
+            fail({"at most ", core::max_tensor_rank, " ", what},
                  {value.kind == PickleKind::tuple ? std::to_string(value.items.size()) : "no tuple"});
         Shape numbers;
         for (const PickleValue* item : value.items) numbers.push_back(number(*item, what));
@@ -203,7 +204,7 @@ class StateDictReader {
         }
         if (elements > 0 && (!last || *last >= available))
             fail({"elements within the ", available, " of its storage"},
-                 {to_string(info.shape), " with strides ", to_string(info.strides), " from ", first});
+                 {core::to_string(info.shape), " with strides ", core::to_string(info.strides), " from ", first});
     }
 
     static bool lies_in_c_order(const TensorInfo& info) {

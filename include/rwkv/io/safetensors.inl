@@ -34,11 +34,12 @@ class SafetensorsEntryReader {
         info.name = name_;
         info.dtype = dtype(field(entry, "dtype"));
         info.shape = unsigned_integers(field(entry, "shape"), "shape");
-        if (info.shape.size() > max_tensor_rank)
-            fail({"at most ", max_tensor_rank, " dimensions"}, {info.shape.size()});
+        if (info.shape.size() > core::max_tensor_rank)
+            fail({"at most ", core::max_tensor_rank, " dimensions"}, {info.shape.size()});
         const Shape offsets = unsigned_integers(field(entry, "data_offsets"), "data_offsets");
         if (offsets.size() != 2) fail({"two numbers in data_offsets"}, {offsets.size()});
-        if (offsets[1] < offsets[0]) fail({"data_offsets whose end is not before their begin"}, {to_string(offsets)});
+        if (offsets[1] < offsets[0])
+            fail({"data_offsets whose end is not before their begin"}, {core::to_string(offsets)});
         info.offset = offsets[0];
         info.bytes = offsets[1] - offsets[0];
         return info;
@@ -53,7 +54,7 @@ class SafetensorsEntryReader {
 
     DType dtype(const nlohmann::json& value) const {
         const auto* text = value.get_ptr<const nlohmann::json::string_t*>();
-        const auto known = text ? dtype_of(*text) : std::nullopt;
+        const auto known = text ? core::dtype_of(*text) : std::nullopt;
         if (!known) fail({"a known dtype"}, {describe(value)});
         return *known;
     }
@@ -99,8 +100,8 @@ inline void check_tensor_bytes(const TensorInfo& info, const std::string& where)
     const auto fail = [&](core::MessageParts expected, core::MessageParts found) {
         core::fail<FormatError>(where, {"tensor ", core::Quoted{info.name}}, expected, found);
     };
-    const std::string wanted = std::string(name(info.dtype)) + " " + to_string(info.shape);
-    const auto total_bits = element_count(info.shape, bits(info.dtype));
+    const std::string wanted = std::string(core::name(info.dtype)) + " " + core::to_string(info.shape);
+    const auto total_bits = core::element_count(info.shape, core::bits(info.dtype));
     if (!total_bits) fail({"a size that fits in 64 bits"}, {wanted});
     if (*total_bits % 8 != 0) fail({"a whole number of bytes"}, {wanted});
     if (*total_bits / 8 != info.bytes)

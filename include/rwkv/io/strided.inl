@@ -21,7 +21,7 @@ namespace detail {
 class StridedReader {
   public:
     StridedReader(const ByteSource& source, const TensorInfo& tensor) : source_(source) {
-        const std::uint64_t element = bits(tensor.dtype) / 8;
+        const std::uint64_t element = core::bits(tensor.dtype) / 8;
         std::uint64_t to = tensor.bytes;
         for (std::size_t i = 0; i < tensor.shape.size(); ++i) {
             to /= tensor.shape[i];
