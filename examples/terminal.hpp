@@ -71,7 +71,7 @@ int run(CLI::App& app, int argc, char** argv, Body&& body) {
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : 2;
     }
-    std::string reason = "standard output: expected room for the output, found an error";
+    std::string reason = "cannot write to standard output";
     try {
         body();
         if (output_arrived()) return 0;

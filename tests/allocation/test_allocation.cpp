@@ -7,6 +7,8 @@
 #include <new>
 
 #include <rwkv/generation/sampler.hpp>
+#include <rwkv/generation/sequence.hpp>
+#include <rwkv/load_tokenizer.hpp>
 
 #include "../catch.hpp"
 #include "../model/support.hpp"
@@ -68,8 +70,10 @@ TEST_CASE("a warm forward pass allocates nothing") {
                     sink += static_cast<long>(model.forward(expected.tokens, state, workspace).size());
                     sink += static_cast<long>(model.forward(TokenId(1), state, workspace).size());
                     model.forward_state(expected.tokens, state, workspace);
-                    model.forward_all(expected.tokens, state, workspace, [&](Index p, auto) { return sink += p, true; });
-                    model.forward_hidden(expected.tokens, state, workspace, [&](Index p, auto) { return sink += p, true; });
+                    model.forward_all(expected.tokens, state, workspace,
+                                      [&](Index p, auto) { return sink += p, true; });
+                    model.forward_hidden(expected.tokens, state, workspace,
+                                         [&](Index p, auto) { return sink += p, true; });
                     model.forward_batch(next, batch, workspace, [&](Index p, auto) { return sink += p, true; });
                     state.reset();
                 };
@@ -112,4 +116,23 @@ TEST_CASE("warm sampling allocates nothing unless a penalty needs to remember") 
         CAPTURE(i, sum);
         CHECK(after == before);
     }
+}
+
+TEST_CASE("a warm step of a sequence allocates nothing but room for what it remembers") {
+    const Model model = load_model(fixture("text"));
+    Workspace workspace(model.config(), {.threads = 1, .chunk = 1});
+    Sequence sequence(model.config(), load_tokenizer(fixture("text")));
+    // An answer of 900 tokens, a byte each: vectors and the string grow at powers of two and soon after.
+    sequence.begin("x", {.max_new_tokens = 900,
+                         .sampling = {.temperature = 1.0f, .top_p = 0.9f, .logit_bias = {{TokenId{'a'}, 1000.0f}}},
+                         .stop_strings = {"aab", "never"}});
+    long before = 0, after = 0;
+    while (!sequence.finished()) {
+        sequence.accept(model.forward(sequence.pending(), sequence.state(), workspace));
+        if (sequence.result().tokens.size() == 600) before = allocations;
+        if (sequence.result().tokens.size() == 899) after = allocations;
+    }
+    CHECK(sequence.result().tokens.size() == 900);
+    CHECK(before > 0);
+    CHECK(after == before);
 }

@@ -332,8 +332,8 @@ TEST_CASE("what goes wrong does not end the chat") {
     } cases[] = {
         {"/frobnicate it", "chat: no command \"/frobnicate\"; there are\n/retry"},
         {"/save", "chat: /save: expected the name of a file, found none"},
-        {"/save no-such-dir/x", "chat: no-such-dir/x"},
-        {"/load no-such-file", "chat: no-such-file: expected"},
+        {"/save no-such-dir/x", "chat: cannot create no-such-dir/x"},
+        {"/load no-such-file", "chat: cannot open no-such-file"},
         {"/retry", "chat: /retry: expected a message"},
         {"\xff", "chat: "},
     };
@@ -423,7 +423,7 @@ TEST_CASE("in a terminal") {
     Terminal terminal("--logit-bias 27=1000 -n 3 --prompt-format world");
     CHECK_THAT(terminal.enter("hi"),
                StartsWith("\uFFFD\uFFFD\uFFFD\r\n\r\n"));  // no escape sequence of the model's making
-    CHECK_THAT(terminal.enter("/load no-such-file"), StartsWith("chat: no-such-file: expected"));
+    CHECK_THAT(terminal.enter("/load no-such-file"), StartsWith("chat: cannot open no-such-file"));
     CHECK_THAT(terminal.enter("/frobnicate"), ContainsSubstring("/reset") && ContainsSubstring("/quit"));
     CHECK_THAT(terminal.enter("/help"), ContainsSubstring("/load FILE"));
     CHECK_THAT(terminal.enter("/reset"), StartsWith("(a new conversation)"));

@@ -102,7 +102,7 @@ TEST_CASE("convert ends as every program does, and leaves nothing behind") {
         CHECK_THAT(answer.error, StartsWith("convert: ") && ContainsSubstring(reason));
     };
     refused("no-such-model " + out, "no-such-model");
-    refused(fixture("text") + " " + out + " --tokenizer no-such-file", "no-such-file: expected");
+    refused(fixture("text") + " " + out + " --tokenizer no-such-file", "cannot open no-such-file");
     refused(fixture("text") + " " + fixture("plain"), "expected an empty directory, or none");
     refused(fixture("text") + " " + out + "/deeper", "deeper");
     CHECK(directory.count() == 0);

@@ -68,7 +68,7 @@ class Batch {
 
     /// Calls use(range, column) for the columns [begin, end).
     template <class Use>
-    void for_each_column(Index begin, Index end, Use&& use) const noexcept {
+    void for_each_column(Index begin, Index end, Use&& use) const {
         auto range = std::upper_bound(ranges_.begin(), ranges_.end(), begin,
                                       [](Index column, const auto& other) { return column < other.end; });
         for (Index column = begin; column < end; ++column) {
