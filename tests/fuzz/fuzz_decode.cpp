@@ -37,7 +37,7 @@ void decode(const Tokenizer& tokenizer, const std::vector<TokenId>& ids, Special
     pieces += decoder.finish();
     fuzz::require(decoder.finish().empty(), "as new after the end");
     fuzz::require(pieces == tokenizer.decode(known, special), "the pieces add up");
-    fuzz::require(fuzz::accepts([&] { tokenizer.decode(ids, special); }) == (known.size() == ids.size()),
+    fuzz::require(fuzz::accepts([&] { return tokenizer.decode(ids, special); }) == (known.size() == ids.size()),
                   "an id of no token is refused");
 }
 

@@ -77,7 +77,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     // One of them, since refusals are slow.
     const bool valid = text::find_invalid_utf8(text) == text.npos;
     const Tokenizer& strict = *std::array{&with.bytes, &with.small, &with.odd}[size % 3];
-    fuzz::require(fuzz::accepts([&] { strict.encode(text); }) == valid, "valid UTF-8 and nothing else");
+    fuzz::require(fuzz::accepts([&] { return strict.encode(text); }) == valid, "valid UTF-8 and nothing else");
     const std::string mended = text::lossy_utf8(text);
     fuzz::require(!valid || mended == text, "nothing to mend");
     fuzz::require(joined(with.bytes, with.bytes.encode(mended)) == mended, "without NFC, text comes back");
