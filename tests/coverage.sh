@@ -28,7 +28,7 @@ for area in $areas; do "$build/tests/rwkv_test_$area" '~[network]'; done
 ctest --test-dir "$build" --output-on-failure -R '^fuzz_seeds_'
 
 cd include/rwkv
-headers=$(printf '%s\n' io/*.hpp io/system/posix.inl loading/*.hpp text/*.hpp load_*.{hpp,inl} convert_model.{hpp,inl} \
-    state_file.{hpp,inl} error.hpp tensor.hpp checked.hpp dtype.hpp)
+headers=$(printf '%s\n' io/*.{hpp,inl} io/system/posix.inl checkpoint/*.{hpp,inl} text/*.{hpp,inl} load_*.hpp convert_model.hpp \
+    state_file.hpp core/{error,message,tensor,checked,dtype}.hpp)
 cd ../..
 python3 tests/coverage.py "$build" "gcov$version" 97 $headers

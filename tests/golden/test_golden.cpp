@@ -65,6 +65,7 @@ TEST_CASE("many tokens at once, the demo model would write the same", "[golden]"
             std::vector<TokenId> likeliest;
             model.forward_all(tokens, state, workspace, [&](Index, std::span<const float> logits) {
                 likeliest.push_back(static_cast<TokenId>(std::ranges::max_element(logits) - logits.begin()));
+                return true;
             });
             // What comes after each token, from the prompt's last to the text's last but one.
             likeliest.pop_back();
@@ -85,6 +86,7 @@ TEST_CASE("the demo model's logits and state are transformers'", "[golden][logit
         model.forward_all(expected.tokens, state, workspace, [&](Index position, std::span<const float> logits) {
             if (std::ranges::count(expected.positions, position))
                 found.insert(found.end(), logits.begin(), logits.end());
+            return true;
         });
         CHECK(error_of(found, expected.logits) < tolerance);
         CHECK(error_of(span_of(state.attention_shift()), expected.att_shift) < tolerance);

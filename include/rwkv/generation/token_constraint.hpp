@@ -33,7 +33,9 @@ class TokenConstraint {
     [[nodiscard]] virtual std::unique_ptr<TokenConstraint> clone() const = 0;
 
   protected:
+    /// For clone().
     TokenConstraint(const TokenConstraint&) = default;
+    /// Likewise.
     TokenConstraint& operator=(const TokenConstraint&) = default;
 };
 

@@ -13,11 +13,13 @@ namespace rwkv::inline RWKV_ABI {
 /// The body of a parallel loop: a reference to a callable that the loop's caller keeps alive.
 class LoopBody {
   public:
+    /// Refers to the body, which must outlive this.
     template <class Body>
     explicit LoopBody(const Body& body) noexcept
         : body_(&body), call_([](const void* any, Index share, Index i, int thread) {
               (*static_cast<const Body*>(any))(share, i, thread);
           }) {}
+    /// Calls it.
     void operator()(Index share, Index i, int thread) const { call_(body_, share, i, thread); }
 
   private:
@@ -32,9 +34,11 @@ class IdleTask {
     /// Asked between steps of the task.
     class Interrupted {
       public:
+        /// Refers to what is asked, which must outlive this.
         template <class Ask>
         explicit Interrupted(const Ask& ask) noexcept
             : ask_(&ask), call_([](const void* any) { return (*static_cast<const Ask*>(any))(); }) {}
+        /// Whether to stop.
         bool operator()() const { return call_(ask_); }
 
       private:
@@ -43,6 +47,7 @@ class IdleTask {
     };
 
     IdleTask() = default;
+    /// Holds a copy of the task.
     template <class Task>
     explicit IdleTask(const Task& task) noexcept
         : call_([](const void* any, int thread, const Interrupted& interrupted) {
@@ -52,6 +57,7 @@ class IdleTask {
                       alignof(Task) <= alignof(std::max_align_t));
         std::memcpy(task_, &task, sizeof task);
     }
+    /// Calls it.
     void operator()(int thread, const Interrupted& interrupted) const { call_(task_, thread, interrupted); }
 
   private:

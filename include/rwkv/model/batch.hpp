@@ -23,9 +23,9 @@ enum class LogitsFor {
 
 /// The next tokens of one sequence of a ragged batch: any number of them, and the state that they continue.
 struct SequenceTokens {
-    std::span<const TokenId> tokens;
-    State* state;
-    LogitsFor logits = LogitsFor::last;
+    std::span<const TokenId> tokens;     ///< at least one
+    State* state;                        ///< of this sequence alone
+    LogitsFor logits = LogitsFor::last;  ///< after which tokens
 };
 
 /// Receives the logits of a pass: of sequence `sequence` of the batch after token `position` of its tokens. The span is

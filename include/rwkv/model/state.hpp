@@ -86,18 +86,23 @@ class BasicState {
 
     /// [H × L] the last token's input to time mixing, after its layer norm.
     [[nodiscard]] View attention_shift() noexcept { return hidden_part(numbers_.data(), 0); }
+    /// Likewise, to read only.
     [[nodiscard]] ConstView attention_shift() const noexcept { return hidden_part(numbers_.data(), 0); }
     /// [H × L] the last token's input to channel mixing, after its layer norm.
     [[nodiscard]] View feed_forward_shift() noexcept { return hidden_part(numbers_.data(), 1); }
+    /// Likewise, to read only.
     [[nodiscard]] ConstView feed_forward_shift() const noexcept { return hidden_part(numbers_.data(), 1); }
     /// [A × L] Σ exp(e − maximum) · v over the tokens so far, e being k plus w for each token since.
     [[nodiscard]] View numerator() noexcept { return attention_part(numbers_.data(), 0); }
+    /// Likewise, to read only.
     [[nodiscard]] ConstView numerator() const noexcept { return attention_part(numbers_.data(), 0); }
     /// [A × L] Σ exp(e − maximum), likewise.
     [[nodiscard]] View denominator() noexcept { return attention_part(numbers_.data(), 1); }
+    /// Likewise, to read only.
     [[nodiscard]] ConstView denominator() const noexcept { return attention_part(numbers_.data(), 1); }
     /// [A × L] the largest of those e; before any token Hugging Face's −1e38, with which exp(e − q) is 0 and never NaN.
     [[nodiscard]] View maximum() noexcept { return attention_part(numbers_.data(), 2); }
+    /// Likewise, to read only.
     [[nodiscard]] ConstView maximum() const noexcept { return attention_part(numbers_.data(), 2); }
 
     /// A description of the sequence so far that has a fixed size: the average of values that a layer holds, numerator
