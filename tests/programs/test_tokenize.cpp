@@ -103,7 +103,7 @@ TEST_CASE("tokenize ends as every program does") {
     const std::string model = "--model '" + bytes + "'";
     CHECK_THAT(answer("", "--help").output, ContainsSubstring("--decode"));
     CHECK(answer("", model + " --frobnicate").code == 2);
-    CHECK_THAT(answer("", "--model no-such-model").error, ContainsSubstring("no-such-model: expected"));
+    CHECK_THAT(answer("", "--model no-such-model").error, ContainsSubstring("cannot open no-such-model"));
     CHECK(answer("", "--model no-such-model").code == 1);
     CHECK(run("printf '\"a\"\\n' | " + tokenize + " " + model + " >/dev/full 2>/dev/null") == 1);
     CHECK(run(tokenize + " " + model + " </ >/dev/null 2>&1") == 1);  // a directory cannot be read
