@@ -5,12 +5,20 @@
 #define RWKV_VERSION_MINOR 1
 #define RWKV_VERSION_PATCH 0
 
+// The instruction sets that kernels are compiled for, as a sum: AVX2 1, AVX-512 2, AVX-512 VNNI 4, AMX 8, NEON 16. The
+// portable kernels are always there.
+#ifndef RWKV_TARGETS
+#define RWKV_TARGETS 31
+#endif
+
 // The inline namespace that everything is in, so that what may not be mixed in one program fails to link: another minor
-// version, and the library compiled once (RWKV_COMPILED) beside the library in every source file.
+// version, other instruction sets, and the library compiled once (RWKV_COMPILED) beside the library in every source file.
+#define RWKV_ABI_OF(mode, targets) v0_1##mode##targets
+#define RWKV_EXPANDED_ABI_OF(mode, targets) RWKV_ABI_OF(mode, targets)
 #ifdef RWKV_COMPILED
-#define RWKV_ABI v0_1_compiled
+#define RWKV_ABI RWKV_EXPANDED_ABI_OF(_compiled_, RWKV_TARGETS)
 #else
-#define RWKV_ABI v0_1
+#define RWKV_ABI RWKV_EXPANDED_ABI_OF(_, RWKV_TARGETS)
 #endif
 
 namespace rwkv::inline RWKV_ABI {

@@ -79,16 +79,19 @@ TEST_CASE("a stream decodes when it is asked, and ends where the loop is left") 
     const auto tokens = own.generate("", {.max_new_tokens = 5}).tokens;
     CHECK(tokens == by_callback.generate("", {.max_new_tokens = 5}).tokens);
 
-    Generator taking = generator();
+#if !defined(__clang__) || __clang_major__ >= 16  // clang 14 does not compile the views of gcc 12's library
+    Generator viewed = generator();
     std::string text;
-    for (const std::string_view piece : taking.stream(prompt, {.max_new_tokens = 40}) | std::views::take(3))
+    for (const std::string_view piece : viewed.stream(prompt, {.max_new_tokens = 40}) | std::views::take(3))
         text += piece;
-    CHECK(taking.result().finish_reason == FinishReason::callback);
-    CHECK(taking.result().text.starts_with(text));
+    CHECK(viewed.result().finish_reason == FinishReason::callback);
+    CHECK(viewed.result().text.starts_with(text));
+#endif
     // Never iterated: the prompt is not read.
-    static_cast<void>(taking.stream(" more"));
-    CHECK(taking.result().prompt_tokens == 0);
-    CHECK(std::ranges::equal(taking.tokens(), std::vector<TokenId>(taking.conversation().tokens)));
+    Generator unread = generator();
+    static_cast<void>(unread.stream(prompt));
+    CHECK(unread.result().prompt_tokens == 0);
+    CHECK(unread.tokens().empty());
 }
 
 TEST_CASE("a stream that is finished or closed does not hinder the next call") {

@@ -20,12 +20,6 @@
 #define RWKV_NEON_KERNELS 1
 #endif
 
-// The instruction sets that are compiled in, as a sum of Target::bit: AVX2 1, AVX-512 2, AVX-512 VNNI 4, AMX 8,
-// NEON 16. The portable target is always there.
-#ifndef RWKV_TARGETS
-#define RWKV_TARGETS 31
-#endif
-
 namespace rwkv::inline RWKV_ABI::kernels {
 
 /// What kernels ask of a processor and its operating system.
