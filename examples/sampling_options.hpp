@@ -56,7 +56,8 @@ inline void add_sampling_options(CLI::App& app, rwkv::GenerationOptions& options
 
     add(penalties, "--presence-penalty", sampling.presence_penalty, "subtracted from the logits of tokens drawn before",
         "X");
-    add(penalties, "--frequency-penalty", sampling.frequency_penalty, "likewise, times the number of times drawn", "X");
+    add(penalties, "--frequency-penalty", sampling.frequency_penalty,
+        "subtracted from the logits of tokens drawn before, once for each time drawn", "X");
     add(penalties, "--penalty-decay", sampling.penalty_decay, "multiplies that number after each token", "X");
     add(penalties, "--repetition-penalty", sampling.repetition_penalty,
         "divides the logits of tokens in prompt or text", "X");

@@ -34,7 +34,7 @@ struct ConvertedModel {
     std::vector<std::string> files;     ///< names, config.json last
     std::size_t tensors = 0;            ///< in all files
     std::uint64_t bytes = 0;            ///< of all tensors
-    std::vector<std::string> warnings;  ///< what is odd but harmless in the original, a sentence each
+    std::vector<std::string> warnings;  ///< about the original, a sentence each: ignored tensors, for example
 };
 
 /// Writes a model as a new directory that `load_model` reads: config.json, safetensors under Hugging Face's names (with

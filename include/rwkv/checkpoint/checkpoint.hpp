@@ -104,7 +104,7 @@ class Checkpoint {
         return file_metadata_.at(tensor.file);
     }
 
-    /// What is odd but harmless, a sentence each: a wrong total_size, tensors the index does not list.
+    /// Warnings, a sentence each: a wrong total_size, tensors that the index does not list.
     const std::vector<std::string>& warnings() const noexcept { return warnings_; }
 
   private:

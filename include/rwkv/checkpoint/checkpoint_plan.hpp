@@ -96,7 +96,7 @@ class CheckpointPlan {
     HeadKind head() const noexcept { return head_; }
     /// In the order in which they are read.
     const std::vector<PlannedTensor>& tensors() const noexcept { return tensors_; }
-    /// What is odd but harmless, a sentence each.
+    /// Warnings about the files, a sentence each.
     const std::vector<std::string>& warnings() const noexcept { return source_.warnings(); }
     /// Bytes of memory for all matrices.
     std::size_t bytes_in_memory() const noexcept { return bytes_in_memory_; }

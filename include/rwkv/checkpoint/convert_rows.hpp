@@ -49,12 +49,12 @@ struct RowConversion {
     bool copies_groups() const noexcept { return stored == DType::u8; }
     bool copies_elements() const noexcept { return !kernels::is_quantized(format) && stored == storage_dtype(format); }
 
-    /// Bytes of that many rows in the file; of row groups, whole ones.
+    /// Bytes of `rows` rows in the file; where the file has row groups, of whole groups.
     std::size_t stored_bytes(Index rows) const noexcept {
         if (copies_groups()) return target_bytes(rows);
         return static_cast<std::size_t>(rows * cols) * core::bits(stored) / 8;
     }
-    /// Bytes of that many rows of the matrix.
+    /// Bytes of `rows` rows of the matrix.
     std::size_t target_bytes(Index rows) const noexcept { return kernels::weight_bytes(format, layout, rows, cols); }
 
     /// Bytes of scratch for elements as they are stored. Those that need no conversion are read to their place.

@@ -29,7 +29,7 @@ inline constexpr std::uint64_t max_index_bytes = 100'000'000;
 struct ShardIndex {
     std::map<std::string, std::string> weight_map;  ///< tensor → plain file name
     std::optional<std::uint64_t> total_size;        ///< bytes of all tensors; informative, often wrong
-    std::vector<std::string> warnings;              ///< what is odd but harmless
+    std::vector<std::string> warnings;              ///< a sentence each: a total_size that is no number
 };
 
 /// Whether `name` is fit to be joined to a directory: one component on POSIX and on Windows, nothing hidden

@@ -17,7 +17,7 @@ inline WeightFormat target_format(DType stored, WeightFormat requested) noexcept
     return stored == DType::f16 ? WeightFormat::f16 : stored == DType::bf16 ? WeightFormat::bf16 : WeightFormat::f32;
 }
 
-/// Likewise for a matrix; a quantized one stays as it is.
+/// The format that a matrix is held in: a quantized one stays as it is, others as above.
 inline WeightFormat target_format(const Checkpoint& checkpoint, const CheckpointTensor& tensor,
                                   WeightFormat requested) {
     const auto quantized = quantized_format(checkpoint, tensor);

@@ -62,7 +62,7 @@ class TensorSource {
     const std::string& where() const noexcept { return where_; }
     /// The path of the file that holds the tensor.
     std::string path(const CheckpointTensor& tensor) const { return checkpoint_.path_of(tensor).string(); }
-    /// What is odd but harmless, a sentence each.
+    /// Warnings about the files, a sentence each.
     const std::vector<std::string>& warnings() const noexcept { return warnings_; }
 
     /// Whether the names are those of a model saved without its prefix "rwkv.", as a base model is.

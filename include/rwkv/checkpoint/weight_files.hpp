@@ -28,7 +28,7 @@ struct WeightFiles {
     std::vector<std::filesystem::path> paths;  ///< one file, or the shards in the order of their names
     std::optional<ShardIndex> index = {};      ///< of shards only: which tensor lies in which
     std::filesystem::path index_path = {};     ///< the file of `index`
-    std::vector<std::string> warnings = {};    ///< what is odd but harmless, a sentence each
+    std::vector<std::string> warnings = {};    ///< a sentence each: ignored files, for example
 };
 
 namespace detail {

@@ -121,7 +121,7 @@ RWKV_INLINE void Candidates::apply_temperature(float temperature) {
 RWKV_INLINE void Candidates::compute_depths() noexcept {
     if (depths_known_) return;
     const DepthOf depth_of(max_logit_, temperature_);
-    // Through copies of its own, which the compiler then knows to stay as they are. Likewise below.
+    // Local copies of members: the compiler then knows that stores to the candidates do not change them.
     const std::span<const float> logits = logits_;
     std::uint64_t* const depths = all_depths_.data();
     for (std::size_t i = 0; i < logits.size(); ++i) depths[i] = depth_of(logits[i]);

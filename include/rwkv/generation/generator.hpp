@@ -33,7 +33,7 @@ class Generator {
   public:
     /// Takes each chunk of text as soon as it is certain, always whole characters; returning false ends the text there.
     using OnPiece = std::function<bool(std::string_view text)>;
-    /// Likewise, each token.
+    /// Receives each token; return false to end the text there.
     using OnToken = std::function<bool(TokenId token)>;
 
     /// Throws: ModelError if model and tokenizer do not belong together; ArgumentError for workspace options out of

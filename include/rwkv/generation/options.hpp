@@ -40,8 +40,8 @@ struct SamplingOptions {
     float mirostat_eta = 0.1f;  ///< its rate of adjustment
     SamplingOrder order = SamplingOrder::rwkv;  ///< of filters and temperature
     float presence_penalty = 0.0f;              ///< subtracted from the logits of tokens drawn before
-    float frequency_penalty = 0.0f;             ///< likewise, times the number of times each was drawn,
-    float penalty_decay = 0.996f;               ///< which is multiplied by this after each token
+    float frequency_penalty = 0.0f;             ///< subtracted once for each time that a token was drawn;
+    float penalty_decay = 0.996f;               ///< that count is multiplied by this after each token
     float repetition_penalty = 1.0f;  ///< divides positive logits of tokens in prompt or text, multiplies others
     int no_repeat_ngram_size = 0;     ///< no sequence of n tokens is drawn for the second time; 0: off
     std::map<TokenId, float> logit_bias = {};                ///< added to the logits; −∞ forbids

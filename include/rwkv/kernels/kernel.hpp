@@ -65,7 +65,6 @@ struct Q4ErrorTerms {
 /// Everything that is compiled once for each instruction set.
 struct Target {
     std::string_view name;  ///< "avx512_vnni"
-    unsigned bit;           ///< in RWKV_TARGETS
     unsigned features;      ///< the CpuFeatures it needs
     std::array<KernelList, AllFormats::size> kernels;
     Equations<float> equations;
@@ -83,4 +82,4 @@ struct Target {
     return kernels[i];
 }
 
-}  // namespace rwkv::kernels
+}  // namespace rwkv::inline RWKV_ABI::kernels

@@ -23,7 +23,7 @@ struct Product {
 /// computed the same way whichever thread does it.
 void matmul(MatmulContext& context, std::initializer_list<Product<WeightMatrix, float>> products) noexcept;
 
-/// Likewise for matrices of another type, or in double, one after the other on the calling thread: what tests compare
+/// Computes products of matrices of another type, or in double, one after the other on the calling thread: what tests compare
 /// with. A Matrix has rows(), cols() and copy_row().
 template <class Matrix, class Scalar>
 void reference_matmul(std::initializer_list<Product<Matrix, Scalar>> products) noexcept;

@@ -42,10 +42,8 @@ using AllTargets = TargetList<portable::Description>;
 
 template <class Description, class... Formats>
 constexpr Target make_target(FormatList<Formats...>) noexcept {
-    return {Description::name,      Description::bit,
-            Description::features,  {Description::template kernels<Formats>()...},
-            Description::equations, Description::q4_error_terms,
-            Description::encode_q4};
+    return {Description::name,      Description::features,       {Description::template kernels<Formats>()...},
+            Description::equations, Description::q4_error_terms, Description::encode_q4};
 }
 
 template <class Description>

@@ -34,8 +34,7 @@ class WeightMatrix {
     /// Shares `data`: weight_bytes(format, layout, rows, cols) bytes, from a cache line on where the format is
     /// quantized, not written to any more.
     WeightMatrix(WeightFormat format, Layout layout, Index rows, Index cols,
-                 std::shared_ptr<const std::byte[]> data) noexcept
-        : format_(format), layout_(layout), rows_(rows), cols_(cols), data_(std::move(data)) {}
+                 std::shared_ptr<const std::byte[]> data) noexcept;
 
     [[nodiscard]] WeightFormat format() const noexcept { return format_; }
     [[nodiscard]] Layout layout() const noexcept { return layout_; }
@@ -44,19 +43,20 @@ class WeightMatrix {
     /// Inputs.
     [[nodiscard]] Index cols() const noexcept { return cols_; }
     /// Bytes of all elements.
-    [[nodiscard]] std::size_t bytes() const noexcept;
+    [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
     /// The first byte.
     [[nodiscard]] const std::byte* data() const noexcept { return data_.get(); }
 
     /// Writes the elements [begin, end) of row i as floats.
     void copy_row(Index i, Index begin, Index end, float* out) const noexcept;
-    /// Likewise as doubles.
+    /// Writes the elements [begin, end) of row i as doubles.
     void copy_row(Index i, Index begin, Index end, double* out) const noexcept;
 
   private:
     WeightFormat format_ = WeightFormat::f32;
     Layout layout_ = Layout::row_major;
     Index rows_ = 0, cols_ = 0;
+    std::size_t bytes_ = 0;
     std::shared_ptr<const std::byte[]> data_;
 };
 
@@ -131,9 +131,14 @@ class WeightView<Format> {
     return with_format(format, [&]<class Format>(Format) { return WeightView<Format>::bytes(rows, cols, layout); });
 }
 
-inline std::size_t WeightMatrix::bytes() const noexcept {
-    return weight_bytes(format_, layout_, rows_, cols_);
-}
+inline WeightMatrix::WeightMatrix(WeightFormat format, Layout layout, Index rows, Index cols,
+                                  std::shared_ptr<const std::byte[]> data) noexcept
+    : format_(format),
+      layout_(layout),
+      rows_(rows),
+      cols_(cols),
+      bytes_(weight_bytes(format, layout, rows, cols)),
+      data_(std::move(data)) {}
 
 }  // namespace rwkv::inline RWKV_ABI::kernels
 

@@ -53,7 +53,7 @@ struct ColumnRange {
 template <class Scalar>
 class Batch {
   public:
-    /// Makes room for chunks of that many tokens.
+    /// Reserves memory for chunks of `tokens` tokens.
     void reserve(Index tokens) { ranges_.reserve(static_cast<std::size_t>(tokens)); }
     void clear() noexcept { ranges_.clear(); }
     /// Appends at least one token of a sequence. Does not allocate within what was reserved.

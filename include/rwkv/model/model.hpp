@@ -74,7 +74,7 @@ class Model {
     [[nodiscard]] bool has_head() const noexcept { return weights_->head.has_value(); }
     /// The weights, for tests and benchmarks; their types may change.
     [[nodiscard]] const model::Weights& weights() const noexcept { return *weights_; }
-    /// What is odd but harmless in the model's files, a sentence each: ignored tensors, for example.
+    /// Warnings about the model's files, a sentence each: ignored tensors, for example.
     [[nodiscard]] const std::vector<std::string>& warnings() const noexcept { return warnings_; }
 
     /// The logits after the last token, vocab_size numbers that stay in the workspace until its next pass; empty where

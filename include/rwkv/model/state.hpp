@@ -27,7 +27,7 @@ class BasicState {
   public:
     /// One part, a column per layer.
     using View = MatrixView<Scalar>;
-    /// Likewise, to read only.
+    /// To read only.
     using ConstView = MatrixView<const Scalar>;
 
     /// The state before any token. Throws: ArgumentError for a config without layers or features; std::bad_alloc.
@@ -41,7 +41,7 @@ class BasicState {
 
     /// Moves, leaving a state to be assigned to or destroyed.
     BasicState(BasicState&&) noexcept = default;
-    /// Likewise.
+    /// Moves, leaving a state to be assigned to or destroyed.
     BasicState& operator=(BasicState&&) noexcept = default;
     BasicState(const BasicState&) = delete;
     BasicState& operator=(const BasicState&) = delete;
@@ -86,23 +86,23 @@ class BasicState {
 
     /// [H × L] the last token's input to time mixing, after its layer norm.
     [[nodiscard]] View attention_shift() noexcept { return hidden_part(numbers_.data(), 0); }
-    /// Likewise, to read only.
+    /// To read only.
     [[nodiscard]] ConstView attention_shift() const noexcept { return hidden_part(numbers_.data(), 0); }
     /// [H × L] the last token's input to channel mixing, after its layer norm.
     [[nodiscard]] View feed_forward_shift() noexcept { return hidden_part(numbers_.data(), 1); }
-    /// Likewise, to read only.
+    /// To read only.
     [[nodiscard]] ConstView feed_forward_shift() const noexcept { return hidden_part(numbers_.data(), 1); }
     /// [A × L] Σ exp(e − maximum) · v over the tokens so far, e being k plus w for each token since.
     [[nodiscard]] View numerator() noexcept { return attention_part(numbers_.data(), 0); }
-    /// Likewise, to read only.
+    /// To read only.
     [[nodiscard]] ConstView numerator() const noexcept { return attention_part(numbers_.data(), 0); }
-    /// [A × L] Σ exp(e − maximum), likewise.
+    /// [A × L] Σ exp(e − maximum) over the tokens so far.
     [[nodiscard]] View denominator() noexcept { return attention_part(numbers_.data(), 1); }
-    /// Likewise, to read only.
+    /// To read only.
     [[nodiscard]] ConstView denominator() const noexcept { return attention_part(numbers_.data(), 1); }
     /// [A × L] the largest of those e; before any token Hugging Face's −1e38, with which exp(e − q) is 0 and never NaN.
     [[nodiscard]] View maximum() noexcept { return attention_part(numbers_.data(), 2); }
-    /// Likewise, to read only.
+    /// To read only.
     [[nodiscard]] ConstView maximum() const noexcept { return attention_part(numbers_.data(), 2); }
 
     /// A description of the sequence so far that has a fixed size: the average of values that a layer holds, numerator

@@ -155,18 +155,22 @@ struct Description : avx512_vnni::Description {
     template <DenseFormat Format>
     static constexpr KernelList kernels() {
         KernelList list = avx512_vnni::Description::kernels<Format>();
-        list[2] = {float_gemm_min_tokens<Format>, float_gemm<Format>, rows_per_task, true, split_panel, 48};
+        list[2] = {.min_tokens = float_gemm_min_tokens<Format>,
+                   .multiply_rows = float_gemm<Format>,
+                   .rows_per_task = rows_per_task,
+                   .in_slabs = true,
+                   .pack = split_panel,
+                   .packed_bits = 16 * token_pieces};
         return list;
     }
     template <QuantizedFormat Format>
     static constexpr KernelList kernels() {
         KernelList list = avx512_vnni::Description::kernels<Format>();
-        list[2] = {byte_gemm_min_tokens<Format>,
-                   byte_gemm<Format>,
-                   rows_per_task,
-                   false,
-                   avx512_vnni::quantize_activations<Format>,
-                   10};
+        list[2] = {.min_tokens = byte_gemm_min_tokens<Format>,
+                   .multiply_rows = byte_gemm<Format>,
+                   .rows_per_task = rows_per_task,
+                   .pack = avx512_vnni::quantize_activations<Format>,
+                   .packed_bits = avx512_vnni::quantized_bits};
         return list;
     }
 };

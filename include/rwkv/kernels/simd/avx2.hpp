@@ -217,23 +217,9 @@ struct IntDot {
 namespace rwkv::inline RWKV_ABI::kernels::avx2 {
 
 /// AVX2, FMA and F16C.
-struct Description {
+struct Description : Bodies {
     static constexpr std::string_view name = "avx2";
     static constexpr unsigned bit = 1, features = cpu_avx2 | cpu_fma | cpu_f16c;
-
-    template <DenseFormat Format>
-    static constexpr KernelList kernels() {
-        constexpr Kernel blocked{Blocking::gemm_min_tokens, gemm<Format>, Blocking::mc, true};
-        return {Kernel{0, gemv<Format>}, blocked, blocked};
-    }
-    template <QuantizedFormat Format>
-    static constexpr KernelList kernels() {
-        constexpr Kernel blocked{Blocking::gemm_min_tokens, gemm<Format>, Blocking::mc, true};
-        return {Kernel{0, gemv<Format>, 0, false, quantize_activations<Format>, 18}, blocked, blocked};
-    }
-    static constexpr Equations<float> equations = avx2::equations;
-    static constexpr auto q4_error_terms = avx2::q4_error_terms;
-    static constexpr auto encode_q4 = avx2::encode_q4;
 };
 
 }  // namespace rwkv::inline RWKV_ABI::kernels::avx2

@@ -77,23 +77,18 @@ using avx2::IntDot;
 namespace rwkv::inline RWKV_ABI::kernels::avx512 {
 
 /// AVX-512 F, BW, DQ and VL.
-struct Description {
+struct Description : Bodies {
     static constexpr std::string_view name = "avx512";
     static constexpr unsigned bit = 2, features = avx2::Description::features | cpu_avx512;
 
     template <DenseFormat Format>
     static constexpr KernelList kernels() {
-        constexpr Kernel blocked{Blocking::gemm_min_tokens, gemm<Format>, Blocking::mc, true};
-        return {Kernel{0, gemv<Format>}, blocked, blocked};
+        return Bodies::kernels<Format>();
     }
     template <QuantizedFormat Format>
     static constexpr KernelList kernels() {
-        constexpr Kernel blocked{Blocking::gemm_min_tokens, gemm<Format>, Blocking::mc, true};
-        return {avx2::Description::kernels<Format>()[0], blocked, blocked};
+        return {avx2::Description::kernels<Format>()[0], blocked<Format>(), blocked<Format>()};
     }
-    static constexpr Equations<float> equations = avx512::equations;
-    static constexpr auto q4_error_terms = avx512::q4_error_terms;
-    static constexpr auto encode_q4 = avx512::encode_q4;
 };
 
 }  // namespace rwkv::inline RWKV_ABI::kernels::avx512

@@ -93,9 +93,13 @@ struct Description : avx512::Description {
     }
     template <QuantizedFormat Format>
     static constexpr KernelList kernels() {
-        constexpr Kernel skinny{0, gemv<Format>, 0, false, quantize_activations<Format>, 10};
-        constexpr Kernel blocked{
-            Blocking::gemm_min_tokens, byte_gemm<Format>, Blocking::mc, false, quantize_activations<Format>, 10};
+        constexpr Kernel skinny{
+            .multiply_rows = gemv<Format>, .pack = quantize_activations<Format>, .packed_bits = quantized_bits};
+        constexpr Kernel blocked{.min_tokens = Blocking::gemm_min_tokens,
+                                 .multiply_rows = byte_gemm<Format>,
+                                 .rows_per_task = Blocking::mc,
+                                 .pack = quantize_activations<Format>,
+                                 .packed_bits = quantized_bits};
         return {skinny, blocked, blocked};
     }
 };

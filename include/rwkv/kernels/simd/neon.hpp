@@ -187,23 +187,9 @@ struct IntDot {
 namespace rwkv::inline RWKV_ABI::kernels::neon {
 
 /// AArch64.
-struct Description {
+struct Description : Bodies {
     static constexpr std::string_view name = "neon";
     static constexpr unsigned bit = 16, features = cpu_neon;
-
-    template <DenseFormat Format>
-    static constexpr KernelList kernels() {
-        constexpr Kernel blocked{Blocking::gemm_min_tokens, gemm<Format>, Blocking::mc, true};
-        return {Kernel{0, gemv<Format>}, blocked, blocked};
-    }
-    template <QuantizedFormat Format>
-    static constexpr KernelList kernels() {
-        constexpr Kernel blocked{Blocking::gemm_min_tokens, gemm<Format>, Blocking::mc, true};
-        return {Kernel{0, gemv<Format>, 0, false, quantize_activations<Format>, 18}, blocked, blocked};
-    }
-    static constexpr Equations<float> equations = neon::equations;
-    static constexpr auto q4_error_terms = neon::q4_error_terms;
-    static constexpr auto encode_q4 = neon::encode_q4;
 };
 
 }  // namespace rwkv::inline RWKV_ABI::kernels::neon

@@ -8,8 +8,8 @@
 #include <Eigen/Core>
 
 #include <rwkv/core/matrix_view.hpp>
-#include <rwkv/kernels/simd/eigen_simd.hpp>
 #include <rwkv/kernels/kernel.hpp>
+#include <rwkv/kernels/simd/eigen_simd.hpp>
 #include <rwkv/version.hpp>
 
 // The target for every processor: Eigen, as fast as the flags of the source file make it.
@@ -90,7 +90,7 @@ struct Description {
 
     template <class Format>
     static constexpr KernelList kernels() {
-        constexpr Kernel kernel{0, multiply};
+        constexpr Kernel kernel{.multiply_rows = multiply};
         return {kernel, kernel, kernel};
     }
     static constexpr Equations<float> equations = portable::equations;

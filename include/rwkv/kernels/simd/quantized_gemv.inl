@@ -11,6 +11,9 @@
 
 namespace rwkv::inline RWKV_ABI::kernels::RWKV_TARGET {
 
+// Bits of a packed activation: its value and its part of the scale of the smallest block, 32 values.
+inline constexpr Index quantized_bits = 8 * Index(sizeof(IntDot::Value)) + 8 * Index(sizeof(ActivationScale)) / 32;
+
 // Quantizes a panel of tokens, each block in units of its largest magnitude / the largest value.
 template <QuantizedFormat Format>
 void quantize_activations(const float* x, Index x_stride, Index tokens, Index cols, std::byte* panel) noexcept {

@@ -7,7 +7,7 @@
 namespace rwkv::inline RWKV_ABI::kernels::RWKV_TARGET {
 
 // Calls use(first, std::integral_constant<int, Count>) for runs of tokens until all are done: runs of `Max` tokens
-// while that many are left, then of 4, 2 and 1.
+// while `Max` are left, then of 4, 2 and 1.
 template <int Max, class Use>
 inline void for_token_runs(Index tokens, Use&& use) noexcept {
     Index t = 0;
