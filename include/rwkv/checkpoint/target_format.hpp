@@ -24,21 +24,14 @@ inline WeightFormat target_format(const Checkpoint& checkpoint, const Checkpoint
     return quantized ? *quantized : target_format(tensor.info.dtype, requested);
 }
 
-/// The type of a file's tensor that holds weights of that format.
+/// The type of a file's tensor that holds weights of that format, which is not `stored`.
 inline DType storage_dtype(WeightFormat format) noexcept {
-    switch (format) {
-        case WeightFormat::f16:
-            return DType::f16;
-        case WeightFormat::bf16:
-            return DType::bf16;
-        case WeightFormat::q8:
-        case WeightFormat::q4:
+    return kernels::with_format(format, []<class Format>(Format) {
+        if constexpr (kernels::DenseFormat<Format>)
+            return Format::dtype;
+        else
             return DType::u8;
-        case WeightFormat::stored:
-        case WeightFormat::f32:
-            break;
-    }
-    return DType::f32;
+    });
 }
 
 }  // namespace rwkv::inline RWKV_ABI::checkpoint
