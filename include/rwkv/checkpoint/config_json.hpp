@@ -63,7 +63,7 @@ class ConfigReader {
         if (!value->is_number())
             core::fail<FormatError>(where_, {field}, {"a positive number"}, {io::describe(*value)});
         const auto number = value->get<double>();
-        if (!(number >= std::numeric_limits<float>::min() && number <= std::numeric_limits<float>::max()))
+        if (!(number >= (std::numeric_limits<float>::min)() && number <= (std::numeric_limits<float>::max)()))
             core::fail<ModelError>(where_, {field}, {"a positive number in the range of float"},
                                    {io::describe(*value)});
         return number;
@@ -118,7 +118,7 @@ inline Config parse_config(std::string_view text, const std::string& where) {
     Config config;
     config.vocab_size = fields.integer("vocab_size", config.vocab_size, 1, max_model_size);
     config.context_length =
-        fields.integer("context_length", config.context_length, 1, std::numeric_limits<std::int32_t>::max());
+        fields.integer("context_length", config.context_length, 1, (std::numeric_limits<std::int32_t>::max)());
     config.hidden_size = fields.integer("hidden_size", config.hidden_size, 1, max_model_size);
     config.num_hidden_layers = fields.integer("num_hidden_layers", config.num_hidden_layers, 1, max_model_layers);
     config.attention_hidden_size = fields.integer("attention_hidden_size", config.hidden_size, 1, max_model_size);

@@ -76,7 +76,7 @@ inline RowConversion row_conversion(const CheckpointTensor& tensor, WeightFormat
     RowConversion conversion{tensor.info.dtype, format, layout, cols, kernels::group_rows};
     const auto groups = bytes_per_piece / std::max<std::size_t>(1, conversion.stored_bytes(kernels::group_rows));
     conversion.rows_per_piece =
-        std::min(rows, static_cast<Index>(std::max<std::size_t>(1, groups)) * kernels::group_rows);
+        (std::min)(rows, static_cast<Index>(std::max<std::size_t>(1, groups)) * kernels::group_rows);
     return conversion;
 }
 
@@ -97,13 +97,13 @@ Index find_not_below(Bits limit, const std::byte* numbers, Index count) noexcept
     const auto magnitude = [&](Index i) {
         Bits number;
         std::memcpy(&number, numbers + static_cast<std::size_t>(i) * sizeof number, sizeof number);
-        return static_cast<Signed>(number & (std::numeric_limits<Bits>::max() >> 1));
+        return static_cast<Signed>(number & ((std::numeric_limits<Bits>::max)() >> 1));
     };
     constexpr Index block = 256;
     for (Index begin = 0; begin < count; begin += block) {
-        const Index end = std::min(begin + block, count);
+        const Index end = (std::min)(begin + block, count);
         Signed largest = 0;
-        for (Index i = begin; i < end; ++i) largest = std::max(largest, magnitude(i));
+        for (Index i = begin; i < end; ++i) largest = (std::max)(largest, magnitude(i));
         if (largest < static_cast<Signed>(limit)) continue;
         for (Index i = begin; i < end; ++i)
             if (magnitude(i) >= static_cast<Signed>(limit)) return i;
@@ -144,7 +144,7 @@ void interleave(const std::byte* from, Index rows, Index cols, std::byte* to) no
     const auto* const row_major = reinterpret_cast<const Bits*>(from);
     auto* const groups = reinterpret_cast<Bits*>(to);
     for (Index r = 0; r < rows; r += kernels::group_rows)
-        kernels::interleave_group(row_major + r * cols, std::min(kernels::group_rows, rows - r), cols,
+        kernels::interleave_group(row_major + r * cols, (std::min)(kernels::group_rows, rows - r), cols,
                                   groups + r * cols);
 }
 

@@ -52,9 +52,9 @@ void stream_tensor(const CheckpointPlan& plan, const PlannedTensor& tensor, int 
         spec.rows, spec.cols);
     const auto piece_bytes = std::max<std::size_t>(1, how.target_bytes(how.rows_per_piece));
     const Index step = how.rows_per_piece * static_cast<Index>(std::max<std::size_t>(1, window / piece_bytes));
-    std::vector<std::byte> bytes(how.target_bytes(std::min(step, spec.rows)));
+    std::vector<std::byte> bytes(how.target_bytes((std::min)(step, spec.rows)));
     for (Index first = 0; first < spec.rows; first += step) {
-        const Index rows = std::min(step, spec.rows - first);
+        const Index rows = (std::min)(step, spec.rows - first);
         const RowRange range{source, how, first, rows, bytes.data()};
         read_in_parallel(plan.checkpoint(), {&range, 1}, threads, meter);
         sink(std::span<const std::byte>(bytes).first(how.target_bytes(rows)));

@@ -54,7 +54,7 @@ inline Config infer_config(const TensorSource& source) {
         if (!name.starts_with(blocks)) continue;
         Index block = 0;  // a canonical name has at most six digits there
         std::from_chars(name.data() + blocks.size(), name.data() + name.size(), block);
-        config.num_hidden_layers = std::max(config.num_hidden_layers, block + 1);
+        config.num_hidden_layers = (std::max)(config.num_hidden_layers, block + 1);
     }
     if (config.num_hidden_layers > max_model_layers)
         core::fail<ModelError>(source.where(), {"blocks"}, {"at most ", max_model_layers}, {config.num_hidden_layers});

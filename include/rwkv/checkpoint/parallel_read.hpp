@@ -31,7 +31,7 @@ struct RowRange {
     /// Reads and converts piece number `piece`. Returns the bytes read.
     std::uint64_t read_piece(std::size_t piece, RowConverter& converter) const {
         const Index begin = static_cast<Index>(piece) * conversion.rows_per_piece;
-        const Index count = std::min(conversion.rows_per_piece, rows - begin);
+        const Index count = (std::min)(conversion.rows_per_piece, rows - begin);
         converter.convert(*tensor, conversion, first + begin, count, to + conversion.target_bytes(begin));
         return conversion.stored_bytes(count);
     }
@@ -41,7 +41,7 @@ struct RowRange {
 /// but no more than 16, since memory is then busy and each thread has megabytes of scratch.
 inline int reading_threads(int requested) noexcept {
     constexpr int max_threads = 16;
-    return requested > 0 ? requested : std::min(thread_count(0), max_threads);
+    return requested > 0 ? requested : (std::min)(thread_count(0), max_threads);
 }
 
 /// Bytes of scratch of all threads together: where rows are large, fewer threads read than were asked for.
@@ -57,13 +57,13 @@ inline void read_in_parallel(const Checkpoint& checkpoint, std::span<const RowRa
     for (const RowRange& range : ranges) {
         first_piece.push_back(pieces);
         pieces += range.pieces();
-        stored_scratch = std::max(stored_scratch, range.conversion.stored_scratch());
-        float_scratch = std::max(float_scratch, range.conversion.float_scratch());
+        stored_scratch = (std::max)(stored_scratch, range.conversion.stored_scratch());
+        float_scratch = (std::max)(float_scratch, range.conversion.float_scratch());
     }
     const std::size_t scratch = stored_scratch + float_scratch * sizeof(float);
-    const std::size_t useful_threads = std::min(pieces, max_scratch_bytes / std::max<std::size_t>(1, scratch));
+    const std::size_t useful_threads = (std::min)(pieces, max_scratch_bytes / std::max<std::size_t>(1, scratch));
     ThreadPool pool(
-        std::min(reading_threads(threads), static_cast<int>(std::clamp<std::size_t>(useful_threads, 1, 1024))));
+        (std::min)(reading_threads(threads), static_cast<int>(std::clamp<std::size_t>(useful_threads, 1, 1024))));
     std::vector<RowConverter> converters;
     for (int i = 0; i < pool.threads(); ++i) converters.emplace_back(checkpoint, stored_scratch, float_scratch);
 
@@ -74,7 +74,7 @@ inline void read_in_parallel(const Checkpoint& checkpoint, std::span<const RowRa
     const auto fail = [&](std::size_t piece) {
         const std::lock_guard lock(mutex);
         if (piece < failed_piece || !error)
-            error = std::current_exception(), failed_piece = std::min(piece, failed_piece.load());
+            error = std::current_exception(), failed_piece = (std::min)(piece, failed_piece.load());
     };
     kernels::parallel_for(pool, static_cast<Index>(pieces), [&](Index i, int worker) {
         const auto piece = static_cast<std::size_t>(i);

@@ -78,7 +78,7 @@ constexpr bool strip(std::string_view& text, std::string_view prefix) noexcept {
 
 /// Removes "N." and returns N as written: plain digits, no leading zero, at most six of them.
 constexpr std::optional<std::string_view> strip_number(std::string_view& text) noexcept {
-    const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+    const std::size_t digits = (std::min)(text.find_first_not_of("0123456789"), text.size());
     if (digits == 0 || digits > 6 || digits == text.size() || text[digits] != '.') return std::nullopt;
     if (digits > 1 && text[0] == '0') return std::nullopt;
     const std::string_view number = text.substr(0, digits);

@@ -14,13 +14,13 @@ static_assert(sizeof(std::size_t) == sizeof(std::uint64_t), "models are for 64-b
 
 /// a · b, or nothing where the product does not fit. Every size that comes from a file goes through these functions.
 [[nodiscard]] constexpr std::optional<std::uint64_t> checked_multiply(std::uint64_t a, std::uint64_t b) noexcept {
-    if (a != 0 && b > std::numeric_limits<std::uint64_t>::max() / a) return std::nullopt;
+    if (a != 0 && b > (std::numeric_limits<std::uint64_t>::max)() / a) return std::nullopt;
     return a * b;
 }
 
 /// a + b, or nothing where the sum does not fit.
 [[nodiscard]] constexpr std::optional<std::uint64_t> checked_add(std::uint64_t a, std::uint64_t b) noexcept {
-    if (b > std::numeric_limits<std::uint64_t>::max() - a) return std::nullopt;
+    if (b > (std::numeric_limits<std::uint64_t>::max)() - a) return std::nullopt;
     return a + b;
 }
 

@@ -42,7 +42,7 @@ class DepthOf {
           scale_(1.4426950408889634 * 4294967296.0 / static_cast<double>(temperature)) {}  // log2(e) in units of 2^-32
     std::uint64_t operator()(float logit) const noexcept {
         return static_cast<std::uint64_t>(
-            static_cast<std::int64_t>(std::min((max_logit_ - static_cast<double>(logit)) * scale_, 0x1p62)));
+            static_cast<std::int64_t>((std::min)((max_logit_ - static_cast<double>(logit)) * scale_, 0x1p62)));
     }
 
   private:
@@ -95,8 +95,8 @@ RWKV_INLINE std::uint64_t Candidates::total_weight() {
 }
 
 RWKV_INLINE std::uint64_t Candidates::share(float part, std::uint64_t total) noexcept {
-    return std::max(static_cast<std::uint64_t>(std::ceil(static_cast<double>(part) * static_cast<double>(total))),
-                    std::uint64_t{1});
+    return (std::max)(static_cast<std::uint64_t>(std::ceil(static_cast<double>(part) * static_cast<double>(total))),
+                      std::uint64_t{1});
 }
 
 RWKV_INLINE void Candidates::keep_only(std::size_t i) {
@@ -111,7 +111,7 @@ RWKV_INLINE void Candidates::apply_temperature(float temperature) {
     }
     // The most likely token need not be left, and the temperature may make of what is far below it nothing at all.
     float max = -std::numeric_limits<float>::infinity();
-    for (std::size_t i = 0; i < size_; ++i) max = std::max(max, logits_[static_cast<std::size_t>(tokens_[i])]);
+    for (std::size_t i = 0; i < size_; ++i) max = (std::max)(max, logits_[static_cast<std::size_t>(tokens_[i])]);
     const DepthOf depth_of(max, temperature);
     for (std::size_t i = 0; i < size_; ++i) depths_[i] = depth_of(logits_[static_cast<std::size_t>(tokens_[i])]);
     compute_weights(depths_.data(), size_, weights_.data());

@@ -16,12 +16,12 @@ namespace rwkv::inline RWKV_ABI {
 RWKV_INLINE LogProbabilities::LogProbabilities(std::span<const float> logits) : logits_(logits) {
     constexpr std::size_t at_once = 1024;  // sums of so many in float lose nothing that exp has not lost
     const auto part = [&](std::size_t first) {
-        const std::size_t count = std::min(at_once, logits.size() - first);
+        const std::size_t count = (std::min)(at_once, logits.size() - first);
         return Eigen::Map<const Eigen::ArrayXf>(logits.data() + first, static_cast<Index>(count));
     };
     float max = logits.empty() ? 0.0f : logits[0];
     for (std::size_t i = 0; i < logits.size(); i += at_once)
-        max = std::max(max, part(i).maxCoeff<Eigen::PropagateNaN>());
+        max = (std::max)(max, part(i).maxCoeff<Eigen::PropagateNaN>());
     double sum = 0;
     for (std::size_t i = 0; i < logits.size(); i += at_once) sum += static_cast<double>((part(i) - max).exp().sum());
     log_sum_ = static_cast<double>(max) + std::log(sum);
@@ -32,7 +32,7 @@ RWKV_INLINE std::vector<TokenLogProbability> LogProbabilities::top(std::size_t c
     all.reserve(logits_.size());
     for (std::size_t i = 0; i < logits_.size(); ++i)
         all.push_back({static_cast<TokenId>(i), static_cast<double>(logits_[i]) - log_sum_});
-    const auto end = all.begin() + static_cast<std::ptrdiff_t>(std::min(count, all.size()));
+    const auto end = all.begin() + static_cast<std::ptrdiff_t>((std::min)(count, all.size()));
     std::partial_sort(all.begin(), end, all.end(), [](const auto& a, const auto& b) {
         return a.log_probability > b.log_probability || (a.log_probability == b.log_probability && a.token < b.token);
     });

@@ -100,7 +100,7 @@ class JsonBuilder {
     bool parse_error(std::size_t position, const std::string&, const json::exception& error) {
         std::string_view reason = error.what();
         if (const auto column = reason.find(", column "); column != reason.npos)
-            reason.remove_prefix(std::min(reason.size(), reason.find(": ", column) + 2));
+            reason.remove_prefix((std::min)(reason.size(), reason.find(": ", column) + 2));
         else if (const auto prefix = reason.find("] "); prefix != reason.npos)
             reason.remove_prefix(prefix + 2);
         reason = reason.substr(0, reason.find("; last read"));
@@ -187,7 +187,7 @@ RWKV_INLINE JsonDocument parse_json(std::string_view text, const std::string& wh
     // The parser takes a NUL byte for the end of the text.
     if (const auto nul = text.find('\0'); nul != text.npos)
         refuse({"a NUL byte at byte ", nul + 1, " of the JSON text"});
-    const std::size_t begin = std::min(text.size(), text.find_first_not_of(white_space));
+    const std::size_t begin = (std::min)(text.size(), text.find_first_not_of(white_space));
     const std::size_t end = text.find_last_not_of(white_space) + 1;
     if (begin >= end) refuse({"nothing"});
     // The parser passes over a byte order mark in silence, and keeps a copy of white space it skips.

@@ -127,7 +127,7 @@ class StateDictReader {
             fail({"no more elements than the ", storage.elements, " of its storage"}, {core::to_string(info.shape)});
         const std::uint64_t first = number(*items[1], "an offset");
         check_last(info, first, *elements, storage.elements);
-        info.offset = storage.offset + std::min(first, storage.elements) * element;
+        info.offset = storage.offset + (std::min)(first, storage.elements) * element;
         info.bytes = *elements * element;
         if (lies_in_c_order(info)) info.strides.clear();
         return info;

@@ -95,7 +95,7 @@ class StridedReader {
             if (count >= window_size) return source_.read(from, {to, static_cast<std::size_t>(count)});
             if (!window_) window_ = std::make_unique_for_overwrite<std::byte[]>(window_size);
             begin_ = end_ = from;
-            const std::uint64_t length = std::min(window_size, std::max(count, span_end_ - from));
+            const std::uint64_t length = (std::min)(window_size, (std::max)(count, span_end_ - from));
             source_.read(from, {window_.get(), static_cast<std::size_t>(length)});
             end_ = from + length;
         }

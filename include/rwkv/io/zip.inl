@@ -123,7 +123,7 @@ class ZipDirectoryReader {
         for (std::string_view rest = name; plain && !rest.empty();) {
             const std::string_view part = rest.substr(0, rest.find('/'));
             plain = !part.empty() && part != "." && part != "..";
-            rest.remove_prefix(std::min(rest.size(), part.size() + 1));
+            rest.remove_prefix((std::min)(rest.size(), part.size() + 1));
         }
         if (!plain) fail(name, {"a relative path of plain names"}, {"this one"});
     }

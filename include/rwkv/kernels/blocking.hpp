@@ -54,7 +54,7 @@ struct TokenBlocks {
     }
     /// At least the tokens of the longest block.
     [[nodiscard]] constexpr Index max_size() const noexcept {
-        return std::min(tokens, token_panels(tokens / count + Blocking::panel_tokens) * Blocking::panel_tokens);
+        return (std::min)(tokens, token_panels(tokens / count + Blocking::panel_tokens) * Blocking::panel_tokens);
     }
 };
 

@@ -27,7 +27,7 @@ struct ScaleBlock {
 
     float max_magnitude() const noexcept {
         float largest = 0;
-        for (const float weight : weights) largest = std::max(largest, std::abs(weight));
+        for (const float weight : weights) largest = (std::max)(largest, std::abs(weight));
         return largest;
     }
     /// 1 / scale, or 0 for a scale without a finite reciprocal.
@@ -76,7 +76,8 @@ void quantize_group(const Target& target, const float* weights, Index rows, Inde
         for (Index b = 0; b < View::blocks(cols); ++b) {
             ScaleBlock<Format> block;
             const Index first = b * Format::block_cols;
-            std::copy_n(weights + r * cols + first, std::min(Format::block_cols, cols - first), block.weights.begin());
+            std::copy_n(weights + r * cols + first, (std::min)(Format::block_cols, cols - first),
+                        block.weights.begin());
             quantize(target, block);
             scales[b * group_rows + r] = block.scale;
             for (Index i = 0; i < Format::block_cols; ++i) {
@@ -113,7 +114,7 @@ template <class T>
 void round_group(const float* from, Index rows, Index cols, T* group) noexcept {
     constexpr Index block = 64;  // columns, so that what is written stays in the first-level cache
     for (Index begin = 0; begin < cols; begin += block) {
-        const Index end = std::min(begin + block, cols);
+        const Index end = (std::min)(begin + block, cols);
         for (Index r = 0; r < group_rows; ++r)
             for (Index c = begin; c < end; ++c)
                 group[c * group_rows + r] = r < rows ? round_to(from[r * cols + c], T{}) : T{};
@@ -128,7 +129,7 @@ RWKV_INLINE void encode_rows(WeightFormat format, Layout layout, const float* fr
     with_format(format, [&]<class Format>(Format) {
         if constexpr (QuantizedFormat<Format>) {
             for (Index r = 0; r < rows; r += group_rows)
-                detail::quantize_group<Format>(target, from + r * cols, std::min(group_rows, rows - r), cols,
+                detail::quantize_group<Format>(target, from + r * cols, (std::min)(group_rows, rows - r), cols,
                                                to + r / group_rows * WeightView<Format>::group_bytes(cols));
         } else {
             using T = typename Format::Storage;
@@ -138,7 +139,7 @@ RWKV_INLINE void encode_rows(WeightFormat format, Layout layout, const float* fr
                 return;
             }
             for (Index r = 0; r < rows; r += group_rows)
-                detail::round_group(from + r * cols, std::min(group_rows, rows - r), cols, elements + r * cols);
+                detail::round_group(from + r * cols, (std::min)(group_rows, rows - r), cols, elements + r * cols);
         }
     });
 }

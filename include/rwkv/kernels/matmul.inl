@@ -41,7 +41,7 @@ struct MatmulPlan {
 inline MatmulPlan plan_products(MatmulContext& context, std::initializer_list<FloatProduct> products) noexcept {
     const Index tokens = products.begin()->x.cols();
     MatmulPlan plan{.products = {},
-                    .count = std::min(products.size(), max_products),
+                    .count = (std::min)(products.size(), max_products),
                     .blocks = split_tokens(tokens, context.executor().threads()),
                     .tasks = 0,
                     .max_features = 0,
@@ -57,7 +57,7 @@ inline MatmulPlan plan_products(MatmulContext& context, std::initializer_list<Fl
             &product, &kernel, panels, kernel.panel_bytes(weights.cols()), rows, (weights.rows() + rows - 1) / rows};
         panels += token_panels(tokens) * plan.products[i].panel_bytes;
         plan.tasks += plan.products[i].tasks;
-        plan.max_features = std::max(plan.max_features, weights.cols());
+        plan.max_features = (std::max)(plan.max_features, weights.cols());
         plan.work += weights.bytes() * static_cast<std::size_t>(tokens);
     }
     // Products that are multiplied in one go set the pace for all.
@@ -74,14 +74,15 @@ inline void pack_activations(Executor& executor, const MatmulPlan& plan) noexcep
         const PlannedProduct& planned = plan.products[i];
         if (!planned.kernel->pack) continue;
         const MatrixView<const float>& x = planned.product->x;
-        parallel_for_shares(
-            executor, blocks.count, token_panels(blocks.max_size()), [&](Index block, Index panel, int) {
-                panel += blocks.begin(block) / panel_tokens;
-                const Index begin = panel * panel_tokens, end = std::min(begin + panel_tokens, blocks.begin(block + 1));
-                if (begin < end)
-                    planned.kernel->pack(x.col(begin), x.stride(), end - begin, x.rows(),
-                                         planned.panels + panel * planned.panel_bytes);
-            });
+        parallel_for_shares(executor, blocks.count, token_panels(blocks.max_size()),
+                            [&](Index block, Index panel, int) {
+                                panel += blocks.begin(block) / panel_tokens;
+                                const Index begin = panel * panel_tokens,
+                                            end = (std::min)(begin + panel_tokens, blocks.begin(block + 1));
+                                if (begin < end)
+                                    planned.kernel->pack(x.col(begin), x.stride(), end - begin, x.rows(),
+                                                         planned.panels + panel * planned.panel_bytes);
+                            });
     }
 }
 
@@ -91,10 +92,10 @@ inline void run_task(MatmulContext& context, const MatmulPlan& plan, Index task,
     const PlannedProduct* planned = plan.products.data();
     for (; task >= planned->tasks; ++planned) task -= planned->tasks;
     const auto& [weights, x, y] = *planned->product;
-    const Index end_feature = std::min(first_feature + plan.slab, x.rows());
+    const Index end_feature = (std::min)(first_feature + plan.slab, x.rows());
     if (first_feature >= end_feature) return;
     const Index begin_row = task * planned->rows_per_task;
-    const Index end_row = std::min(begin_row + planned->rows_per_task, weights.rows());
+    const Index end_row = (std::min)(begin_row + planned->rows_per_task, weights.rows());
     const Index begin_token = plan.blocks.begin(block), end_token = plan.blocks.begin(block + 1);
     const Activations activations{x.col(begin_token),
                                   x.stride(),

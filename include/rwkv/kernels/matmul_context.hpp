@@ -29,7 +29,7 @@ class MatmulContext {
         Index packed_bits = 0;
         for (const KernelList& kernels : target.kernels)
             for (const Kernel& kernel : kernels)
-                if (kernel.min_tokens <= max_tokens) packed_bits = std::max(packed_bits, kernel.packed_bits);
+                if (kernel.min_tokens <= max_tokens) packed_bits = (std::max)(packed_bits, kernel.packed_bits);
         const Kernel largest{.packed_bits = packed_bits};
         const Index panel_bytes =
             largest.panel_bytes(max_features) + static_cast<Index>(max_products - 1) * largest.panel_bytes(1);

@@ -53,7 +53,7 @@ struct PrefetchPlan {
         const Matrix* matrix = matrices.data();
         for (; task >= matrix->tasks; ++matrix) task -= matrix->tasks;
         const Index at = task * matrix->task_bytes;
-        return {matrix->data + at, std::min({max_bytes, share * matrix->task_bytes, matrix->bytes - at})};
+        return {matrix->data + at, (std::min)({max_bytes, share * matrix->task_bytes, matrix->bytes - at})};
     }
 
     /// Prefetches the thread's range until it is interrupted: an IdleTask.
@@ -61,7 +61,7 @@ struct PrefetchPlan {
         constexpr Index line = 64, lines_at_a_time = 8;
         const Range prefetched = range(thread);
         for (Index at = 0; at < prefetched.bytes && !interrupted(); at += lines_at_a_time * line)
-            for (Index i = at; i < std::min(at + lines_at_a_time * line, prefetched.bytes); i += line)
+            for (Index i = at; i < (std::min)(at + lines_at_a_time * line, prefetched.bytes); i += line)
                 __builtin_prefetch(prefetched.begin + i, 0, 2);
     }
 };
@@ -70,7 +70,7 @@ struct PrefetchPlan {
 [[nodiscard]] inline PrefetchPlan plan_prefetch(int threads,
                                                 std::initializer_list<const WeightMatrix*> matrices) noexcept {
     PrefetchPlan plan{{}, 0, threads};
-    for (std::size_t i = 0; i < std::min(matrices.size(), max_products); ++i) {
+    for (std::size_t i = 0; i < (std::min)(matrices.size(), max_products); ++i) {
         const WeightMatrix& weights = *matrices.begin()[i];
         const Index rows = rows_per_gemv_task(weights), tasks = (weights.rows() + rows - 1) / rows;
         plan.matrices[i] = {reinterpret_cast<const char*>(weights.data()), static_cast<Index>(weights.bytes()), tasks,

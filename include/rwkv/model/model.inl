@@ -92,7 +92,7 @@ class BatchReader {
         chunk.clear();
         while (count > 0) {
             const SequenceTokens& sequence = sequences_[sequence_];
-            const Index some = std::min(count, std::ssize(sequence.tokens) - position_);
+            const Index some = (std::min)(count, std::ssize(sequence.tokens) - position_);
             if (some > 0)
                 chunk.append(
                     sequence.tokens.subspan(static_cast<std::size_t>(position_), static_cast<std::size_t>(some)),
@@ -120,7 +120,7 @@ bool run_pass(const Weights& weights, std::span<const SequenceTokens> sequences,
     BatchReader reader(sequences);
     for (Index first = 0; first < total; first += workspace.chunk()) {
         const kernels::TokenBlocks blocks =
-            kernels::split_tokens(std::min(total - first, workspace.chunk()), workspace.chunk());
+            kernels::split_tokens((std::min)(total - first, workspace.chunk()), workspace.chunk());
         for (Index block = 0, next; block < blocks.count; block = next) {
             next = std::min<Index>(block + workspace.threads(), blocks.count);
             reader.read(blocks.begin(next) - blocks.begin(block), workspace.pass().batch);
@@ -176,7 +176,7 @@ bool visit_logits(const Weights& weights, std::span<const SequenceTokens> sequen
 /// Allocates memory for the logits of a pass. Later, a failure would leave the states in the middle of it.
 inline void reserve_logits(std::span<const SequenceTokens> sequences, Workspace& workspace) {
     static_cast<void>(workspace.logits(
-        std::max<Index>(1, std::min({max_logits_columns, workspace.chunk(), logits_count(sequences)}))));
+        std::max<Index>(1, (std::min)({max_logits_columns, workspace.chunk(), logits_count(sequences)}))));
 }
 
 }  // namespace model

@@ -15,11 +15,12 @@ template <class Body>
 void parallel_for_tokens(Executor& executor, Index tokens, const Body& body) noexcept {
     constexpr Index slice = 8;
     const kernels::TokenBlocks blocks = kernels::split_tokens(tokens, executor.threads());
-    kernels::parallel_for_shares(
-        executor, blocks.count, (blocks.max_size() + slice - 1) / slice, [&](Index block, Index i, int) {
-            const Index begin = blocks.begin(block) + i * slice, end = std::min(begin + slice, blocks.begin(block + 1));
-            if (begin < end) body(begin, end);
-        });
+    kernels::parallel_for_shares(executor, blocks.count, (blocks.max_size() + slice - 1) / slice,
+                                 [&](Index block, Index i, int) {
+                                     const Index begin = blocks.begin(block) + i * slice,
+                                                 end = (std::min)(begin + slice, blocks.begin(block + 1));
+                                     if (begin < end) body(begin, end);
+                                 });
 }
 
 /// Calls body(begin, end) for slices of [0, channels): for WKV, in which a token depends on the one before it, but no
@@ -28,7 +29,7 @@ template <class Body>
 void parallel_for_channels(Executor& executor, Index channels, Index tokens, const Body& body) noexcept {
     const Index slice = tokens < 4 ? channels : 64;
     kernels::parallel_for(executor, (channels + slice - 1) / slice,
-                          [&](Index i, int) { body(i * slice, std::min((i + 1) * slice, channels)); });
+                          [&](Index i, int) { body(i * slice, (std::min)((i + 1) * slice, channels)); });
 }
 
 }  // namespace rwkv::inline RWKV_ABI::model

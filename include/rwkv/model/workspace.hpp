@@ -88,13 +88,13 @@ class BasicWorkspace {
         : config_(config),
           chunk_(model::checked_range("chunk", options.chunk, 1, 1 << 16)),
           context_(model::executor_of(options), chunk_,
-                   std::max({3 * config.hidden_size, config.attention_hidden_size, config.intermediate_size})) {
+                   (std::max)({3 * config.hidden_size, config.attention_hidden_size, config.intermediate_size})) {
         const Index hidden = config.hidden_size, attention = config.attention_hidden_size;
         for (Scratch* scratch : {&x_, &normed_, &out_, &shifted_[0], &shifted_[1], &shifted_[2]})
             *scratch = Scratch(hidden, chunk_);
-        key_ = Scratch(std::max(attention, config.intermediate_size), chunk_);
+        key_ = Scratch((std::max)(attention, config.intermediate_size), chunk_);
         value_ = Scratch(attention, chunk_);
-        receptance_ = Scratch(std::max(hidden, attention), chunk_);
+        receptance_ = Scratch((std::max)(hidden, attention), chunk_);
         logits_ = Scratch(config.vocab_size, 1);
         pass_.batch.reserve(chunk_);
         pass_.columns.reserve(static_cast<std::size_t>(chunk_));

@@ -111,7 +111,7 @@ class ByteLevelBpe {
 
     /// Splits a word into bytes and merges them. False where a byte has no token, which never occurs in UTF-8.
     bool encode_bytes(std::string_view word, std::vector<TokenId>& single, std::vector<TokenId>& out) const {
-        if (word.size() >= std::numeric_limits<std::uint32_t>::max())
+        if (word.size() >= (std::numeric_limits<std::uint32_t>::max)())
             core::fail<ArgumentError>("encode", {"text"}, {"words shorter than 4 GiB"}, {word.size(), " bytes"});
         single.clear();
         for (char c : word) {

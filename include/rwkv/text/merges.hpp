@@ -47,8 +47,8 @@ class Merges {
   private:
     /// The maximum length for which a search of the whole word after each merge is faster than a queue.
     static constexpr std::size_t longest_simple = 48;
-    static constexpr std::uint32_t no_rank = std::numeric_limits<std::uint32_t>::max();
-    static constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
+    static constexpr std::uint32_t no_rank = (std::numeric_limits<std::uint32_t>::max)();
+    static constexpr std::uint32_t none = (std::numeric_limits<std::uint32_t>::max)();
 
     struct Joint {
         std::uint32_t rank = no_rank;

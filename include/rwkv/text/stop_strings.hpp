@@ -43,8 +43,8 @@ class StopStrings {
             held_ += byte;
             std::size_t begun = 0, complete = 0;  // the longest beginning of a stop string, and the longest whole one
             for (Pattern& pattern : patterns_) {
-                begun = std::max(begun, pattern.push(byte));
-                if (pattern.complete()) complete = std::max(complete, pattern.string.size());
+                begun = (std::max)(begun, pattern.push(byte));
+                if (pattern.complete()) complete = (std::max)(complete, pattern.string.size());
             }
             if (complete > 0) {
                 found_ = true;

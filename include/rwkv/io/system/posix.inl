@@ -57,13 +57,13 @@ RWKV_INLINE std::optional<FileStatus> File::status() const noexcept {
 }
 
 RWKV_INLINE std::ptrdiff_t File::read(std::uint64_t offset, std::span<std::byte> out) const noexcept {
-    const std::size_t wanted = std::min(out.size(), detail::largest_transfer);
+    const std::size_t wanted = (std::min)(out.size(), detail::largest_transfer);
     return detail::uninterrupted(
         [&] { return ::pread(static_cast<int>(handle_), out.data(), wanted, static_cast<off_t>(offset)); });
 }
 
 RWKV_INLINE std::ptrdiff_t File::write(std::span<const std::byte> bytes) noexcept {
-    const std::size_t wanted = std::min(bytes.size(), detail::largest_transfer);
+    const std::size_t wanted = (std::min)(bytes.size(), detail::largest_transfer);
     return detail::uninterrupted([&] { return ::write(static_cast<int>(handle_), bytes.data(), wanted); });
 }
 
@@ -87,7 +87,7 @@ RWKV_INLINE void* File::map(std::uint64_t offset, std::size_t bytes) const noexc
 }
 
 RWKV_INLINE std::uint64_t largest_offset() noexcept {
-    return static_cast<std::uint64_t>(std::numeric_limits<off_t>::max());
+    return static_cast<std::uint64_t>((std::numeric_limits<off_t>::max)());
 }
 
 RWKV_INLINE std::uint64_t mapping_granularity() noexcept {

@@ -19,7 +19,7 @@ namespace detail {
 
 /// Windows counts the bytes of one call in 32 bits.
 inline DWORD transfer(std::size_t bytes) noexcept {
-    return static_cast<DWORD>(std::min(bytes, std::size_t{1} << 30U));
+    return static_cast<DWORD>((std::min)(bytes, std::size_t{1} << 30U));
 }
 
 inline HANDLE handle(std::intptr_t value) noexcept {
@@ -109,7 +109,7 @@ RWKV_INLINE void* File::map(std::uint64_t offset, std::size_t bytes) const noexc
 }
 
 RWKV_INLINE std::uint64_t largest_offset() noexcept {
-    return static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+    return static_cast<std::uint64_t>((std::numeric_limits<std::int64_t>::max)());
 }
 
 RWKV_INLINE std::uint64_t mapping_granularity() noexcept {

@@ -75,11 +75,11 @@ inline Prefetcher next_blocks(const WeightView<Format>& weights, Index begin, In
         next = 0;
         const Index rows = end - begin;
         begin = end;
-        end = std::min(end + rows, weights.rows());
+        end = (std::min)(end + rows, weights.rows());
     }
     if (begin >= end) return {};
     return {weights.quantized(begin / group_rows) + next * weights.block_bytes, weights.group_bytes(weights.cols()),
-            row_groups(end - begin), std::min(blocks, weights.blocks() - next) * weights.block_bytes};
+            row_groups(end - begin), (std::min)(blocks, weights.blocks() - next) * weights.block_bytes};
 }
 
 // Rows [begin, end), whole row groups and at most rows_per_task rows, of y = W x for tokens packed by
@@ -99,7 +99,7 @@ void byte_gemm(const WeightMatrix& matrix, Index begin, Index end, const Activat
     float token_scales[depth_blocks][2 * panel_tokens];
     const ConfiguredTiles<block_cols> tiles;
     for (Index b = 0; b < blocks; b += depth_blocks) {
-        const Index here = std::min(depth_blocks, blocks - b), group_bytes = here * block_cols * group_rows;
+        const Index here = (std::min)(depth_blocks, blocks - b), group_bytes = here * block_cols * group_rows;
         unpack_values(weights, first_group, groups, b, here, sign, values);
         unpack_scales(weights, first_group, groups, b, here, rows_per_task, row_scales);
         Prefetcher prefetcher = next_blocks(weights, begin, end, b, depth_blocks);
@@ -109,7 +109,7 @@ void byte_gemm(const WeightMatrix& matrix, Index begin, Index end, const Activat
             const auto panel = [&](Index i) {
                 return QuantizedPanel<std::int8_t>(x.panels + i * x.panel_bytes, weights.cols(), block_cols);
             };
-            const Index count = std::min(Panels * panel_tokens, tokens - p * panel_tokens);
+            const Index count = (std::min)(Panels * panel_tokens, tokens - p * panel_tokens);
             for (Index t = 0; t < count; ++t) {
                 const ActivationScale* const scales = panel(p + t / panel_tokens).scales(t % panel_tokens);
                 for (Index i = 0; i < here; ++i) token_scales[i][t] = scales[b + i].scale;

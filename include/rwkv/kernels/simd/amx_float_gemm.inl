@@ -55,7 +55,7 @@ inline void split_pairs(V first, V second, std::byte* to) noexcept {
 // token.
 inline void split_panel(const float* x, Index x_stride, Index tokens, Index cols, std::byte* panel) noexcept {
     for (Index c = 0; c < cols; c += tile_cols, panel += token_pieces * tile_bytes) {
-        const auto here = static_cast<std::uint32_t>((std::uint64_t(1) << std::min(tile_cols, cols - c)) - 1);
+        const auto here = static_cast<std::uint32_t>((std::uint64_t(1) << (std::min)(tile_cols, cols - c)) - 1);
         for (Index t = 0; t < Blocking::panel_tokens; ++t) {
             const std::uint32_t mask = t < tokens ? here : 0;
             const float* const from = x + t * x_stride + c;
@@ -81,12 +81,12 @@ inline void split_weights(const WeightView<Format>& weights, Index begin, Index 
                           std::byte* to) noexcept {
     for (Index r = begin; r < end; r += group_rows)
         for (Index c = k; c < k + depth; c += tile_cols, to += weight_pieces<Format> * tile_bytes) {
-            const Index here = std::min(tile_cols, k + depth - c);
+            const Index here = (std::min)(tile_cols, k + depth - c);
             if (weights.layout() == Layout::row_groups) {
                 split_columns<weight_pieces<Format>>(weights.group(r / group_rows) + c * group_rows, here, to);
             } else {
                 float widened[group_rows * tile_cols];
-                avx512::widen_block(weights, r, std::min(r + group_rows, end), c, here, widened);
+                avx512::widen_block(weights, r, (std::min)(r + group_rows, end), c, here, widened);
                 split_columns<weight_pieces<Format>>(widened, here, to);
             }
         }
@@ -226,7 +226,7 @@ void float_gemm(const WeightMatrix& matrix, Index begin, Index end, const Activa
     auto* const weight_tiles = reinterpret_cast<std::byte*>(scratch);
     const ConfiguredTiles<64> tiles;
     for (Index k = x.begin; k < x.end; k += block_depth) {
-        const Index depth = std::min(block_depth, x.end - k);
+        const Index depth = (std::min)(block_depth, x.end - k);
         split_weights(weights, begin, end, k, depth, weight_tiles);
         multiply_split_block<pieces>(weight_tiles, end - begin, depth,
                                      x.panels + k / tile_cols * token_pieces * tile_bytes, x.panel_bytes, tokens,

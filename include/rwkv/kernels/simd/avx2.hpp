@@ -43,8 +43,8 @@ struct Simd {
     static V mul(V a, V b) noexcept { return _mm256_mul_ps(a, b); }
     static V mul_add(V a, V b, V sum) noexcept { return _mm256_fmadd_ps(a, b, sum); }
     /// b where one of them is NaN; likewise min.
-    static V max(V a, V b) noexcept { return _mm256_max_ps(a, b); }
-    static V min(V a, V b) noexcept { return _mm256_min_ps(a, b); }
+    static V maximum(V a, V b) noexcept { return _mm256_max_ps(a, b); }
+    static V minimum(V a, V b) noexcept { return _mm256_min_ps(a, b); }
     static V round(V a) noexcept { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
     /// value where x > limit, 0 elsewhere.
     static V if_greater_then_else_zero(V x, V limit, V value) noexcept {

@@ -36,8 +36,8 @@ struct Simd {
     static V mul(V a, V b) noexcept { return _mm512_mul_ps(a, b); }
     static V mul_add(V a, V b, V sum) noexcept { return _mm512_fmadd_ps(a, b, sum); }
     /// b where one of them is NaN; likewise min.
-    static V max(V a, V b) noexcept { return _mm512_maskz_max_ps(all, a, b); }
-    static V min(V a, V b) noexcept { return _mm512_maskz_min_ps(all, a, b); }
+    static V maximum(V a, V b) noexcept { return _mm512_maskz_max_ps(all, a, b); }
+    static V minimum(V a, V b) noexcept { return _mm512_maskz_min_ps(all, a, b); }
     static V round(V a) noexcept { return _mm512_maskz_roundscale_ps(all, a, 0); }
     /// value where x > limit, 0 elsewhere.
     static V if_greater_then_else_zero(V x, V limit, V value) noexcept {

@@ -111,7 +111,7 @@ void byte_gemm(const WeightMatrix& matrix, Index begin, Index end, const Activat
     const auto last_mask = static_cast<__mmask16>(0xffff >> (groups * group_rows - (end - begin)));
     auto* const values = reinterpret_cast<std::uint8_t*>(scratch + depth_blocks * Blocking::mc);
     for (Index b = 0; b < weights.blocks(); b += depth_blocks) {
-        const Index blocks = std::min(depth_blocks, weights.blocks() - b), steps = blocks * block_cols / step_cols;
+        const Index blocks = (std::min)(depth_blocks, weights.blocks() - b), steps = blocks * block_cols / step_cols;
         unpack_scales(weights, first_group, groups, b, blocks, Blocking::mc, scratch);
         UnpackedWeights unpacked{weights.quantized(first_group) + b * weights.block_bytes,
                                  weights.group_bytes(weights.cols()), scratch};

@@ -21,7 +21,7 @@ struct EigenSimd {
     }
     static void store(Scalar* to, const V& v) noexcept { Eigen::Map<V>{to} = v; }
     static V set(Scalar value) noexcept { return V::Constant(value); }
-    static V max(const V& a, const V& b) noexcept { return a.max(b); }
+    static V maximum(const V& a, const V& b) noexcept { return (a.max)(b); }
     /// value where x < 0, otherwise elsewhere.
     static V if_negative_then_else(const V& x, const V& value, const V& otherwise) noexcept {
         return (x < Scalar(0)).select(value, otherwise);

@@ -74,7 +74,7 @@ struct Rescale {
     V q, factor_a, factor_b;
 };
 inline Rescale rescale_to_max(V a, V b) noexcept {
-    const V q = Simd::max(a, b), below = a - q, one = Simd::set(Scalar(1));
+    const V q = Simd::maximum(a, b), below = a - q, one = Simd::set(Scalar(1));
     const V smaller = exp(below + (b - q));
     return {q, Simd::if_negative_then_else(below, smaller, one), Simd::if_negative_then_else(below, one, smaller)};
 }
@@ -129,7 +129,7 @@ inline void gate(Index begin, Index end, const Scalar* receptance, Scalar* x) no
 // x = max(x, 0)²
 inline void squared_relu(Index n, Scalar* x) noexcept {
     for (Index i = 0; i < n; i += Simd::lanes) {
-        const V positive = Simd::max(Simd::set(Scalar(0)), load_partial(x, i, n));
+        const V positive = Simd::maximum(Simd::set(Scalar(0)), load_partial(x, i, n));
         store_partial(x, i, n, positive * positive);
     }
 }

@@ -11,7 +11,7 @@ namespace rwkv::inline RWKV_ABI::kernels::RWKV_TARGET {
 // for |r| ≤ ln 2 / 2 is a polynomial (the coefficients of Cephes' expf).
 inline Simd::V exp(Simd::V x) noexcept {
     using V = Simd::V;
-    x = Simd::min(Simd::set(90.0f), Simd::max(Simd::set(-105.0f), x));
+    x = Simd::minimum(Simd::set(90.0f), Simd::maximum(Simd::set(-105.0f), x));
     const V n = Simd::round(Simd::mul(x, Simd::set(1.44269504088896341f)));
     V r = Simd::mul_add(n, Simd::set(-0.693359375f), x);
     r = Simd::mul_add(n, Simd::set(2.12194440e-4f), r);

@@ -44,7 +44,7 @@ inline void widen_block(const WeightView<Format>& weights, Index begin, Index en
             const auto* const group = weights.group(r / group_rows) + k * group_rows;
             for (Index i = 0; i < depth * group_rows; i += Simd::lanes) Simd::store(block + i, Simd::load(group + i));
         } else {
-            const Index rows = std::min(group_rows, end - r);
+            const Index rows = (std::min)(group_rows, end - r);
             float widened[group_rows * Blocking::kc];
             for (Index i = 0; i < rows; ++i) widen_row(weights.row(r + i) + k, depth, widened + i * depth);
             transpose_group(widened, depth, rows, depth, block);
@@ -61,11 +61,11 @@ inline Prefetcher next_block(const WeightView<Format>& weights, Index begin, Ind
         next = x.begin;
         const Index rows = end - begin;
         begin = end;
-        end = std::min(end + rows, weights.rows());
+        end = (std::min)(end + rows, weights.rows());
     }
     if (begin >= end) return {};
     constexpr auto size = static_cast<Index>(sizeof(typename Format::Storage));
-    const Index bytes = std::min(depth, x.end - next) * size, stride = weights.cols() * size;
+    const Index bytes = (std::min)(depth, x.end - next) * size, stride = weights.cols() * size;
     if (weights.layout() == Layout::row_major) return {weights.row(begin) + next, stride, end - begin, bytes};
     return {weights.group(begin / group_rows) + next * group_rows, stride * group_rows, row_groups(end - begin),
             bytes * group_rows};
@@ -147,7 +147,7 @@ void gemm(const WeightMatrix& matrix, Index begin, Index end, const Activations&
         for (Index t = 0; t < tokens; ++t)
             std::copy_n(y + t * y_stride + begin + whole * group_rows, rest, last_group + t * group_rows);
     for (Index k = x.begin; k < x.end; k += Blocking::kc) {
-        const Index depth = std::min(Blocking::kc, x.end - k);
+        const Index depth = (std::min)(Blocking::kc, x.end - k);
         const float* w = block;
         Index stride = depth * group_rows;
         if constexpr (std::is_same_v<Format, F32>) {

@@ -24,7 +24,7 @@ inline void read_ahead(const char* now) noexcept {
 template <int Tokens, class T>
 inline void dot_group(const T* w, Index cols, const float* x, Index x_stride, float* y, Index y_stride,
                       Index rows) noexcept {
-    constexpr int step = 8, chains = std::max(1, 8 / (Tokens * vectors_per_group));
+    constexpr int step = 8, chains = (std::max)(1, 8 / (Tokens * vectors_per_group));
     constexpr Index cache_line = 64, bytes = step * group_rows * static_cast<Index>(sizeof(T));
     V sums[Tokens][chains][vectors_per_group];
 #pragma GCC unroll 8
@@ -78,7 +78,7 @@ inline V load_first(const T* source, Index count) noexcept {
 // y[t] = w · x[t] for `Tokens` tokens and one row of a row-major matrix.
 template <int Tokens, class T>
 inline void dot_row(const T* w, Index cols, const float* x, Index x_stride, float* y, Index y_stride) noexcept {
-    constexpr int unroll = std::max(1, 4 / Tokens);
+    constexpr int unroll = (std::max)(1, 4 / Tokens);
     constexpr Index step = Simd::lanes * unroll, cache_line = 64;
     V sums[Tokens][unroll];
 #pragma GCC unroll 8
@@ -119,7 +119,7 @@ void gemv(const WeightMatrix& matrix, Index begin, Index end, const Activations&
           Index y_stride, float*) noexcept {
     const WeightView<Format> weights(matrix);
     for (Index r = begin; r < end; r += group_rows) {
-        const Index rows = std::min(group_rows, end - r), cols = weights.cols();
+        const Index rows = (std::min)(group_rows, end - r), cols = weights.cols();
         for_token_runs<Simd::gemv_tokens>(tokens, [&]<int Tokens>(Index t, std::integral_constant<int, Tokens>) {
             const float* const from = x.values + t * x.stride;
             float* const to = y + t * y_stride + r;

@@ -41,8 +41,8 @@ struct Simd {
     static V mul(V a, V b) noexcept { return vmulq_f32(a, b); }
     static V mul_add(V a, V b, V sum) noexcept { return vfmaq_f32(sum, a, b); }
     /// NaN where one of them is; likewise min.
-    static V max(V a, V b) noexcept { return vmaxq_f32(a, b); }
-    static V min(V a, V b) noexcept { return vminq_f32(a, b); }
+    static V maximum(V a, V b) noexcept { return vmaxq_f32(a, b); }
+    static V minimum(V a, V b) noexcept { return vminq_f32(a, b); }
     static V round(V a) noexcept { return vrndnq_f32(a); }
     /// value where x > limit, 0 elsewhere.
     static V if_greater_then_else_zero(V x, V limit, V value) noexcept {

@@ -42,11 +42,11 @@ void multiply_rows(const Matrix& weights, Index begin, Index end, MatrixView<con
     using Columns = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMajor>;
     Scalar widened[block_rows * block_cols];
     for (Index r = begin; r < end; r += block_rows) {
-        const Index rows = std::min(block_rows, end - r);
+        const Index rows = (std::min)(block_rows, end - r);
         Eigen::Map<Columns, Eigen::Unaligned, Stride> out(y.data() + r, rows, y.cols(), Stride(y.stride()));
         out.setZero();
         for (Index c = 0; c < weights.cols(); c += block_cols) {
-            const Index cols = std::min(block_cols, weights.cols() - c);
+            const Index cols = (std::min)(block_cols, weights.cols() - c);
             for (Index i = 0; i < rows; ++i) weights.copy_row(r + i, c, c + cols, widened + i * block_cols);
             out += Eigen::Map<const Block, Eigen::Unaligned, Stride>(widened, rows, cols, Stride(block_cols))
                        .lazyProduct(Eigen::Map<const Columns, Eigen::Unaligned, Stride>(x.data() + c, cols, x.cols(),

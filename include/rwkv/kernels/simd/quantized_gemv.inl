@@ -18,7 +18,7 @@ inline constexpr Index quantized_bits = 8 * Index(sizeof(IntDot::Value)) + 8 * I
 template <QuantizedFormat Format>
 void quantize_activations(const float* x, Index x_stride, Index tokens, Index cols, std::byte* panel) noexcept {
     const QuantizedPanel<IntDot::Value> quantized(panel, cols, Format::block_cols);
-    constexpr float max_value = std::numeric_limits<IntDot::Value>::max();
+    constexpr float max_value = (std::numeric_limits<IntDot::Value>::max)();
     constexpr float smallest = 1e-30f;  // below, the quotient would be infinite
     for (Index t = 0; t < tokens; ++t, x += x_stride) {
         IntDot::Value* values = quantized.values(t);
@@ -31,7 +31,7 @@ void quantize_activations(const float* x, Index x_stride, Index tokens, Index co
             }
             const float largest = IntDot::max_magnitude(block, Format::block_cols);
             // An infinity or NaN makes the scale NaN, whatever the values.
-            constexpr float max_float = std::numeric_limits<float>::max(),
+            constexpr float max_float = (std::numeric_limits<float>::max)(),
                             nan = std::numeric_limits<float>::quiet_NaN();
             const bool usable = largest > smallest && largest <= max_float;
             const float factor = usable ? max_value / largest : 0;
@@ -91,7 +91,7 @@ inline void dot_group(const WeightView<Format>& weights, Index group, const Quan
                                               Simd::mul(scale, Simd::set(blocks[t][b].scale)), sums[t][part]);
         }
     }
-    const Index rows = std::min(group_rows, weights.rows() - group * group_rows);
+    const Index rows = (std::min)(group_rows, weights.rows() - group * group_rows);
     for (int t = 0; t < Tokens; ++t, y += y_stride) {
         float all_rows[group_rows];
         for (int part = 0; part < vectors_per_group; ++part) Simd::store(all_rows + part * Simd::lanes, sums[t][part]);
