@@ -33,6 +33,11 @@ class BasicWorkspace;
 using Workspace = BasicWorkspace<float>;
 struct WorkspaceOptions;
 
+class ByteSource;
+class MemorySource;
+class ModelFiles;
+class MemoryFiles;
+
 class Tokenizer;
 class StreamingDecoder;
 class StopStrings;

@@ -3,6 +3,8 @@
 #include <filesystem>
 
 #include <rwkv/checkpoint/load_options.hpp>
+#include <rwkv/checkpoint/model_files.hpp>
+#include <rwkv/io/byte_source.hpp>
 #include <rwkv/model/model.hpp>
 #include <rwkv/version.hpp>
 
@@ -25,6 +27,16 @@ namespace rwkv::inline RWKV_ABI {
 /// before anything large is allocated; Cancelled where the progress callback returns false; std::bad_alloc;
 /// std::system_error if the system has no thread to give.
 [[nodiscard]] Model load_model(const std::filesystem::path& path, const LoadOptions& options = {});
+
+/// Loads a model from where an application keeps its files: memory, an archive, a database. They are looked for by the
+/// names they have in a directory. Several threads read them at once; nothing here is needed after the call but what
+/// `ByteSource::map` returned, with LoadOptions::mapped.
+///
+/// Throws: as above, FileError where a source cannot be read; what the functions of `files` throw.
+[[nodiscard]] Model load_model(const ModelFiles& files, const LoadOptions& options = {});
+
+/// Loads a model from the one file with its weights, as from its path. No config.json is beside it.
+[[nodiscard]] Model load_model(const ByteSource& weights, const LoadOptions& options = {});
 
 }  // namespace rwkv::inline RWKV_ABI
 

@@ -3,6 +3,8 @@
 #include <filesystem>
 
 #include <rwkv/checkpoint/load_options.hpp>
+#include <rwkv/checkpoint/model_files.hpp>
+#include <rwkv/io/byte_source.hpp>
 #include <rwkv/model/model.hpp>
 #include <rwkv/version.hpp>
 
@@ -13,6 +15,8 @@ namespace rwkv::inline RWKV_ABI {
 ///
 /// Throws: as load_model; ModelError for PyTorch files.
 [[nodiscard]] Model load_safetensors(const std::filesystem::path& path, const LoadOptions& options = {});
+[[nodiscard]] Model load_safetensors(const ModelFiles& files, const LoadOptions& options = {});
+[[nodiscard]] Model load_safetensors(const ByteSource& weights, const LoadOptions& options = {});
 
 }  // namespace rwkv::inline RWKV_ABI
 

@@ -7,6 +7,7 @@
 
 #include <rwkv/core/config.hpp>
 #include <rwkv/generation/conversation.hpp>
+#include <rwkv/io/byte_source.hpp>
 #include <rwkv/model/state.hpp>
 #include <rwkv/version.hpp>
 
@@ -19,11 +20,12 @@ namespace rwkv::inline RWKV_ABI {
 /// Writes a state to a file, which appears whole or not at all. Throws: FileError.
 void save_state(const State& state, const std::filesystem::path& path);
 
-/// Reads the state of a model of that shape from a file.
+/// Reads the state of a model of that shape from a file, or from where an application keeps it.
 ///
 /// Throws: FileError or FormatError where the file cannot be read; ModelError where it holds something else, or the
 /// state of a model of another shape.
 [[nodiscard]] State load_state(const std::filesystem::path& path, const Config& config);
+[[nodiscard]] State load_state(const ByteSource& file, const Config& config);
 
 /// The bytes that save_state writes.
 [[nodiscard]] std::vector<std::byte> to_bytes(const State& state);
@@ -34,8 +36,9 @@ void save_state(const State& state, const std::filesystem::path& path);
 /// Writes a conversation to a file, which appears whole or not at all. Throws: FileError.
 void save_conversation(const Conversation& conversation, const std::filesystem::path& path);
 
-/// Reads the conversation with a model of that shape from a file. Throws as load_state.
+/// Reads the conversation with a model of that shape. Throws as load_state.
 [[nodiscard]] Conversation load_conversation(const std::filesystem::path& path, const Config& config);
+[[nodiscard]] Conversation load_conversation(const ByteSource& file, const Config& config);
 
 /// The bytes that save_conversation writes.
 [[nodiscard]] std::vector<std::byte> to_bytes(const Conversation& conversation);

@@ -18,6 +18,7 @@
 #include <rwkv/convert_model.hpp>
 #include <rwkv/generation/generator.hpp>
 #include <rwkv/generation/sampler.hpp>
+#include <rwkv/io/file.hpp>
 #include <rwkv/io/pytorch.hpp>
 #include <rwkv/load_tokenizer.hpp>
 #include <rwkv/state_file.hpp>
@@ -66,7 +67,7 @@ TEST_CASE("loading a model without enough memory", "[memory]") {
 TEST_CASE("reading small files without enough memory", "[memory]") {
     const TempDir directory;
     const auto config = directory.write("config.json", R"({"hidden_size":8,"architectures":["RwkvForCausalLM"]})");
-    run_out_of_memory("config.json", [&] { checkpoint::read_config(config); });
+    run_out_of_memory("config.json", [&] { checkpoint::read_config(io::InputFile(config)); });
     run_out_of_memory("an index and its files", [&] { checkpoint::Checkpoint::open(fixture("sharded")); });
     run_out_of_memory("a refusal", [] {
         outcome([] { checkpoint::parse_config(R"({"hidden_size":"eight, written out"})", "config.json"); });

@@ -5,6 +5,7 @@
 #include "../support.hpp"
 
 #include <rwkv/checkpoint/config_json.hpp>
+#include <rwkv/io/file.hpp>
 
 using namespace rwkv::test;
 using rwkv::Config;
@@ -60,12 +61,14 @@ TEST_CASE("every field of a config.json is read", "[config]") {
 TEST_CASE("a config.json on disk", "[config]") {
     const TempDir directory;
     const auto path = directory.write("config.json", R"({"hidden_size":8})");
-    CHECK(rwkv::checkpoint::read_config(path).hidden_size == 8);
-    CHECK(as_expected(outcome([&] { rwkv::checkpoint::read_config(directory.path() / "none.json"); }),
-                      {"FileError", "none.json", "No such file"}));
-    CHECK(as_expected(outcome([&] { rwkv::checkpoint::read_config(directory.path()); }), {"FileError", "a directory"}));
+    CHECK(rwkv::checkpoint::read_config(rwkv::io::InputFile(path)).hidden_size == 8);
+    CHECK(as_expected(
+        outcome([&] { rwkv::checkpoint::read_config(rwkv::io::InputFile(directory.path() / "none.json")); }),
+        {"FileError", "none.json", "No such file"}));
+    CHECK(as_expected(outcome([&] { rwkv::checkpoint::read_config(rwkv::io::InputFile(directory.path())); }),
+                      {"FileError", "a directory"}));
     std::filesystem::resize_file(path, 16'000'001);
-    CHECK(as_expected(outcome([&] { rwkv::checkpoint::read_config(path); }),
+    CHECK(as_expected(outcome([&] { rwkv::checkpoint::read_config(rwkv::io::InputFile(path)); }),
                       {"FormatError", "at most 16000000 bytes, found 16000001"}));
 }
 

@@ -5,6 +5,7 @@
 #include "../support.hpp"
 
 #include <rwkv/checkpoint/index_json.hpp>
+#include <rwkv/io/file.hpp>
 
 using namespace rwkv::test;
 using namespace std::string_literals;
@@ -69,9 +70,9 @@ TEST_CASE("an index on disk", "[index]") {
     const TempDir directory;
     const std::string text = R"({"weight_map":{"t":"a.safetensors"}})";
     const auto path = directory.write("i.json", text);
-    CHECK(rwkv::checkpoint::read_index(path).weight_map.size() == 1);
+    CHECK(rwkv::checkpoint::read_index(rwkv::io::InputFile(path)).weight_map.size() == 1);
     std::filesystem::resize_file(path, 100'000'001);
-    CHECK(as_expected(outcome([&] { rwkv::checkpoint::read_index(path); }),
+    CHECK(as_expected(outcome([&] { rwkv::checkpoint::read_index(rwkv::io::InputFile(path)); }),
                       {"FormatError " + path.string(), "at most 100000000 bytes, found 100000001"}));
 }
 

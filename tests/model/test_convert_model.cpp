@@ -13,6 +13,7 @@
 #include <rwkv/checkpoint/tensor_specs.hpp>
 #include <rwkv/checkpoint/weight_members.hpp>
 #include <rwkv/convert_model.hpp>
+#include <rwkv/io/file.hpp>
 
 #include "../catch.hpp"
 #include "support.hpp"
@@ -52,11 +53,10 @@ std::vector<float> logits_of(const Model& model) {
     State state(model.config());
     Workspace workspace(model.config(), {.threads = 1, .chunk = 16});
     std::vector<float> all;
-    model.forward_all(tokens, state, workspace,
-                      [&](Index, std::span<const float> row) {
-                          all.insert(all.end(), row.begin(), row.end());
-                          return true;
-                      });
+    model.forward_all(tokens, state, workspace, [&](Index, std::span<const float> row) {
+        all.insert(all.end(), row.begin(), row.end());
+        return true;
+    });
     return all;
 }
 
@@ -201,7 +201,8 @@ TEST_CASE("a model is split where the next tensor would not fit") {
                     if (i > 0) CHECK((bytes[i - 1] + bytes[i] > limit || tensors[i - 1] == 1));
                 }
                 if (shards == 1) continue;
-                const auto index = checkpoint::read_index(directory.path() / "model.safetensors.index.json");
+                const auto index =
+                    checkpoint::read_index(io::InputFile(directory.path() / "model.safetensors.index.json"));
                 CHECK(index.total_size == converted.bytes);
                 CHECK(index.weight_map.size() == converted.tensors);
                 char last[40];

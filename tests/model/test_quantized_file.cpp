@@ -6,6 +6,7 @@
 
 #include <rwkv/checkpoint/export_plan.hpp>
 #include <rwkv/convert_model.hpp>
+#include <rwkv/io/file.hpp>
 
 #include "../catch.hpp"
 #include "support.hpp"
@@ -227,7 +228,8 @@ TEST_CASE("shards may be quantized differently, each by its own metadata") {
     const auto q4 = directory.path() / "q4", q8 = directory.path() / "q8";
     convert_model(fixture("plain"), q4, {.format = WeightFormat::q4, .max_shard_size = 1});
     convert_model(fixture("plain"), q8, {.format = WeightFormat::q8, .max_shard_size = 1});
-    const std::string shard = checkpoint::read_index(q4 / "model.safetensors.index.json").weight_map.at(key);
+    const std::string shard =
+        checkpoint::read_index(io::InputFile(q4 / "model.safetensors.index.json")).weight_map.at(key);
     std::filesystem::copy_file(q8 / shard, q4 / shard, std::filesystem::copy_options::overwrite_existing);
     const Model model = load_model(q4);
     CHECK(model.weights().blocks[1].attention.key.format() == WeightFormat::q8);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <numeric>
@@ -14,13 +13,15 @@
 #include <vector>
 
 #include <rwkv/checkpoint/index_json.hpp>
+#include <rwkv/checkpoint/model_files.hpp>
+#include <rwkv/checkpoint/model_location.hpp>
 #include <rwkv/checkpoint/weight_files.hpp>
 #include <rwkv/core/checked.hpp>
 #include <rwkv/core/error.hpp>
 #include <rwkv/core/message.hpp>
 #include <rwkv/core/quote.hpp>
 #include <rwkv/core/tensor.hpp>
-#include <rwkv/io/file_pool.hpp>
+#include <rwkv/io/byte_source.hpp>
 #include <rwkv/io/safetensors.hpp>
 #include <rwkv/io/strided.hpp>
 #include <rwkv/version.hpp>
@@ -35,21 +36,21 @@ struct CheckpointTensor {
 
 /// Reads what a PyTorch file says of its tensors: `read_pytorch_tensors` of io/pytorch.hpp. A program that does not
 /// name that function does not contain it.
-using PytorchReader = std::vector<TensorInfo> (*)(const io::ByteSource&);
+using PytorchReader = std::vector<TensorInfo> (*)(const ByteSource&);
 
-/// A model's tensors on disk, in one file or in several with an index, with every header read and checked. Knows
+/// A model's tensors, in one file or in several with an index, with every header read and checked. Knows
 /// nothing of what the tensors mean.
 ///
 /// Thread safety: const members may be called by several threads at once.
 class Checkpoint {
   public:
-    /// Opens a .safetensors file, an index (`*.safetensors.index.json`), or a directory, whose weights are looked for
-    /// as weight_files.hpp says. With a reader of PyTorch files also a .bin, .pth or .pt file and a `*.bin.index.json`.
+    /// Opens the weights there, which are looked for as weight_files.hpp says. With a reader of PyTorch files also
+    /// those.
     ///
     /// Throws: FileError when a file is missing or unreadable; FormatError when one breaks its format, or index and
     /// shards do not agree; ModelError for a PyTorch file without a reader.
-    static Checkpoint open(const std::filesystem::path& file_or_directory, PytorchReader pytorch = nullptr) {
-        return Checkpoint(find_weight_files(file_or_directory, pytorch != nullptr), pytorch);
+    static Checkpoint open(const ModelLocation& location, PytorchReader pytorch = nullptr) {
+        return Checkpoint(*location.files, find_weight_files(location, pytorch != nullptr), pytorch);
     }
 
     /// All tensors, by file and by offset within it.
@@ -69,32 +70,32 @@ class Checkpoint {
     void read(const CheckpointTensor& tensor, std::uint64_t offset, std::span<std::byte> out) const {
         const auto end = core::checked_add(offset, out.size());
         if (!end || *end > tensor.info.bytes)
-            core::fail<ArgumentError>(path_of(tensor).string(), {"tensor ", core::Quoted{tensor.info.name}},
+            core::fail<ArgumentError>(file_of(tensor), {"tensor ", core::Quoted{tensor.info.name}},
                                       {"bytes within its ", tensor.info.bytes}, {out.size(), " from ", offset});
         if (out.empty()) return;
-        const auto file = files_->open(tensor.file);
+        const ByteSource& file = *files_[tensor.file];
         if (tensor.info.strides.empty())
-            file->read(tensor.info.offset + offset, out);
+            file.read(tensor.info.offset + offset, out);
         else
-            io::read_strided(*file, tensor.info, offset, out);
+            io::read_strided(file, tensor.info, offset, out);
     }
 
-    /// The tensor's bytes, at least one, mapped from its file: see InputFile::map.
+    /// The tensor's bytes, at least one, in the memory they lie in, or null: see ByteSource::map.
     ///
     /// Throws: ArgumentError where they do not lie there contiguously (`info.strides`); FileError as `read`.
     std::shared_ptr<const std::byte[]> map(const CheckpointTensor& tensor) const {
         if (!tensor.info.strides.empty())
-            core::fail<ArgumentError>(path_of(tensor).string(), {"tensor ", core::Quoted{tensor.info.name}},
+            core::fail<ArgumentError>(file_of(tensor), {"tensor ", core::Quoted{tensor.info.name}},
                                       {"a tensor in one piece, to map"},
                                       {"strides ", core::to_string(tensor.info.strides)});
-        return files_->open(tensor.file)->map(tensor.info.offset, static_cast<std::size_t>(tensor.info.bytes));
+        return files_[tensor.file]->map(tensor.info.offset, static_cast<std::size_t>(tensor.info.bytes));
     }
 
-    /// The file that holds the tensor.
-    const std::filesystem::path& path_of(const CheckpointTensor& tensor) const { return files_->path(tensor.file); }
+    /// The name of the file that holds the tensor, as messages give it.
+    const std::string& file_of(const CheckpointTensor& tensor) const { return files_[tensor.file]->name(); }
 
     /// The number of files, without the index.
-    std::size_t file_count() const noexcept { return files_->size(); }
+    std::size_t file_count() const noexcept { return files_.size(); }
 
     /// `__metadata__` of all files together; where they differ, the first file's.
     const std::map<std::string, std::string>& metadata() const noexcept { return metadata_; }
@@ -108,28 +109,31 @@ class Checkpoint {
     const std::vector<std::string>& warnings() const noexcept { return warnings_; }
 
   private:
-    Checkpoint(WeightFiles files, PytorchReader pytorch)
-        : files_(std::make_unique<io::FilePool>(std::move(files.paths))) {
-        for (std::size_t i = 0; i < files_->size(); ++i)
+    Checkpoint(const ModelFiles& all, WeightFiles files, PytorchReader pytorch) : names_(std::move(files.names)) {
+        for (const std::string& name : names_) {
+            files_.push_back(open_file(all, name));
             if (files.kind == WeightFileKind::pytorch)
-                add_tensors(i, pytorch(*files_->open(i)), {});
+                add_tensors(pytorch(*files_.back()), {});
             else
-                add_safetensors(i);
+                add_safetensors();
+        }
         index_names();
-        if (files.index) check_against(*files.index, files.index_path.string());
+        if (files.index) check_against(*files.index, all.name_of(files.index_name));
         warnings_.insert(warnings_.end(), files.warnings.begin(), files.warnings.end());
     }
 
     std::string_view name_of(std::size_t i) const noexcept { return tensors_[i].info.name; }
 
-    void add_safetensors(std::size_t file) {
-        io::SafetensorsHeader header = io::read_safetensors_header(*files_->open(file));
+    // Of the latest of `files_`:
+
+    void add_safetensors() {
+        io::SafetensorsHeader header = io::read_safetensors_header(*files_.back());
         metadata_.insert(header.metadata.begin(), header.metadata.end());
-        add_tensors(file, std::move(header.tensors), std::move(header.metadata));
+        add_tensors(std::move(header.tensors), std::move(header.metadata));
     }
 
-    void add_tensors(std::size_t file, std::vector<TensorInfo> tensors, std::map<std::string, std::string> metadata) {
-        for (TensorInfo& info : tensors) tensors_.push_back({std::move(info), file});
+    void add_tensors(std::vector<TensorInfo> tensors, std::map<std::string, std::string> metadata) {
+        for (TensorInfo& info : tensors) tensors_.push_back({std::move(info), files_.size() - 1});
         file_metadata_.push_back(std::move(metadata));
     }
 
@@ -139,9 +143,8 @@ class Checkpoint {
         std::ranges::stable_sort(by_name_, {}, [&](std::size_t i) { return name_of(i); });
         const auto duplicate = std::ranges::adjacent_find(by_name_, {}, [&](std::size_t i) { return name_of(i); });
         if (duplicate != by_name_.end())
-            core::fail<FormatError>(path_of(tensors_[duplicate[1]]).string(),
-                                    {"tensor ", core::Quoted{name_of(*duplicate)}}, {"each tensor in one shard only"},
-                                    {"it also in ", path_of(tensors_[*duplicate]).string()});
+            core::fail<FormatError>(file_of(tensors_[duplicate[1]]), {"tensor ", core::Quoted{name_of(*duplicate)}},
+                                    {"each tensor in one shard only"}, {"it also in ", file_of(tensors_[*duplicate])});
     }
 
     void check_against(const ShardIndex& index, const std::string& where) {
@@ -155,10 +158,10 @@ class Checkpoint {
             const auto mapped = index.weight_map.find(tensor.info.name);
             if (mapped == index.weight_map.end()) {
                 if (++unlisted <= max_listed)
-                    warnings_.push_back(path_of(tensor).string() + ": holds " + core::tensor_subject(tensor.info.name) +
+                    warnings_.push_back(file_of(tensor) + ": holds " + core::tensor_subject(tensor.info.name) +
                                         ", which the index does not list");
-            } else if (path_of(tensor).filename() != mapped->second) {
-                core::fail<FormatError>(path_of(tensor).string(), {"tensor ", core::Quoted{tensor.info.name}},
+            } else if (names_[tensor.file] != mapped->second) {
+                core::fail<FormatError>(file_of(tensor), {"tensor ", core::Quoted{tensor.info.name}},
                                         {"it in ", core::Quoted{mapped->second}, ", as the index says"}, {"it here"});
             }
         }
@@ -175,7 +178,8 @@ class Checkpoint {
 
     static constexpr std::size_t max_listed = 20;
 
-    std::unique_ptr<io::FilePool> files_;
+    std::vector<std::string> names_;                        ///< of the files, within what holds them
+    std::vector<std::shared_ptr<const ByteSource>> files_;  ///< of these names
     std::vector<CheckpointTensor> tensors_;
     std::vector<std::size_t> by_name_;  ///< numbers of `tensors_`, in order of their names
     std::map<std::string, std::string> metadata_;

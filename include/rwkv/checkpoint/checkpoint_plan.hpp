@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <set>
 #include <string>
 #include <utility>
@@ -10,6 +9,7 @@
 
 #include <rwkv/checkpoint/checkpoint.hpp>
 #include <rwkv/checkpoint/find_config.hpp>
+#include <rwkv/checkpoint/model_location.hpp>
 #include <rwkv/checkpoint/target_format.hpp>
 #include <rwkv/checkpoint/tensor_source.hpp>
 #include <rwkv/checkpoint/tensor_specs.hpp>
@@ -58,13 +58,13 @@ struct PlannedTensor {
 /// agree, tensor by tensor, and nothing large has been allocated.
 class CheckpointPlan {
   public:
-    /// Of a model given by its directory or by the file with its weights. `requested` is the format for the matrices.
+    /// Of the model there. `requested` is the format for the matrices.
     /// Throws: FileError, FormatError, ModelError.
-    explicit CheckpointPlan(const std::filesystem::path& path, WeightFormat requested = WeightFormat::stored,
+    explicit CheckpointPlan(const ModelLocation& location, WeightFormat requested = WeightFormat::stored,
                             PytorchReader pytorch = nullptr)
-        : checkpoint_(Checkpoint::open(path, pytorch)),
-          source_(checkpoint_, path.string()),
-          config_(find_config(path, source_)),
+        : checkpoint_(Checkpoint::open(location, pytorch)),
+          source_(checkpoint_, location.name),
+          config_(find_config(location, source_)),
           head_(head_kind(config_, source_, requested)) {
         if (head_ == HeadKind::shared || head_ == HeadKind::copied) source_.ignore_tied_head();
         std::set<std::string> used;
@@ -85,7 +85,7 @@ class CheckpointPlan {
         }
         for (const auto& [name, tensor] : source_.tensors())
             if (!used.contains(name))
-                core::fail<ModelError>(source_.path(*tensor), {tensor->info.name},
+                core::fail<ModelError>(source_.file(*tensor), {tensor->info.name},
                                        {"only the tensors the config calls for"}, {"one more"});
     }
     CheckpointPlan(const CheckpointPlan&) = delete;

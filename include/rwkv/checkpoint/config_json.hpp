@@ -2,7 +2,6 @@
 
 #include <cmath>
 #include <cstdint>
-#include <filesystem>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -15,7 +14,7 @@
 #include <rwkv/core/message.hpp>
 #include <rwkv/core/quote.hpp>
 #include <rwkv/core/tensor.hpp>
-#include <rwkv/io/file.hpp>
+#include <rwkv/io/byte_source.hpp>
 #include <rwkv/io/json.hpp>
 #include <rwkv/version.hpp>
 
@@ -133,8 +132,8 @@ inline Config parse_config(std::string_view text, const std::string& where) {
 }
 
 /// Reads and parses a config.json. Throws FileError besides.
-inline Config read_config(const std::filesystem::path& path) {
-    return parse_config(io::read_text(path, max_config_bytes), path.string());
+inline Config read_config(const ByteSource& source) {
+    return parse_config(io::read_text(source, max_config_bytes), source.name());
 }
 
 /// The text of a config.json with every field of `RwkvConfig`: of a model of that class ("RwkvForCausalLM"), stored in

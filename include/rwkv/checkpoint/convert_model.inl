@@ -11,6 +11,7 @@
 #include <rwkv/checkpoint/config_json.hpp>
 #include <rwkv/checkpoint/export_plan.hpp>
 #include <rwkv/checkpoint/index_json.hpp>
+#include <rwkv/checkpoint/model_location.hpp>
 #include <rwkv/checkpoint/progress_meter.hpp>
 #include <rwkv/checkpoint/shards.hpp>
 #include <rwkv/checkpoint/tokenizer_file.hpp>
@@ -24,11 +25,12 @@ namespace rwkv::inline RWKV_ABI {
 
 RWKV_INLINE ConvertedModel convert_model(const std::filesystem::path& from, const std::filesystem::path& to,
                                          const ConvertOptions& options) {
-    const checkpoint::CheckpointPlan plan(from, options.format, io::read_pytorch_tensors);
+    const checkpoint::ModelLocation location(from);
+    const checkpoint::CheckpointPlan plan(location, options.format, io::read_pytorch_tensors);
     const std::optional<checkpoint::TokenizerFile> tokenizer =
-        options.tokenizer.empty() ? checkpoint::find_tokenizer_file(from)
-                                  : checkpoint::classify_tokenizer_file(options.tokenizer);
-    const std::string tokenizer_text = tokenizer ? checkpoint::read_tokenizer_text(*tokenizer) : "";
+        options.tokenizer.empty() ? checkpoint::find_tokenizer_file(*location.files)
+                                  : checkpoint::given_tokenizer_file(options.tokenizer);
+    const std::string tokenizer_text = tokenizer ? checkpoint::read_tokenizer_text(*tokenizer->source) : "";
 
     std::vector<checkpoint::ExportTensor> tensors = checkpoint::export_tensors(plan);
     const std::string torch_dtype = checkpoint::torch_dtype(tensors);

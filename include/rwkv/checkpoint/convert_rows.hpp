@@ -213,7 +213,7 @@ class RowConverter {
             const Index bad = detail::find_not_below(detail::bf16_infinity, to, scales);
             if (bad == scales) continue;
             core::fail<ModelError>(
-                checkpoint_.path_of(tensor).string(), {tensor.info.name}, {"finite scales"},
+                checkpoint_.file_of(tensor), {tensor.info.name}, {"finite scales"},
                 {detail::element(DType::bf16, to, bad), " (row ", first + r + bad % kernels::group_rows,
                  ", from column ", bad / kernels::group_rows * block_cols, ")"});
         }
@@ -223,7 +223,7 @@ class RowConverter {
                              const std::byte* stored, Index bad) const {
         const double value = detail::element(how.stored, stored, bad);
         core::fail<ModelError>(
-            checkpoint_.path_of(tensor).string(), {tensor.info.name},
+            checkpoint_.file_of(tensor), {tensor.info.name},
             {std::isfinite(value) ? "values within the range of the weight format" : "finite weights"},
             {value, " (element ", first * how.cols + bad, ")"});
     }

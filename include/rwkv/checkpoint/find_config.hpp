@@ -2,23 +2,21 @@
 
 #include <algorithm>
 #include <charconv>
-#include <filesystem>
 #include <map>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <tuple>
 #include <utility>
 
 #include <rwkv/checkpoint/checkpoint.hpp>
 #include <rwkv/checkpoint/config_json.hpp>
+#include <rwkv/checkpoint/model_location.hpp>
 #include <rwkv/checkpoint/rwkv4_tensors.hpp>
 #include <rwkv/checkpoint/tensor_source.hpp>
 #include <rwkv/core/config.hpp>
 #include <rwkv/core/error.hpp>
 #include <rwkv/core/message.hpp>
 #include <rwkv/core/tensor.hpp>
-#include <rwkv/io/file.hpp>
 #include <rwkv/version.hpp>
 
 namespace rwkv::inline RWKV_ABI::checkpoint {
@@ -63,14 +61,13 @@ inline Config infer_config(const TensorSource& source) {
     return config;
 }
 
-/// The config of a model, given by the path of its directory or its weights: the config.json beside the weights, or the
-/// one that the shapes tell where there is no config.json and either the weights' file was given itself or the weights
-/// are BlinkDL's, which never have one. Throws: FileError, FormatError, ModelError.
-inline Config find_config(const std::filesystem::path& path, const TensorSource& source) {
-    std::error_code ignored;
-    const bool is_directory = std::filesystem::is_directory(path, ignored);
-    const auto config_json = (is_directory ? path : path.parent_path()) / "config.json";
-    if (io::is_present(config_json) || (is_directory && !source.is_blinkdl_model())) return read_config(config_json);
+/// The config of a model: the config.json beside the weights, or the one that the shapes tell where there is no
+/// config.json and either the weights' file was given itself or the weights are BlinkDL's, which never have one.
+/// Throws: FileError, FormatError, ModelError.
+inline Config find_config(const ModelLocation& location, const TensorSource& source) {
+    const char* const name = "config.json";
+    if (location.files->contains(name) || (!location.weights && !source.is_blinkdl_model()))
+        return read_config(*open_file(*location.files, name));
     return infer_config(source);
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
@@ -15,7 +14,7 @@
 #include <rwkv/core/error.hpp>
 #include <rwkv/core/message.hpp>
 #include <rwkv/core/quote.hpp>
-#include <rwkv/io/file.hpp>
+#include <rwkv/io/byte_source.hpp>
 #include <rwkv/io/json.hpp>
 #include <rwkv/version.hpp>
 
@@ -89,8 +88,8 @@ inline ShardIndex parse_index(std::string_view text, const std::string& where,
 }
 
 /// Reads and parses an index of files with that extension. Throws: FormatError, FileError.
-inline ShardIndex read_index(const std::filesystem::path& path, std::string_view extension = ".safetensors") {
-    return parse_index(io::read_text(path, max_index_bytes), path.string(), extension);
+inline ShardIndex read_index(const ByteSource& source, std::string_view extension = ".safetensors") {
+    return parse_index(io::read_text(source, max_index_bytes), source.name(), extension);
 }
 
 /// The text of an index: `parse_index` reads the same back.

@@ -1,7 +1,7 @@
 #pragma once
 
-#include <rwkv/checkpoint/checkpoint_plan.hpp>
-#include <rwkv/checkpoint/weight_reader.hpp>
+#include <rwkv/checkpoint/model_location.hpp>
+#include <rwkv/checkpoint/read_model.hpp>
 #include <rwkv/core/inline.hpp>
 #include <rwkv/io/pytorch.hpp>
 #include <rwkv/load_model.hpp>
@@ -9,8 +9,15 @@
 namespace rwkv::inline RWKV_ABI {
 
 RWKV_INLINE Model load_model(const std::filesystem::path& path, const LoadOptions& options) {
-    const checkpoint::CheckpointPlan plan(path, options.format, io::read_pytorch_tensors);
-    return Model(checkpoint::WeightReader(plan, options).read(), plan.warnings());
+    return checkpoint::read_model(path, options, io::read_pytorch_tensors);
+}
+
+RWKV_INLINE Model load_model(const ModelFiles& files, const LoadOptions& options) {
+    return checkpoint::read_model(files, options, io::read_pytorch_tensors);
+}
+
+RWKV_INLINE Model load_model(const ByteSource& weights, const LoadOptions& options) {
+    return checkpoint::read_model(weights, options, io::read_pytorch_tensors);
 }
 
 }  // namespace rwkv::inline RWKV_ABI

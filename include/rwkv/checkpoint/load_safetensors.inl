@@ -1,15 +1,22 @@
 #pragma once
 
-#include <rwkv/checkpoint/checkpoint_plan.hpp>
-#include <rwkv/checkpoint/weight_reader.hpp>
+#include <rwkv/checkpoint/model_location.hpp>
+#include <rwkv/checkpoint/read_model.hpp>
 #include <rwkv/core/inline.hpp>
 #include <rwkv/load_safetensors.hpp>
 
 namespace rwkv::inline RWKV_ABI {
 
 RWKV_INLINE Model load_safetensors(const std::filesystem::path& path, const LoadOptions& options) {
-    const checkpoint::CheckpointPlan plan(path, options.format);
-    return Model(checkpoint::WeightReader(plan, options).read(), plan.warnings());
+    return checkpoint::read_model(path, options, nullptr);
+}
+
+RWKV_INLINE Model load_safetensors(const ModelFiles& files, const LoadOptions& options) {
+    return checkpoint::read_model(files, options, nullptr);
+}
+
+RWKV_INLINE Model load_safetensors(const ByteSource& weights, const LoadOptions& options) {
+    return checkpoint::read_model(weights, options, nullptr);
 }
 
 }  // namespace rwkv::inline RWKV_ABI

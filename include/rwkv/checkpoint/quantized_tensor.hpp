@@ -48,7 +48,7 @@ inline std::optional<WeightFormat> quantized_format(const Checkpoint& checkpoint
     if (weights == metadata.end() && layout == metadata.end()) return std::nullopt;
     const auto found = [&](const auto& at) { return at == metadata.end() ? "none" : core::quoted(at->second); };
     const auto fail = [&](const char* key, std::string expected, std::string value) {
-        core::fail<ModelError>(checkpoint.path_of(tensor).string(), {"metadata ", key}, {expected}, {value});
+        core::fail<ModelError>(checkpoint.file_of(tensor), {"metadata ", key}, {expected}, {value});
     };
     if (layout == metadata.end() || layout->second != layout_version)
         fail(layout_key, core::quoted(layout_version) + ", the only layout of quantized weights that is known",
@@ -77,7 +77,7 @@ inline Shape quantized_shape(WeightFormat format, Index rows, Index cols) {
 /// Checks that the tensor holds a matrix of that size quantized to that format. Throws: ModelError.
 inline void validate_quantized(const Checkpoint& checkpoint, const CheckpointTensor& tensor, WeightFormat format,
                                Index rows, Index cols) {
-    const std::string where = checkpoint.path_of(tensor).string(), wanted = core::to_string(matrix_shape(rows, cols));
+    const std::string where = checkpoint.file_of(tensor), wanted = core::to_string(matrix_shape(rows, cols));
     const auto& metadata = checkpoint.metadata_of(tensor);
     const auto found = metadata.find(tensor.info.name);
     if (found == metadata.end() || found->second != wanted)

@@ -13,8 +13,8 @@
 #include <rwkv/core/dtype.hpp>
 #include <rwkv/core/inline.hpp>
 #include <rwkv/core/tensor.hpp>
+#include <rwkv/io/byte_source.hpp>
 #include <rwkv/io/file.hpp>
-#include <rwkv/io/memory_bytes.hpp>
 #include <rwkv/io/safetensors_writer.hpp>
 #include <rwkv/state_file.hpp>
 
@@ -55,15 +55,6 @@ inline void write_file(const std::filesystem::path& path, std::span<const std::b
     file.commit();
 }
 
-inline State read_state(const io::ByteSource& source, const Config& config) {
-    return StateReader(source, state_format, 5).state(config);
-}
-
-inline Conversation read_conversation(const io::ByteSource& source, const Config& config) {
-    const StateReader reader(source, conversation_format, 7);
-    return {.state = reader.state(config), .tokens = reader.tokens(config), .logits = reader.logits(config)};
-}
-
 }  // namespace checkpoint
 
 RWKV_INLINE std::vector<std::byte> to_bytes(const State& state) {
@@ -87,20 +78,29 @@ RWKV_INLINE void save_conversation(const Conversation& conversation, const std::
     checkpoint::write_file(path, to_bytes(conversation));
 }
 
-RWKV_INLINE State load_state(const std::filesystem::path& path, const Config& config) {
-    return checkpoint::read_state(io::InputFile(path), config);
+RWKV_INLINE State load_state(const ByteSource& file, const Config& config) {
+    return checkpoint::StateReader(file, checkpoint::state_format, 5).state(config);
 }
 
-RWKV_INLINE Conversation load_conversation(const std::filesystem::path& path, const Config& config) {
-    return checkpoint::read_conversation(io::InputFile(path), config);
+RWKV_INLINE State load_state(const std::filesystem::path& path, const Config& config) {
+    return load_state(io::InputFile(path), config);
 }
 
 RWKV_INLINE State state_from_bytes(std::span<const std::byte> bytes, const Config& config) {
-    return checkpoint::read_state(io::MemoryBytes(bytes, "state"), config);
+    return load_state(MemorySource("state", bytes), config);
+}
+
+RWKV_INLINE Conversation load_conversation(const ByteSource& file, const Config& config) {
+    const checkpoint::StateReader reader(file, checkpoint::conversation_format, 7);
+    return {.state = reader.state(config), .tokens = reader.tokens(config), .logits = reader.logits(config)};
+}
+
+RWKV_INLINE Conversation load_conversation(const std::filesystem::path& path, const Config& config) {
+    return load_conversation(io::InputFile(path), config);
 }
 
 RWKV_INLINE Conversation conversation_from_bytes(std::span<const std::byte> bytes, const Config& config) {
-    return checkpoint::read_conversation(io::MemoryBytes(bytes, "conversation"), config);
+    return load_conversation(MemorySource("conversation", bytes), config);
 }
 
 }  // namespace rwkv::inline RWKV_ABI

@@ -29,8 +29,8 @@ class StateReader {
   public:
     /// Reads the header and checks that it announces `tensors` tensors under that format's name. The source must live
     /// as long as the reader.
-    StateReader(const io::ByteSource& source, const char* format, std::size_t tensors)
-        : source_(source), where_(source.path().string()), header_(io::read_safetensors_header(source)) {
+    StateReader(const ByteSource& source, const char* format, std::size_t tensors)
+        : source_(source), where_(source.name()), header_(io::read_safetensors_header(source)) {
         const auto found = header_.metadata.find("format");
         if (found == header_.metadata.end() || found->second != format)
             core::fail<ModelError>(where_, {"format"}, {format},
@@ -94,7 +94,7 @@ class StateReader {
             core::fail<FormatError>(where_, {name}, {"finite numbers"}, {"an infinity or NaN"});
     }
 
-    const io::ByteSource& source_;
+    const ByteSource& source_;
     std::string where_;
     io::SafetensorsHeader header_;
 };

@@ -19,7 +19,8 @@ namespace rwkv::inline RWKV_ABI::checkpoint {
 /// The tensors of a checkpoint under their canonical names.
 class TensorSource {
   public:
-    /// `where` is the path the model was asked for by. The checkpoint must live as long as the source.
+    /// `where` is what the model was asked for by: a path, the name of a source. The checkpoint must live as long as
+    /// the source.
     ///
     /// Throws: ModelError for a tensor of another architecture, and for two tensors of one canonical name.
     TensorSource(const Checkpoint& checkpoint, std::string where)
@@ -29,12 +30,12 @@ class TensorSource {
             if (name.kind == TensorNameKind::unknown) {
                 warn_ignored(tensor, "no part of an RWKV-4 model");
             } else if (name.kind == TensorNameKind::other_architecture) {
-                core::fail<ModelError>(path(tensor), {core::Quoted{tensor.info.name}},
+                core::fail<ModelError>(file(tensor), {core::Quoted{tensor.info.name}},
                                        {"only tensors of an RWKV-4 model"},
                                        {name.architecture.empty() ? "one that it does not have"
                                                                   : "one of " + std::string(name.architecture)});
             } else if (!tensors_.emplace(name.canonical, &tensor).second) {
-                core::fail<ModelError>(path(tensor), {tensor.info.name}, {"each tensor once"},
+                core::fail<ModelError>(file(tensor), {tensor.info.name}, {"each tensor once"},
                                        {"a second ", name.canonical});
             }
             has_quantized_ = has_quantized_ || quantized_format(checkpoint, tensor);
@@ -58,10 +59,10 @@ class TensorSource {
     const std::map<std::string, const CheckpointTensor*>& tensors() const noexcept { return tensors_; }
 
     const Checkpoint& checkpoint() const noexcept { return checkpoint_; }
-    /// The path the model was asked for by.
+    /// What the model was asked for by.
     const std::string& where() const noexcept { return where_; }
-    /// The path of the file that holds the tensor.
-    std::string path(const CheckpointTensor& tensor) const { return checkpoint_.path_of(tensor).string(); }
+    /// The name of the file that holds the tensor.
+    const std::string& file(const CheckpointTensor& tensor) const { return checkpoint_.file_of(tensor); }
     /// Warnings about the files, a sentence each.
     const std::vector<std::string>& warnings() const noexcept { return warnings_; }
 
@@ -76,7 +77,7 @@ class TensorSource {
 
   private:
     void warn_ignored(const CheckpointTensor& tensor, const std::string& why) {
-        warnings_.push_back(path(tensor) + ": ignored " + core::quoted(tensor.info.name) + ", " + why);
+        warnings_.push_back(file(tensor) + ": ignored " + core::quoted(tensor.info.name) + ", " + why);
     }
 
     const Checkpoint& checkpoint_;

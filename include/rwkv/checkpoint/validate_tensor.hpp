@@ -23,10 +23,10 @@ inline void validate_dense(const TensorSource& source, const CheckpointTensor& t
         std::string found(core::name(dtype));
         if (dtype == DType::u8 && !quantized_format(source.checkpoint(), tensor))
             found.append(" and no metadata ").append(weights_key);
-        core::fail<ModelError>(source.path(tensor), {tensor.info.name}, {"dtype F32, F16, BF16 or F64"}, {found});
+        core::fail<ModelError>(source.file(tensor), {tensor.info.name}, {"dtype F32, F16, BF16 or F64"}, {found});
     }
     if (tensor.info.shape != spec.shape())
-        core::fail<ModelError>(source.path(tensor), {tensor.info.name},
+        core::fail<ModelError>(source.file(tensor), {tensor.info.name},
                                {"shape ", core::to_string(spec.shape()), " (by the config)"},
                                {core::to_string(tensor.info.shape)});
 }
@@ -38,7 +38,7 @@ inline void validate_tensor(const TensorSource& source, const CheckpointTensor& 
     const auto quantized = quantized_format(source.checkpoint(), tensor);
     if (spec.kind != TensorKind::matrix || !quantized) return validate_dense(source, tensor, spec);
     if (requested != WeightFormat::stored && requested != *quantized)
-        core::fail<ModelError>(source.path(tensor), {tensor.info.name}, {"weights to convert to ", name(requested)},
+        core::fail<ModelError>(source.file(tensor), {tensor.info.name}, {"weights to convert to ", name(requested)},
                                {name(*quantized), " weights, which can only be loaded as they are stored"});
     validate_quantized(source.checkpoint(), tensor, *quantized, spec.rows, spec.cols);
 }

@@ -85,12 +85,13 @@ class WeightReader {
         return part;
     }
 
-    /// The matrix in the file's own bytes, where these have its format and alignment.
+    /// The matrix in the file's own bytes, where these lie in memory and have its format and alignment.
     std::optional<kernels::WeightMatrix> map(const PlannedTensor& tensor) const {
         const auto& [spec, source, format, layout] = tensor;
         const TensorInfo& info = source->info;
         if (info.dtype != storage_dtype(format) || info.bytes == 0 || !info.strides.empty()) return std::nullopt;
         const std::shared_ptr<const std::byte[]> bytes = plan_.checkpoint().map(*source);
+        if (!bytes) return std::nullopt;
         const std::size_t alignment = kernels::is_quantized(format) ? quantized_alignment : core::bits(info.dtype) / 8;
         if (reinterpret_cast<std::uintptr_t>(bytes.get()) % alignment != 0) return std::nullopt;
         return kernels::WeightMatrix(

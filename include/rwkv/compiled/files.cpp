@@ -6,9 +6,11 @@
 #include <rwkv/checkpoint/convert_model.inl>
 #include <rwkv/checkpoint/load_model.inl>
 #include <rwkv/checkpoint/load_safetensors.inl>
+#include <rwkv/checkpoint/model_files.inl>
 #include <rwkv/checkpoint/state_file.inl>
 #include <rwkv/core/error.inl>
 #include <rwkv/core/message.inl>
+#include <rwkv/io/byte_source.inl>
 #include <rwkv/io/file.inl>
 #include <rwkv/io/json.inl>
 #include <rwkv/io/pickle.inl>

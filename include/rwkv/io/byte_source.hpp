@@ -2,40 +2,105 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
+#include <memory>
 #include <span>
+#include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include <rwkv/version.hpp>
 
-namespace rwkv::inline RWKV_ABI::io {
+namespace rwkv::inline RWKV_ABI {
 
-/// Bytes that can be read from any offset: of an InputFile, or, in tests, of memory.
+/// Bytes that are read as a file is: a file on disk, memory (MemorySource), or whatever an application keeps its data
+/// in, an archive or a database, of which it derives a class:
+///
+///     class Asset : public rwkv::ByteSource {
+///       public:
+///         explicit Asset(Handle handle) : ByteSource(name_of(handle), size_of(handle)), handle_(handle) {}
+///       private:
+///         std::size_t do_read(std::uint64_t offset, std::span<std::byte> out) const override {
+///             return read_at(handle_, offset, out.data(), out.size());
+///         }
+///         Handle handle_;
+///     };
+///
+/// Thread safety: any number of threads may call `read` and `map` at once, and so `do_read` and `do_map` are called.
 class ByteSource {
   public:
     virtual ~ByteSource() = default;
 
+    /// What the bytes are called in messages: a path, "model.safetensors in assets.pak".
+    const std::string& name() const noexcept { return name_; }
+
     /// The number of bytes.
-    virtual std::uint64_t size() const noexcept = 0;
+    std::uint64_t size() const noexcept { return size_; }
 
-    /// What the bytes are called in messages.
-    virtual const std::filesystem::path& path() const noexcept = 0;
+    /// Fills `out` with the bytes from `offset` on.
+    ///
+    /// Throws: FileError, naming the source, where these are not within its size, where there are fewer than the source
+    /// said, and where `do_read` throws a std::exception. What it throws of rwkv::Error and std::bad_alloc is passed
+    /// on.
+    void read(std::uint64_t offset, std::span<std::byte> out) const;
 
-    /// Fills `out` with the bytes from `offset` on. Throws where there are fewer.
-    virtual void read(std::uint64_t offset, std::span<std::byte> out) const = 0;
+    /// The bytes (at least one) from `offset` on where they lie in memory, without a copy; null where they do not, and
+    /// have to be read. They stay there while the pointer lives, whatever becomes of the source. Throws: as `read`.
+    [[nodiscard]] std::shared_ptr<const std::byte[]> map(std::uint64_t offset, std::size_t bytes) const;
 
   protected:
-    ByteSource() = default;
+    ByteSource(std::string name, std::uint64_t size) : name_(std::move(name)), size_(size) {}
     ByteSource(const ByteSource&) = default;
+    ByteSource(ByteSource&&) = default;
     ByteSource& operator=(const ByteSource&) = default;
+    ByteSource& operator=(ByteSource&&) = default;
+
+  private:
+    /// Fills the beginning of `out` (at least one byte, all within `size()`) with the bytes from `offset` on. Returns
+    /// the number of bytes read, which may be less than `out` has: the rest is then asked for. 0 means that there are
+    /// no more, and is an error, as is whatever is thrown.
+    virtual std::size_t do_read(std::uint64_t offset, std::span<std::byte> out) const = 0;
+
+    /// As `map`, for bytes within `size()`.
+    virtual std::shared_ptr<const std::byte[]> do_map(std::uint64_t offset, std::size_t bytes) const;
+
+    std::string name_;
+    std::uint64_t size_;
 };
 
-/// The `count` bytes of a source from `offset` on. Throws as its `read` does.
-[[nodiscard]] inline std::vector<std::byte> bytes_at(const ByteSource& source, std::uint64_t offset,
-                                                     std::uint64_t count) {
-    std::vector<std::byte> bytes(static_cast<std::size_t>(count));
-    source.read(offset, bytes);
-    return bytes;
-}
+/// Bytes in memory.
+class MemorySource final : public ByteSource {
+  public:
+    /// `owner`, if there is one, keeps the bytes alive, and is kept for as long as they are used. Without one they are
+    /// the caller's, and must outlive the source and, where LoadOptions::mapped leaves weights in them, the model.
+    MemorySource(std::string name, std::span<const std::byte> bytes, std::shared_ptr<const void> owner = nullptr)
+        : ByteSource(std::move(name), bytes.size()), bytes_(bytes), owner_(std::move(owner)) {}
 
-}  // namespace rwkv::inline RWKV_ABI::io
+    /// The same of text.
+    MemorySource(std::string name, std::string_view text, std::shared_ptr<const void> owner = nullptr)
+        : MemorySource(std::move(name), std::as_bytes(std::span(text)), std::move(owner)) {}
+
+  private:
+    std::size_t do_read(std::uint64_t offset, std::span<std::byte> out) const override;
+    std::shared_ptr<const std::byte[]> do_map(std::uint64_t offset, std::size_t bytes) const override;
+
+    std::span<const std::byte> bytes_;
+    std::shared_ptr<const void> owner_;
+};
+
+namespace io {
+
+/// The `count` bytes of a source from `offset` on. Throws as its `read` does.
+[[nodiscard]] std::vector<std::byte> bytes_at(const ByteSource& source, std::uint64_t offset, std::uint64_t count);
+
+/// All bytes of a source. Throws as its `read` does; FormatError, before anything is read, where there are more than
+/// `max_bytes`.
+[[nodiscard]] std::string read_text(const ByteSource& source, std::uint64_t max_bytes);
+
+}  // namespace io
+
+}  // namespace rwkv::inline RWKV_ABI
+
+#ifndef RWKV_COMPILED
+#include <rwkv/io/byte_source.inl>
+#endif

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <rwkv/io/byte_source.hpp>
@@ -23,38 +24,38 @@ namespace rwkv::inline RWKV_ABI::io {
 /// std::filesystem ends the program where memory runs out.)
 [[nodiscard]] std::vector<std::string> names_in(const std::filesystem::path& directory);
 
-/// A regular file open for reading.
+/// A regular file open for reading. Its size is that when it was opened, and its name its path.
 ///
-/// Throws: FileError. Thread safety: any number of threads may call `read` and `map` at once.
+/// `read` also throws where the disk fails, and where the file was truncated since it was opened. What `map` returns
+/// stays mapped when the file is closed or removed (Windows neither removes nor replaces a mapped file). If the file is
+/// written to, the bytes change; if it is truncated, reading them ends the program.
+///
+/// Throws: FileError.
 class InputFile final : public ByteSource {
   public:
     /// Opens the file. Symbolic links are followed. Directories, pipes and devices are refused without waiting for
     /// them.
-    explicit InputFile(std::filesystem::path path);
-
-    /// Its length in bytes when it was opened.
-    std::uint64_t size() const noexcept override { return size_; }
+    explicit InputFile(const std::filesystem::path& path) : InputFile(path, open(path)) {}
 
     /// When it was last changed, as of opening it: seconds since 1970.
     std::int64_t modified() const noexcept { return modified_; }
 
-    const std::filesystem::path& path() const noexcept override { return path_; }
-
-    /// Fills `out` with the bytes from `offset` on. Throws FileError where the disk fails and where the file ends
-    /// before that, which it may also do because it was truncated since it was opened.
-    void read(std::uint64_t offset, std::span<std::byte> out) const override;
-
-    /// Maps the `bytes` bytes (at least one) from `offset` on. They stay mapped while the pointer lives, also when the
-    /// file is closed or removed (Windows neither removes nor replaces a mapped file). If the file is written to, they
-    /// change; if it is truncated, reading them ends the program. Throws FileError where the file is shorter or cannot
-    /// be mapped.
-    [[nodiscard]] std::shared_ptr<const std::byte[]> map(std::uint64_t offset, std::size_t bytes) const;
-
   private:
-    std::filesystem::path path_;
+    struct Opened {
+        system::File file;
+        system::FileStatus status;
+    };
+    static Opened open(const std::filesystem::path& path);
+    InputFile(const std::filesystem::path& path, Opened opened)
+        : ByteSource(path.string(), opened.status.size),
+          file_(std::move(opened.file)),
+          modified_(opened.status.modified) {}
+
+    std::size_t do_read(std::uint64_t offset, std::span<std::byte> out) const override;
+    std::shared_ptr<const std::byte[]> do_map(std::uint64_t offset, std::size_t bytes) const override;
+
     system::File file_;
-    std::uint64_t size_ = 0;
-    std::int64_t modified_ = 0;
+    std::int64_t modified_;
 };
 
 /// A file that is written under a temporary name in the target's directory and takes the target's place only in
@@ -91,9 +92,10 @@ class OutputFile {
     system::File file_;
 };
 
-/// The whole of a file. Throws FileError, and FormatError, before anything is read, where it is longer than
-/// `max_bytes`.
-[[nodiscard]] std::string read_text(const std::filesystem::path& path, std::uint64_t max_bytes);
+/// The whole of a file, as `read_text` of a ByteSource. Throws FileError besides.
+[[nodiscard]] inline std::string read_text(const std::filesystem::path& path, std::uint64_t max_bytes) {
+    return read_text(InputFile(path), max_bytes);
+}
 
 /// Writes a whole file, by an OutputFile. Throws FileError.
 void write_text(const std::filesystem::path& path, std::string_view text);

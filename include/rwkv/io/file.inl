@@ -5,7 +5,6 @@
 #include <system_error>
 #include <utility>
 
-#include <rwkv/core/checked.hpp>
 #include <rwkv/core/error.hpp>
 #include <rwkv/core/inline.hpp>
 #include <rwkv/core/message.hpp>
@@ -17,10 +16,14 @@ namespace rwkv::inline RWKV_ABI::io {
 namespace detail {
 
 /// Throws a FileError that says what the system refused: "cannot open PATH: No such file or directory".
+[[noreturn]] inline void fail_system(std::error_code code, const std::string& where, std::string_view verb,
+                                     std::string_view rest = "") {
+    throw FileError(where, core::join({"cannot ", verb, " ", where, rest}), code);
+}
+
 [[noreturn]] inline void fail_system(std::error_code code, const std::filesystem::path& path, std::string_view verb,
                                      std::string_view rest = "") {
-    const std::string where = path.string();
-    throw FileError(where, core::join({"cannot ", verb, " ", where, rest}), code);
+    fail_system(code, path.string(), verb, rest);
 }
 
 /// Throws a FileError about what was expected of the path.
@@ -43,39 +46,27 @@ RWKV_INLINE std::vector<std::string> names_in(const std::filesystem::path& direc
     return std::move(*names);
 }
 
-RWKV_INLINE InputFile::InputFile(std::filesystem::path path) : path_(std::move(path)) {
-    file_ = system::File::open(path_);
-    const auto status = file_ ? file_.status() : std::nullopt;
-    if (!status) detail::fail_system(system::last_error(), path_, "open");
-    if (!status->other_kind.empty()) detail::fail_file(path_, {"a regular file"}, {status->other_kind});
-    size_ = status->size;
-    modified_ = status->modified;
+RWKV_INLINE InputFile::Opened InputFile::open(const std::filesystem::path& path) {
+    system::File file = system::File::open(path);
+    const auto status = file ? file.status() : std::nullopt;
+    if (!status) detail::fail_system(system::last_error(), path, "open");
+    if (!status->other_kind.empty()) detail::fail_file(path, {"a regular file"}, {status->other_kind});
+    return {std::move(file), *status};
 }
 
-RWKV_INLINE void InputFile::read(std::uint64_t offset, std::span<std::byte> out) const {
-    const auto end = core::checked_add(offset, out.size());
-    if (!end || *end > system::largest_offset())
-        detail::fail_file(path_, {"a position within the file"}, {"byte ", offset});
-    while (!out.empty()) {
-        const std::ptrdiff_t count = file_.read(offset, out);
-        if (count < 0) {
-            const std::error_code error = system::last_error();
-            detail::fail_system(error, path_, "read", core::join({" at byte ", offset}));
-        }
-        if (count == 0)
-            detail::fail_file(path_, {"at least ", *end, " bytes"}, {"the end of the file at or before byte ", offset});
-        out = out.subspan(static_cast<std::size_t>(count));
-        offset += static_cast<std::uint64_t>(count);
+RWKV_INLINE std::size_t InputFile::do_read(std::uint64_t offset, std::span<std::byte> out) const {
+    const std::ptrdiff_t count = file_.read(offset, out);
+    if (count < 0) {
+        const std::error_code error = system::last_error();
+        detail::fail_system(error, name(), "read", core::join({" at byte ", offset}));
     }
+    return static_cast<std::size_t>(count);
 }
 
-RWKV_INLINE std::shared_ptr<const std::byte[]> InputFile::map(std::uint64_t offset, std::size_t bytes) const {
-    const auto end = core::checked_add(offset, bytes);
-    if (bytes == 0 || !end || *end > size_)
-        detail::fail_file(path_, {"at least ", end.value_or(offset), " bytes to map"}, {size_});
+RWKV_INLINE std::shared_ptr<const std::byte[]> InputFile::do_map(std::uint64_t offset, std::size_t bytes) const {
     const auto before = static_cast<std::size_t>(offset % system::mapping_granularity());
     void* const memory = file_.map(offset - before, before + bytes);
-    if (!memory) detail::fail_system(system::last_error(), path_, "map");
+    if (!memory) detail::fail_system(system::last_error(), name(), "map");
     std::shared_ptr<const std::byte[]> whole(
         static_cast<const std::byte*>(memory),
         [size = before + bytes](const std::byte* at) { system::unmap(const_cast<std::byte*>(at), size); });
@@ -139,15 +130,6 @@ RWKV_INLINE void OutputFile::commit() {
         detail::fail_system(error, path_, core::join({"rename ", temporary_.string(), " to"}));
     }
     temporary_.clear();
-}
-
-RWKV_INLINE std::string read_text(const std::filesystem::path& path, std::uint64_t max_bytes) {
-    const InputFile file(path);
-    if (file.size() > max_bytes)
-        core::fail<FormatError>(path.string(), {}, {"at most ", max_bytes, " bytes"}, {file.size()});
-    std::string text(static_cast<std::size_t>(file.size()), '\0');
-    file.read(0, std::as_writable_bytes(std::span(text)));
-    return text;
 }
 
 RWKV_INLINE void write_text(const std::filesystem::path& path, std::string_view text) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -21,17 +22,15 @@ namespace rwkv::inline RWKV_ABI::io {
 /// Thread safety: any number of threads may call its functions at once.
 class FilePool {
   public:
-    /// Opens no file yet. At most `max_open` are kept open, besides those that callers still use.
-    explicit FilePool(std::vector<std::filesystem::path> paths, std::size_t max_open = 16)
-        : max_open_(std::max<std::size_t>(max_open, 1)) {
-        slots_.reserve(paths.size());
-        for (auto& path : paths) slots_.push_back({std::move(path), nullptr, {}});
+    /// At most `max_open` files are kept open, besides those that callers still use.
+    explicit FilePool(std::size_t max_open = 16) : max_open_(std::max<std::size_t>(max_open, 1)) {}
+
+    /// Adds a file, which is not opened yet, and returns its number.
+    std::size_t add(std::filesystem::path path) {
+        const std::lock_guard lock(mutex_);
+        slots_.push_back({std::move(path), nullptr, {}});
+        return slots_.size() - 1;
     }
-
-    std::size_t size() const noexcept { return slots_.size(); }
-
-    /// The path of file `i`.
-    const std::filesystem::path& path(std::size_t i) const { return slots_.at(i).path; }
 
     /// File `i`, which stays open while the pointer lives. Throws FileError where it cannot be opened, and where its
     /// size or date are not those it had when it was first opened: then what was read of it no longer holds.
@@ -46,8 +45,7 @@ class FilePool {
         auto file = std::make_shared<const InputFile>(slot.path);
         const Stamp stamp{file->size(), file->modified()};
         if (!slot.stamp) slot.stamp = stamp;
-        if (*slot.stamp != stamp)
-            throw FileError(slot.path.string(), slot.path.string() + " has changed since it was first read");
+        if (*slot.stamp != stamp) throw FileError(file->name(), file->name() + " has changed since it was first read");
         if (open_.size() == max_open_) {
             slots_[open_.front()].file.reset();
             open_.erase(open_.begin());
@@ -73,6 +71,29 @@ class FilePool {
     std::vector<Slot> slots_;
     std::vector<std::size_t> open_;  ///< the open slots, least recently used first
     std::size_t max_open_;
+};
+
+/// A file of a pool, which it keeps alive.
+class PooledFile final : public ByteSource {
+  public:
+    /// Opens the file. Throws as FilePool::open, as do `read` and `map`.
+    PooledFile(std::shared_ptr<FilePool> pool, std::filesystem::path path)
+        : PooledFile(pool, pool->add(std::move(path))) {}
+
+  private:
+    PooledFile(const std::shared_ptr<FilePool>& pool, std::size_t i)
+        : ByteSource(pool->open(i)->name(), pool->open(i)->size()), pool_(pool), number_(i) {}
+
+    std::size_t do_read(std::uint64_t offset, std::span<std::byte> out) const override {
+        pool_->open(number_)->read(offset, out);
+        return out.size();
+    }
+    std::shared_ptr<const std::byte[]> do_map(std::uint64_t offset, std::size_t bytes) const override {
+        return pool_->open(number_)->map(offset, bytes);
+    }
+
+    std::shared_ptr<FilePool> pool_;
+    std::size_t number_;
 };
 
 }  // namespace rwkv::inline RWKV_ABI::io

@@ -29,7 +29,7 @@ namespace detail {
 /// The archive of a PyTorch file: its entries by their names in the one folder that holds all of them.
 class PytorchArchive {
   public:
-    explicit PytorchArchive(const ByteSource& source) : source_(source), where_(source.path().string()) {
+    explicit PytorchArchive(const ByteSource& source) : source_(source), where_(source.name()) {
         for (ZipEntry& entry : read_zip_directory(source)) {
             const std::size_t slash = entry.name.find('/');
             if (root_.empty() && slash != entry.name.npos) root_ = entry.name.substr(0, slash + 1);

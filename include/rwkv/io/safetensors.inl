@@ -170,7 +170,7 @@ RWKV_INLINE SafetensorsHeader parse_safetensors_header(std::string_view text, st
 }
 
 RWKV_INLINE SafetensorsHeader read_safetensors_header(const ByteSource& file) {
-    const std::string where = file.path().string();
+    const std::string& where = file.name();
     std::string text(static_cast<std::size_t>(std::min<std::uint64_t>(file.size(), 64)), '\0');
     file.read(0, std::as_writable_bytes(std::span(text)));
     const std::uint64_t length = safetensors_header_length(text, file.size(), where);

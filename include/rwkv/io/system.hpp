@@ -75,9 +75,6 @@ class File {
     std::intptr_t handle_ = none;
 };
 
-/// The largest offset a file can have.
-std::uint64_t largest_offset() noexcept;
-
 std::uint64_t mapping_granularity() noexcept;
 
 /// Ends a mapping.

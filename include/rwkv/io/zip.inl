@@ -26,7 +26,7 @@ namespace detail {
 /// begin. The two must agree: some programs believe the one and some the other.
 class ZipDirectoryReader {
   public:
-    explicit ZipDirectoryReader(const ByteSource& source) : source_(source), where_(source.path().string()) {}
+    explicit ZipDirectoryReader(const ByteSource& source) : source_(source), where_(source.name()) {}
 
     std::vector<ZipEntry> read() const {
         const ZipDirectory directory = find_zip_directory(source_);
@@ -200,7 +200,7 @@ RWKV_INLINE std::vector<ZipEntry> read_zip_directory(const ByteSource& source) {
 RWKV_INLINE std::vector<std::byte> read_zip_entry(const ByteSource& source, const ZipEntry& entry,
                                                   std::uint64_t max_bytes) {
     const auto fail = [&](core::MessageParts expected, core::MessageParts found) {
-        core::fail<FormatError>(source.path().string(), {"entry ", core::Quoted{entry.name}}, expected, found);
+        core::fail<FormatError>(source.name(), {"entry ", core::Quoted{entry.name}}, expected, found);
     };
     if (entry.size > max_bytes) fail({"at most ", max_bytes, " bytes"}, {entry.size});
     std::vector<std::byte> bytes = bytes_at(source, entry.offset, entry.size);

@@ -25,8 +25,7 @@ namespace detail {
 /// Reads the records at the end of an archive.
 class ZipEndReader {
   public:
-    explicit ZipEndReader(const ByteSource& source)
-        : source_(source), where_(source.path().string()), size_(source.size()) {}
+    explicit ZipEndReader(const ByteSource& source) : source_(source), where_(source.name()), size_(source.size()) {}
 
     /// What the end record says, or the zip64 record where there is one. The directory and the records must be
     /// contiguous, since other programs might look for the directory elsewhere otherwise.

@@ -1,7 +1,6 @@
 // For system.hpp: Linux, macOS and other POSIX systems. Calls that a signal interrupts are made again.
 
 #include <algorithm>
-#include <limits>
 #include <memory>
 
 #include <dirent.h>
@@ -84,10 +83,6 @@ RWKV_INLINE void* File::map(std::uint64_t offset, std::size_t bytes) const noexc
     void* const memory =
         ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, static_cast<int>(handle_), static_cast<off_t>(offset));
     return memory == MAP_FAILED ? nullptr : memory;
-}
-
-RWKV_INLINE std::uint64_t largest_offset() noexcept {
-    return static_cast<std::uint64_t>((std::numeric_limits<off_t>::max)());
 }
 
 RWKV_INLINE std::uint64_t mapping_granularity() noexcept {

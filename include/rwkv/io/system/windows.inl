@@ -1,7 +1,6 @@
 // For system.hpp: Windows.
 
 #include <algorithm>
-#include <limits>
 
 // The system's own header, though it is large and has macros: declarations of ours would be at odds with it where an
 // application includes it, too.
@@ -106,10 +105,6 @@ RWKV_INLINE void* File::map(std::uint64_t offset, std::size_t bytes) const noexc
         ::MapViewOfFile(mapping, FILE_MAP_READ, detail::high_half(offset), detail::low_half(offset), bytes);
     ::CloseHandle(mapping);  // the view keeps what it needs of it
     return memory;
-}
-
-RWKV_INLINE std::uint64_t largest_offset() noexcept {
-    return static_cast<std::uint64_t>((std::numeric_limits<std::int64_t>::max)());
 }
 
 RWKV_INLINE std::uint64_t mapping_granularity() noexcept {

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <rwkv/checkpoint/model_files.hpp>
+#include <rwkv/core/inline.hpp>
+#include <rwkv/version.hpp>
+
+namespace rwkv::inline RWKV_ABI {
+
+RWKV_INLINE void MemoryFiles::add(const std::string& file, std::shared_ptr<const ByteSource> source) {
+    for (auto& [name, present] : files_)
+        if (name == file) {
+            present = std::move(source);
+            return;
+        }
+    files_.emplace_back(file, std::move(source));
+}
+
+RWKV_INLINE std::vector<std::string> MemoryFiles::names() const {
+    std::vector<std::string> names;
+    for (const auto& [name, source] : files_) names.push_back(name);
+    return names;
+}
+
+RWKV_INLINE std::shared_ptr<const ByteSource> MemoryFiles::open(const std::string& file) const {
+    for (const auto& [name, source] : files_)
+        if (name == file) return source;
+    return nullptr;
+}
+
+}  // namespace rwkv::inline RWKV_ABI
