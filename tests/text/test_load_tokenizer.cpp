@@ -2,11 +2,13 @@
 #include <fstream>
 #include <random>
 #include <string>
+#include <vector>
 
 #include "support.hpp"
 #include "world_bytes.hpp"
 
 #include <rwkv/load_tokenizer.hpp>
+#include <rwkv/text/prompt_format.hpp>
 
 using namespace rwkv::test;
 using Catch::Matchers::ContainsSubstring;
@@ -41,4 +43,18 @@ TEST_CASE("a tokenizer is loaded by what the directory holds", "[tokenizer]") {
     CHECK_THAT(with("{\"version\": \"1.0\", \"version\": \"1.0\"}"), ContainsSubstring("FormatError"));
     CHECK(with(good) == "accepted");
     fs::remove_all(directory);
+}
+
+TEST_CASE("a World vocabulary is told by its name or by its first byte", "[tokenizer]") {
+    const std::string vocabulary = world_bytes();
+    for (const char* name : {"rwkv_vocab_v20230424.txt", "row 7", ""}) {
+        const auto tokenizer = rwkv::load_tokenizer(rwkv::MemorySource(name, vocabulary));
+        CHECK(tokenizer.encode("a\xFF") == std::vector<rwkv::TokenId>{98, 256});
+    }
+    rwkv::MemoryFiles files("pack");
+    files.add("rwkv_vocab_v20230424.txt", vocabulary);
+    CHECK(rwkv::load_tokenizer(files).vocab_size() == 257);
+    CHECK(rwkv::guess_prompt_format(files).name == "world");
+    CHECK_THAT(outcome([&] { return rwkv::load_tokenizer(rwkv::MemorySource("tokenizer.json", vocabulary)); }),
+               ContainsSubstring("FormatError tokenizer.json"));
 }
