@@ -11,13 +11,12 @@
 #include <type_traits>
 #include <vector>
 
-#include <Eigen/Core>
-
 #include <rwkv/checkpoint/checkpoint.hpp>
 #include <rwkv/checkpoint/quantized_tensor.hpp>
 #include <rwkv/checkpoint/target_format.hpp>
 #include <rwkv/core/dtype.hpp>
 #include <rwkv/core/error.hpp>
+#include <rwkv/core/float16.hpp>
 #include <rwkv/core/message.hpp>
 #include <rwkv/core/tensor.hpp>
 #include <rwkv/kernels/encode.hpp>
@@ -111,19 +110,20 @@ Index find_not_below(Bits limit, const std::byte* numbers, Index count) noexcept
     return count;
 }
 
-template <class Stored>
-void decode_as(const std::byte* stored, Index count, float* out) noexcept {
-    using Elements = Eigen::Array<Stored, Eigen::Dynamic, 1>;
-    Eigen::Map<Eigen::Array<float, Eigen::Dynamic, 1>>(out, count) =
-        Eigen::Map<const Elements>(reinterpret_cast<const Stored*>(stored), count).template cast<float>();
-}
-
 /// Elements as floats. F64 is rounded, or overflows to an infinity.
 inline void decode(DType dtype, const std::byte* stored, Index count, float* out) noexcept {
-    if (dtype == DType::f16) return decode_as<Eigen::half>(stored, count, out);
-    if (dtype == DType::bf16) return decode_as<Eigen::bfloat16>(stored, count, out);
-    if (dtype == DType::f64) return decode_as<double>(stored, count, out);
-    std::memcpy(out, stored, static_cast<std::size_t>(count) * sizeof(float));
+    if (dtype == DType::f32) {
+        std::memcpy(out, stored, static_cast<std::size_t>(count) * sizeof(float));
+    } else if (dtype == DType::f64) {
+        const auto* const from = reinterpret_cast<const double*>(stored);
+        for (Index i = 0; i < count; ++i) out[i] = static_cast<float>(from[i]);
+    } else if (dtype == DType::f16) {
+        const auto* const from = reinterpret_cast<const core::Float16*>(stored);
+        for (Index i = 0; i < count; ++i) out[i] = core::to_float(from[i]);
+    } else {
+        const auto* const from = reinterpret_cast<const core::BFloat16*>(stored);
+        for (Index i = 0; i < count; ++i) out[i] = core::to_float(from[i]);
+    }
 }
 
 /// One element as it is stored.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -7,8 +8,6 @@
 #include <utility>
 #include <variant>
 #include <vector>
-
-#include <Eigen/Core>
 
 #include <rwkv/checkpoint/checkpoint_plan.hpp>
 #include <rwkv/checkpoint/load_options.hpp>
@@ -58,8 +57,7 @@ class WeightReader {
             .convert(*tensor.source, how, 0, 1, reinterpret_cast<std::byte*>(vector.data()));
         if (tensor.spec.role == TensorRole::attention_time_decay) {
             // Files hold time_decay, memory w = −exp(time_decay).
-            Eigen::Map<Eigen::Array<float, Eigen::Dynamic, 1>> decay(vector.data(), size);
-            decay = -decay.exp();
+            for (Index i = 0; i < size; ++i) vector[i] = -std::exp(vector[i]);
         }
         meter_.add(tensor.source->info.bytes);
     }

@@ -5,10 +5,8 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
-#include <Eigen/Core>
-
+#include <rwkv/core/float16.hpp>
 #include <rwkv/core/inline.hpp>
 #include <rwkv/kernels/encode.hpp>
 #include <rwkv/kernels/target.hpp>
@@ -23,7 +21,7 @@ struct ScaleBlock {
     static constexpr auto size = static_cast<std::size_t>(Format::block_cols);
     std::array<float, size> weights{};
     std::array<std::uint8_t, size> quantized{};
-    Eigen::bfloat16 scale{};
+    core::BFloat16 scale{};
 
     float max_magnitude() const noexcept {
         float largest = 0;
@@ -39,8 +37,8 @@ struct ScaleBlock {
 
 /// The scale that makes the largest weight 127, and the weights rounded to multiples of it.
 inline void quantize(const Target&, ScaleBlock<Q8>& block) noexcept {
-    block.scale = static_cast<Eigen::bfloat16>(block.max_magnitude() / 127);
-    const float factor = block.reciprocal(static_cast<float>(block.scale));
+    block.scale = core::round_to<core::BFloat16>(block.max_magnitude() / 127);
+    const float factor = block.reciprocal(core::to_float(block.scale));
     for (std::size_t i = 0; i < block.size; ++i)
         block.quantized[i] =
             static_cast<std::uint8_t>(128 + std::clamp(std::nearbyint(block.weights[i] * factor), -127.0f, 127.0f));
@@ -60,15 +58,15 @@ inline void quantize(const Target& target, ScaleBlock<Q4>& block) noexcept {
             if (gain > best) best = gain, scale = product / square / factor;
         }
     }
-    block.scale = static_cast<Eigen::bfloat16>(scale);
-    target.encode_q4(block.weights.data(), block.reciprocal(static_cast<float>(block.scale)), block.quantized.data());
+    block.scale = core::round_to<core::BFloat16>(scale);
+    target.encode_q4(block.weights.data(), block.reciprocal(core::to_float(block.scale)), block.quantized.data());
 }
 
 /// Quantizes up to sixteen rows of floats, row after row, into a row group.
 template <QuantizedFormat Format>
 void quantize_group(const Target& target, const float* weights, Index rows, Index cols, std::byte* group) noexcept {
     using View = WeightView<Format>;
-    auto* const scales = reinterpret_cast<Eigen::bfloat16*>(group);
+    auto* const scales = reinterpret_cast<core::BFloat16*>(group);
     auto* const values = reinterpret_cast<std::uint8_t*>(group + View::scale_bytes(cols));
     std::fill_n(group, View::scale_bytes(cols), std::byte(0));
     std::fill_n(values, View::quantized_bytes(cols), std::uint8_t(Format::bits == 8 ? 128 : 0));
@@ -92,23 +90,6 @@ void quantize_group(const Target& target, const float* weights, Index rows, Inde
     }
 }
 
-/// A float in a dense format, rounded to nearest even.
-inline float round_to(float value, float) noexcept {
-    return value;
-}
-inline core::Float16 round_to(float value, core::Float16) noexcept {
-    const auto rounded = static_cast<Eigen::half>(value);
-    core::Float16 bits;
-    std::memcpy(&bits, &rounded, sizeof bits);
-    return bits;
-}
-inline core::BFloat16 round_to(float value, core::BFloat16) noexcept {
-    const auto rounded = static_cast<Eigen::bfloat16>(value);
-    core::BFloat16 bits;
-    std::memcpy(&bits, &rounded, sizeof bits);
-    return bits;
-}
-
 /// Rounds up to sixteen rows of floats, row after row, into a row group, with zeros for missing rows.
 template <class T>
 void round_group(const float* from, Index rows, Index cols, T* group) noexcept {
@@ -117,7 +98,7 @@ void round_group(const float* from, Index rows, Index cols, T* group) noexcept {
         const Index end = (std::min)(begin + block, cols);
         for (Index r = 0; r < group_rows; ++r)
             for (Index c = begin; c < end; ++c)
-                group[c * group_rows + r] = r < rows ? round_to(from[r * cols + c], T{}) : T{};
+                group[c * group_rows + r] = r < rows ? core::round_to<T>(from[r * cols + c]) : T{};
     }
 }
 
@@ -135,7 +116,7 @@ RWKV_INLINE void encode_rows(WeightFormat format, Layout layout, const float* fr
             using T = typename Format::Storage;
             auto* const elements = reinterpret_cast<T*>(to);
             if (layout == Layout::row_major) {
-                for (Index i = 0; i < rows * cols; ++i) elements[i] = detail::round_to(from[i], T{});
+                for (Index i = 0; i < rows * cols; ++i) elements[i] = core::round_to<T>(from[i]);
                 return;
             }
             for (Index r = 0; r < rows; r += group_rows)

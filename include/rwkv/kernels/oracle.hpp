@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include <rwkv/kernels/reference_matmul.hpp>
-#include <rwkv/kernels/simd/eigen_simd.hpp>
+#include <rwkv/kernels/simd/vector_simd.hpp>
 #include <rwkv/version.hpp>
 
 // The equations in double: what tests compare float results with. Include it where blocks are instantiated for double.
@@ -12,10 +12,10 @@
 
 namespace rwkv::inline RWKV_ABI::kernels::oracle {
 
-using Simd = EigenSimd<double>;
+using Simd = VectorSimd<double>;
 
-inline Simd::V exp(const Simd::V& x) noexcept {
-    return x.exp();
+inline Simd::V exp(Simd::V x) noexcept {
+    return Simd::exp(x);
 }
 
 }  // namespace rwkv::inline RWKV_ABI::kernels::oracle

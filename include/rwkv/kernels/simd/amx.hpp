@@ -13,7 +13,7 @@
 namespace rwkv::inline RWKV_ABI::kernels::amx {
 
 using avx512::for_token_runs;
-using avx512::next_block;
+using avx512::prefetch_next_block;
 using avx512::Prefetcher;
 using avx512::Simd;
 using avx512_vnni::IntDot;

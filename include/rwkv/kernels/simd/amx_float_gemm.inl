@@ -77,8 +77,9 @@ inline void split_columns(const T* columns, Index count, std::byte* to) noexcept
 
 // Rows [begin, end) × columns [k, k + depth) as tiles: [row group][step of 32 columns][piece].
 template <DenseFormat Format>
-inline void split_weights(const WeightView<Format>& weights, Index begin, Index end, Index k, Index depth,
+inline void split_weights(const WeightMatrix& matrix, Index begin, Index end, Index k, Index depth,
                           std::byte* to) noexcept {
+    const WeightView<Format> weights(matrix);
     for (Index r = begin; r < end; r += group_rows)
         for (Index c = k; c < k + depth; c += tile_cols, to += weight_pieces<Format> * tile_bytes) {
             const Index here = (std::min)(tile_cols, k + depth - c);
@@ -86,7 +87,7 @@ inline void split_weights(const WeightView<Format>& weights, Index begin, Index 
                 split_columns<weight_pieces<Format>>(weights.group(r / group_rows) + c * group_rows, here, to);
             } else {
                 float widened[group_rows * tile_cols];
-                avx512::widen_block(weights, r, (std::min)(r + group_rows, end), c, here, widened);
+                avx512::widen_block<Format>(matrix, r, (std::min)(r + group_rows, end), c, here, widened);
                 split_columns<weight_pieces<Format>>(widened, here, to);
             }
         }
@@ -222,15 +223,14 @@ void float_gemm(const WeightMatrix& matrix, Index begin, Index end, const Activa
     constexpr Index block_depth = Blocking::k_slab / pieces;
     static_assert(block_depth % tile_cols == 0 &&
                   rows_per_task * block_depth * pieces * 2 <= scratch_floats(0) * Index(sizeof(float)));
-    const WeightView<Format> weights(matrix);
     auto* const weight_tiles = reinterpret_cast<std::byte*>(scratch);
     const ConfiguredTiles<64> tiles;
     for (Index k = x.begin; k < x.end; k += block_depth) {
         const Index depth = (std::min)(block_depth, x.end - k);
-        split_weights(weights, begin, end, k, depth, weight_tiles);
-        multiply_split_block<pieces>(weight_tiles, end - begin, depth,
-                                     x.panels + k / tile_cols * token_pieces * tile_bytes, x.panel_bytes, tokens,
-                                     y + begin, y_stride, k == 0, next_block(weights, begin, end, x, k, block_depth));
+        split_weights<Format>(matrix, begin, end, k, depth, weight_tiles);
+        multiply_split_block<pieces>(
+            weight_tiles, end - begin, depth, x.panels + k / tile_cols * token_pieces * tile_bytes, x.panel_bytes,
+            tokens, y + begin, y_stride, k == 0, prefetch_next_block<Format>(matrix, begin, end, x, k, block_depth));
     }
 }
 

@@ -10,8 +10,8 @@ namespace rwkv::inline RWKV_ABI::kernels::RWKV_TARGET {
 
 // Whole row groups and whole scale blocks of weights as floats (of the last block the column steps that there are).
 template <QuantizedFormat Format>
-inline void widen_block(const WeightView<Format>& weights, Index begin, Index end, Index k, Index depth,
-                        float* block) noexcept {
+void widen_block(const WeightMatrix& matrix, Index begin, Index end, Index k, Index depth, float* block) noexcept {
+    const WeightView<Format> weights(matrix);
     for (Index g = begin / group_rows; g * group_rows < end; ++g, block += group_rows * depth) {
         const std::uint8_t* quantized = weights.quantized(g) + k * group_rows * Format::bits / 8;
         const core::BFloat16* stored_scales = weights.scales(g) + k / Format::block_cols * group_rows;
@@ -33,7 +33,7 @@ inline void widen_block(const WeightView<Format>& weights, Index begin, Index en
 
 // Quantized blocks are few bytes: the hardware prefetcher suffices.
 template <QuantizedFormat Format>
-inline Prefetcher next_block(const WeightView<Format>&, Index, Index, const Activations&, Index, Index) noexcept {
+Prefetcher prefetch_next_block(const WeightMatrix&, Index, Index, const Activations&, Index, Index) noexcept {
     return {};
 }
 

@@ -35,10 +35,10 @@ inline void widen_row(const T* from, Index count, float* to) noexcept {
     std::copy_n(last, count - i, to + i);
 }
 
-// The weights [begin, end) × [k, k + depth) as floats, row group after row group; depth is at most Blocking::kc.
+// A block of weights as floats, see BlockReader.
 template <DenseFormat Format>
-inline void widen_block(const WeightView<Format>& weights, Index begin, Index end, Index k, Index depth,
-                        float* block) noexcept {
+void widen_block(const WeightMatrix& matrix, Index begin, Index end, Index k, Index depth, float* block) noexcept {
+    const WeightView<Format> weights(matrix);
     for (Index r = begin; r < end; r += group_rows, block += group_rows * depth) {
         if (weights.layout() == Layout::row_groups) {
             const auto* const group = weights.group(r / group_rows) + k * group_rows;
@@ -52,10 +52,10 @@ inline void widen_block(const WeightView<Format>& weights, Index begin, Index en
     }
 }
 
-// Prefetches the block that is read after rows [begin, end) × features [k, k + depth).
 template <DenseFormat Format>
-inline Prefetcher next_block(const WeightView<Format>& weights, Index begin, Index end, const Activations& x, Index k,
-                             Index depth) noexcept {
+Prefetcher prefetch_next_block(const WeightMatrix& matrix, Index begin, Index end, const Activations& x, Index k,
+                               Index depth) noexcept {
+    const WeightView<Format> weights(matrix);
     Index next = k + depth;
     if (next >= x.end) {
         next = x.begin;
@@ -112,7 +112,7 @@ inline void microkernel(const float* w, Index w_stride, const float* x, Index x_
 }
 
 // y (+)= W x for a block of weights as floats: `whole` row groups to y, and one more, where `rest` is not 0, to
-// last_group, [token][16 rows]. Not part of gemm, because it is the same for every format.
+// last_group, [token][16 rows].
 inline void multiply_block(const float* w, Index w_stride, Index whole, Index rest, const float* x, Index x_stride,
                            Index depth, Index tokens, float* y, Index y_stride, float* last_group, bool first,
                            Prefetcher prefetcher) noexcept {
@@ -134,13 +134,22 @@ inline void multiply_block(const float* w, Index w_stride, Index whole, Index re
     });
 }
 
-// Rows [begin, end), at most Blocking::mc of them from a whole row group on, of y = W x over the features of a slab.
-// `scratch` holds scratch_floats(tokens) floats.
+// What the blocked product asks of a format.
+struct BlockReader {
+    // The weights [begin, end) × [k, k + depth) as floats, row group after row group; depth is at most Blocking::kc.
+    void (*widen)(const WeightMatrix& weights, Index begin, Index end, Index k, Index depth, float* block) noexcept;
+    // Prefetches the block that is read after rows [begin, end) × features [k, k + depth).
+    Prefetcher (*prefetch_next)(const WeightMatrix& weights, Index begin, Index end, const Activations& x, Index k,
+                                Index depth) noexcept;
+};
+
 template <class Format>
-void gemm(const WeightMatrix& matrix, Index begin, Index end, const Activations& x, Index tokens, float* y,
-          Index y_stride, float* scratch) noexcept {
-    const WeightView<Format> weights(matrix);
+inline constexpr BlockReader block_reader{widen_block<Format>, prefetch_next_block<Format>};
+
+inline void multiply_blocks(const WeightMatrix& weights, const BlockReader& reader, Index begin, Index end,
+                            const Activations& x, Index tokens, float* y, Index y_stride, float* scratch) noexcept {
     const Index whole = (end - begin) / group_rows, rest = (end - begin) % group_rows;
+    const bool in_place = weights.format() == WeightFormat::f32 && weights.layout() == Layout::row_groups;
     float* const block = scratch;
     float* const last_group = scratch + Blocking::mc * Blocking::kc;  // [token][16 rows], of which `rest` are results
     if (rest > 0 && x.begin > 0)
@@ -150,19 +159,26 @@ void gemm(const WeightMatrix& matrix, Index begin, Index end, const Activations&
         const Index depth = (std::min)(Blocking::kc, x.end - k);
         const float* w = block;
         Index stride = depth * group_rows;
-        if constexpr (std::is_same_v<Format, F32>) {
-            if (weights.layout() == Layout::row_groups) {
-                w = weights.group(begin / group_rows) + k * group_rows;
-                stride = weights.cols() * group_rows;
-            }
+        if (in_place) {
+            w = WeightView<F32>(weights).group(begin / group_rows) + k * group_rows;
+            stride = weights.cols() * group_rows;
+        } else {
+            reader.widen(weights, begin, end, k, depth, block);
         }
-        if (w == block) widen_block(weights, begin, end, k, depth, block);
         multiply_block(w, stride, whole, rest, x.values + k, x.stride, depth, tokens, y + begin, y_stride, last_group,
-                       k == 0, next_block(weights, begin, end, x, k, Blocking::kc));
+                       k == 0, reader.prefetch_next(weights, begin, end, x, k, Blocking::kc));
     }
     if (rest > 0)
         for (Index t = 0; t < tokens; ++t)
             std::copy_n(last_group + t * group_rows, rest, y + t * y_stride + begin + whole * group_rows);
+}
+
+// Rows [begin, end), at most Blocking::mc of them from a whole row group on, of y = W x over the features of a slab.
+// `scratch` holds scratch_floats(tokens) floats.
+template <class Format>
+void gemm(const WeightMatrix& weights, Index begin, Index end, const Activations& x, Index tokens, float* y,
+          Index y_stride, float* scratch) noexcept {
+    multiply_blocks(weights, block_reader<Format>, begin, end, x, tokens, y, y_stride, scratch);
 }
 
 }  // namespace rwkv::inline RWKV_ABI::kernels::RWKV_TARGET

@@ -9,7 +9,7 @@
 
 #include <rwkv/core/matrix_view.hpp>
 #include <rwkv/kernels/kernel.hpp>
-#include <rwkv/kernels/simd/eigen_simd.hpp>
+#include <rwkv/kernels/simd/vector_simd.hpp>
 #include <rwkv/version.hpp>
 
 // The target for every processor: Eigen, as fast as the flags of the source file make it.
@@ -17,10 +17,10 @@
 
 namespace rwkv::inline RWKV_ABI::kernels::portable {
 
-using Simd = EigenSimd<float>;
+using Simd = VectorSimd<float>;
 
-inline Simd::V exp(const Simd::V& x) noexcept {
-    return x.exp();
+inline Simd::V exp(Simd::V x) noexcept {
+    return Simd::exp(x);
 }
 
 }  // namespace rwkv::inline RWKV_ABI::kernels::portable

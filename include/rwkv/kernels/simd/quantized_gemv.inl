@@ -71,7 +71,7 @@ inline void dot_group(const WeightView<Format>& weights, Index group, const Quan
                 values[t] += step_cols;
             }
         };
-#pragma GCC unroll 16
+#pragma GCC unroll 4
         for (Index s = 0; s < lines; ++s, quantized += 64) {
             read_ahead(now + s * 64);
             const typename IntDot::Quantized bytes = IntDot::load(quantized);
