@@ -10,11 +10,12 @@
 # ```cpp  compiled with -std=c++20 and run with a model directory as its one argument. A block without main() is
 #         the body of one: rwkv.hpp, <iostream>, <string> and <vector> are included beside what the block includes, and
 #         `model_dir` is the directory.
+# ```c    a C99 program over examples/c/rwkv.h, run likewise
 # ```sh   run as written; the model directory is in $MODEL_DIR.
 # ```text after <!-- output of: NAME --> what that block must print, white space aside
 #
-# Every ```cpp block needs a marker; so does nothing else. All of it happens in a copy of the repository in build/readme,
-# so that what a block leaves behind lands there. CXX is the compiler; RWKV_INCLUDES adds include directories (a:b).
+# Every ```cpp and ```c block needs a marker; so does nothing else. All of it happens in a copy of the repository in build/readme,
+# so that what a block leaves behind lands there. CXX and CC are the compilers; RWKV_INCLUDES adds include directories (a:b).
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 (($#)) || set -- "$root"/README.md "$root"/{bench,cmake,examples,tests,include/rwkv}/README.md
@@ -65,7 +66,7 @@ for file in "$work"/blocks/*; do
     elif [[ $marker =~ ^'<!-- output of: '([A-Za-z0-9_-]+)' -->' ]]; then
         mv "$file" "$work/blocks/${BASH_REMATCH[1]}.expected"
         continue
-    elif [[ $language == cpp && -z $marker ]]; then
+    elif [[ ($language == cpp || $language == c) && -z $marker ]]; then
         echo "$(<"${file%.*}.page"): this block has no marker <!-- run: NAME -->:" >&2
         cat "$file" >&2
         exit 1
@@ -88,6 +89,7 @@ for file in "$work"/blocks/*; do
                 } >"$source"
             fi
             ;;
+        c) cp "$file" "$work/blocks/$name.source.c" ;;
         sh) ;;
         *) echo "a block of '$language' cannot be run" >&2 && exit 1 ;;
     esac
@@ -102,15 +104,25 @@ for part in model files text; do echo "#include <rwkv/compiled/$part.cpp>" >"$wo
 printf '%s\n' compiled-{model,files,text} $programs |
     xargs -P "$(nproc)" -I '{}' "$compiler" -std=c++20 -O0 -DRWKV_COMPILED "${includes[@]}" -c "$work/blocks/{}.source.cpp" \
         -o "$work/blocks/{}.o"
-for name in $programs; do
-    "$compiler" "$work/blocks/$name.o" "$work"/blocks/compiled-*.o -pthread -o "$work/blocks/$name.program"
+c_programs=$(sed -n 's/^c\t\([^\t]*\)\t.*/\1/p' "$todo")
+c_interface=$work/blocks/rwkv_c.o
+if [[ -n $c_programs ]]; then
+    "$compiler" -std=c++20 -O0 -DRWKV_COMPILED "${includes[@]}" -c "$root/examples/c/rwkv_c.cpp" -o "$c_interface"
+fi
+for name in $c_programs; do
+    "${CC:-cc}" -std=c99 -pedantic -Wall -Wextra -Werror -I "$root/examples/c" -c "$work/blocks/$name.source.c" -o "$work/blocks/$name.o"
+done
+for name in $programs $c_programs; do
+    objects=("$work/blocks/$name.o" "$work"/blocks/compiled-*.o)
+    if [[ -e $c_interface ]]; then objects+=("$c_interface"); fi
+    "$compiler" "${objects[@]}" -pthread -o "$work/blocks/$name.program"
 done
 
 while IFS=$'\t' read -r language name where file; do
     echo "== $name ($language)"
     output=$work/blocks/$name.output
     case $language in
-        cpp) (cd "$where" && "$work/blocks/$name.program" "$MODEL_DIR" </dev/null) | tee "$output" ;;
+        cpp | c) (cd "$where" && "$work/blocks/$name.program" "$MODEL_DIR" </dev/null) | tee "$output" ;;
         sh) (cd "$where" && bash -euo pipefail "$file" </dev/null) | tee "$output" ;;
     esac
     echo
