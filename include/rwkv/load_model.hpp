@@ -11,10 +11,11 @@
 namespace rwkv::inline RWKV_ABI {
 
 /// Loads a model from a directory as downloaded from Hugging Face: config.json beside model.safetensors or
-/// pytorch_model.bin, or beside shards and their index; or from the file with the weights, or the index, given itself.
-/// Tensors may be F32, F16, BF16 and F64 in any mixture, under Hugging Face's names (with or without `rwkv.`) or
-/// BlinkDL's. Of several files in a directory, safetensors are preferred (checkpoint/weight_files.hpp); nothing in a
-/// PyTorch file is executed.
+/// pytorch_model.bin, or beside shards and their index; from a repository's folder in the Hub's cache
+/// (`models--RWKV--rwkv-4-169m-pile`); or from the file with the weights (of safetensors or PyTorch, whatever its
+/// name), or the index, given itself. Tensors may be F32, F16, BF16 and F64 in any mixture, under Hugging Face's names
+/// (with or without `rwkv.`) or BlinkDL's, also with what torch.compile and others put before them. Of several files in
+/// a directory, those that transformers takes (checkpoint/weight_files.hpp); nothing in a PyTorch file is executed.
 ///
 /// A config.json beside the weights applies to them. A file given itself needs none, nor does a directory with
 /// BlinkDL's weights (`.pth`): the sizes are then those of the tensors, `layer_norm_epsilon` is 1e-5, `rescale_every` 0
@@ -37,6 +38,10 @@ namespace rwkv::inline RWKV_ABI {
 
 /// Loads a model from the one file with its weights, as from its path. No config.json is beside it.
 [[nodiscard]] Model load_model(const ByteSource& weights, const LoadOptions& options = {});
+
+/// The config of the model that `load_model` would make of that path, from the headers of its files: in milliseconds,
+/// with every check that needs no weights. Throws: as `load_model`.
+[[nodiscard]] Config load_config(const std::filesystem::path& path);
 
 }  // namespace rwkv::inline RWKV_ABI
 

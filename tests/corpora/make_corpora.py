@@ -81,6 +81,14 @@ def make_json():
     corpus.refuse("a key twice, deep", '[{"b":{"a":1,"a":1}}]', 'the key "a" twice')
     corpus.refuse("128 lists", "[" * 128 + "]" * 128, "nested at most 127 deep")
     corpus.refuse("128 objects", '{"a":' * 128 + "1" + "}" * 128, "nested at most 127 deep")
+    for text, found in [("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "a Git LFS pointer"),
+                        ("# xet version 0\n", "a pointer of Git Xet"), ("\n<!DOCTYPE html>\n<html></html>", "an HTML page"),
+                        ("<?xml version=\"1.0\"?><Error/>", "an XML document"), ("Entry not found", "Entry not found"),
+                        ("Repository Not Found", "Repository not found"), ("404: Not Found", "a server's answer"),
+                        ("Invalid username or password.", "a server's answer"), ("Access to model x/y is restricted.", "access is restricted"),
+                        ("GGUF\3\0\0\0", "a GGUF file"), ("PK\3\4\0", "a ZIP archive"), (b"\x1f\x8b\x08\0", "compressed by gzip")]:
+        corpus.refuse("found instead: " + repr(text[:20]), text, "expected JSON, found " + found if found[0] == "a" and "restricted" not in found else found)
+    corpus.accept("a number that servers send, too", "404")
     corpus.refuse("a NUL byte after", "{}\0", "a NUL byte at byte 3")
     corpus.refuse("a NUL byte within", '"\0"', "a NUL byte at byte 2")
     for text in ["{", "[", "}", "]", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "[1]]", "{}{}", "1 2", '{"a"}', '{"a":}', '{"a":1,}', '{,}',
@@ -454,6 +462,17 @@ def make_config():
     A("nulls", "{" + ",".join(f'"{field}":null' for field in fields) +
       ',"layer_norm_epsilon":null,"tie_word_embeddings":null,"model_type":null}')
     A("never rescaled", '{"rescale_every":0}')
+    for text in ["-1", "-1000000000000000000", "4194305", "1000000000000000000", "6.0"]:
+        A(f"rescale_every {text}", f'{{"rescale_every":{text}}}')
+    for field in ["bos_token_id", "eos_token_id"]:
+        for text in ["-1", "50277", "1000000000000000000", "12.0", "[0]", "[0,1]", "[]", "[1,-1]"]:
+            A(f"{field} {text}", f'{{"{field}":{text}}}')
+    A("as transformers 5 writes it", '{"architectures":["RwkvForCausalLM"],"dtype":"bfloat16","eos_token_id":[0,1],"pad_token_id":null,'
+                                     '"transformers_version":"5.0.0","quantization_config":null}')
+    for text, found in [('{"quant_method":"bitsandbytes","load_in_4bit":true}', 'quantized by "bitsandbytes"'),
+                        ('{"load_in_8bit":true}', "quantized by bitsandbytes"), ('{"quant_method":"gptq","bits":4}', 'quantized by "gptq"')]:
+        M(f"quantization_config {text}", f'{{"quantization_config":{text}}}', found)
+    R("a server's answer", '{"error":"Repository not found"}', 'a server\'s answer: "Repository not found"')
     A("epsilon an integer", '{"layer_norm_epsilon":1}')
     A("smallest epsilon of float", '{"layer_norm_epsilon":1.17549436e-38}')
     A("largest hidden", '{"hidden_size":4194304,"intermediate_size":1}')
@@ -463,14 +482,20 @@ def make_config():
     A("last id", '{"vocab_size":10,"bos_token_id":9,"eos_token_id":9}')
     A("one of all", '{"vocab_size":1,"context_length":1,"hidden_size":1,"num_hidden_layers":1,"intermediate_size":1}')
     for field in fields:
-        for text in ["-1", "1000000000000000000", "18446744073709551615"]:
-            M(f"{field} {text}", f'{{"{field}":{text}}}', f"{field}: expected an integer from")
-        for text, found in [("18446744073709551616", "the number 1.8446744073709552e+19"), ("12.0", "the number 12.0"),
-                            ('"12"', 'the string "12"'), ("true", "true"), ("[12]", "a list"), ("{}", "an object")]:
-            R(f"{field} {text}", f'{{"{field}":{text}}}', f"{field}: expected an integer from")
+        free = field in ("rescale_every", "bos_token_id", "eos_token_id")  # any integer will do
+        for text in ["-1", "1000000000000000000", "18446744073709551615", "18446744073709551616"]:
+            if not free:
+                M(f"{field} {text}", f'{{"{field}":{text}}}', f"{field}: expected an integer from")
+        if free:
+            M(f"{field} 18446744073709551615", f'{{"{field}":18446744073709551615}}', f"{field}: expected an integer, found")
+        else:
+            A(f"{field} 12.0", f'{{"{field}":12.0}}')
+        for text in ["12.5", '"12"', "true", "{}"] + ([] if "token" in field else ["[12]"]):
+            R(f"{field} {text}", f'{{"{field}":{text}}}', f"{field}: expected an integer")
+        if "token" in field:
+            R(f'{field} ["x"]', f'{{"{field}":["x"]}}', f'{field}: expected an integer, found the string "x"')
     M("-2^63", '{"hidden_size":-9223372036854775808}', "hidden_size: expected an integer from 1 to 4194304, found the number -92")
-    R("1e18", '{"hidden_size":1e18}', "hidden_size: expected an integer from 1 to 4194304, found the number 1e+18")
-    R("12.5", '{"hidden_size":12.5}', "found the number 12.5")
+    M("1e18", '{"hidden_size":1e18}', "hidden_size: expected an integer from 1 to 4194304, found the number 1e+18")
     for field in fields[:6]:
         M(f"{field} 0", f'{{"{field}":0}}', f"{field}: expected an integer from 1 to ")
     M("one more hidden", '{"hidden_size":4194305,"intermediate_size":1}', "hidden_size: expected")
@@ -479,12 +504,8 @@ def make_config():
     M("one more of context", '{"context_length":2147483648}', "context_length: expected an integer from 1 to 2147483647")
     M("one more attention", '{"attention_hidden_size":4194305}', "attention_hidden_size: expected")
     M("one more intermediate", '{"intermediate_size":4194305}', "intermediate_size: expected")
-    M("one more between", '{"rescale_every":4194305}', "rescale_every: expected an integer from 0 to 4194304")
     M("implied intermediate too large", '{"hidden_size":4194304}',
       "intermediate_size: expected an integer from 1 to 4194304, found 16777216")
-    R("eos list", '{"eos_token_id":[0]}', "eos_token_id: expected an integer from 0 to 50276, found a list")
-    M("eos outside", '{"vocab_size":10,"eos_token_id":10}', "eos_token_id: expected an integer from 0 to 9")
-    M("bos outside", '{"vocab_size":10,"bos_token_id":10}', "bos_token_id: expected an integer from 0 to 9")
     for text in ["0", "-1e-5", "1e-50", "1e-39", "1e50", "3.41e38"]:
         M(f"epsilon {text}", f'{{"layer_norm_epsilon":{text}}}', "layer_norm_epsilon: expected a positive number")
     R("epsilon infinite", '{"layer_norm_epsilon":1e999}', "number overflow")
@@ -573,17 +594,25 @@ def make_tokenizer_json():
 
     R("version", "2.0", 'version: expected "1.0", found "2.0"')
     R("version", 1.0, 'version: expected "1.0"')
-    R("version", GONE, "version: expected a value, found nothing")
+    A("version", GONE)
+    A("version", None)
     A("truncation", GONE)
     A("padding", GONE)
-    M("truncation", {"max_length": 5}, "truncation: expected null")
-    M("padding", {"pad_id": 0}, "padding: expected null")
-    M("padding", False, "padding: expected null")
+    A("truncation", {"direction": "Right", "max_length": 512, "strategy": "LongestFirst", "stride": 0})
+    A("padding", {"strategy": "BatchLongest", "direction": "Right", "pad_to_multiple_of": None, "pad_id": 0, "pad_type_id": 0,
+                  "pad_token": "<s>"})
+    R("padding", False, "padding: expected an object, found false")
     M("surprise", 1, 'only fields this library knows, found "surprise"')
-    R("normalizer", GONE, "normalizer: expected a value, found nothing")
+    A("surprise", None)
+    A("surprise", False)
+    A("normalizer", GONE)
     A("normalizer", None)
     M("normalizer", {"type": "NFKC"}, "normalizer.type: expected NFC")
-    M("normalizer", {"type": "Sequence", "normalizers": []}, "normalizer.type: expected NFC")
+    A("normalizer", {"type": "Sequence", "normalizers": []})
+    A("normalizer", {"type": "Sequence", "normalizers": [{"type": "NFC"}]})
+    M("normalizer", {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Lowercase"}]},
+      "normalizer.normalizers[1].type: expected NFC")
+    R("normalizer", {"type": "Sequence"}, "normalizer.normalizers: expected a value, found nothing")
     M("normalizer", {"type": "NFC", "x": 1}, 'normalizer: expected only fields this library knows, found "x"')
     R("normalizer", {}, "normalizer.type: expected a value, found nothing")
     R("normalizer", "NFC", "normalizer: expected an object")
@@ -601,30 +630,83 @@ def make_tokenizer_json():
     M("pre_tokenizer/type", "Split", "pre_tokenizer.type: expected ByteLevel")
     M("pre_tokenizer/type", None, "pre_tokenizer.type: expected ByteLevel")
     M("pre_tokenizer", {"type": "Sequence", "pretokenizers": []}, "pre_tokenizer.type: expected ByteLevel")
+    level = tokenizer()["pre_tokenizer"]
+    quiet = dict(level, use_regex=False)
+    pattern = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+    split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+    short = dict(split, pattern={"Regex": pattern.replace("'s|'t|'re|'ve|'m|'ll|'d", "'(?:[sdmt]|ll|ve|re)")})
+
+    def in_turn(*steps):
+        return {"type": "Sequence", "pretokenizers": [*steps]}
+    A("pre_tokenizer", in_turn(level))
+    A("pre_tokenizer", in_turn(split, quiet))
+    A("pre_tokenizer", in_turn(dict(short, behavior="Removed", invert=True), quiet))
+    M("pre_tokenizer", in_turn(level, level), "pre_tokenizer.type: expected ByteLevel")
+    M("pre_tokenizer", in_turn(split, level), "pre_tokenizer.pretokenizers[1].use_regex: expected false")
+    M("pre_tokenizer", in_turn(quiet), "pre_tokenizer.pretokenizers[0].use_regex: expected true")
+    M("pre_tokenizer", in_turn(dict(split, behavior="Removed"), quiet), "pretokenizers[0].behavior: expected Isolated")
+    M("pre_tokenizer", in_turn(dict(split, invert=True), quiet), "pretokenizers[0].behavior: expected Removed")
+    M("pre_tokenizer", in_turn(dict(split, pattern={"Regex": " "}), quiet), "pretokenizers[0].pattern: expected the pattern of GPT-2")
+    M("pre_tokenizer", in_turn(dict(split, pattern={"String": pattern}), quiet), "the pattern of GPT-2")
+    A("decoder", {"type": "Sequence", "decoders": [level]})
+    M("decoder", {"type": "Sequence", "decoders": []}, "decoder: expected ByteLevel")
+    M("decoder", {"type": "Sequence", "decoders": [level, level]}, "decoder: expected ByteLevel")
     M("pre_tokenizer/add_prefix_space", True, "pre_tokenizer.add_prefix_space: expected false")
     M("pre_tokenizer/use_regex", False, "pre_tokenizer.use_regex: expected true")
     A("decoder/add_prefix_space", True)
     A("decoder/use_regex", False)
     A("post_processor", None)
     A("post_processor", GONE)
-    M("post_processor", {"type": "TemplateProcessing"}, "post_processor.type: expected ByteLevel")
+    text, second = {"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}
+    begin = {"SpecialToken": {"id": "<s>", "type_id": 0}}
+
+    def template(*single, tokens={}):
+        return {"type": "TemplateProcessing", "single": [*single], "pair": [text, second], "special_tokens": tokens}
+
+    def processors(*steps):
+        return {"type": "Sequence", "processors": [*steps]}
+    known = {"<s>": {"id": "<s>", "ids": [0], "tokens": ["<s>"]}}
+    A("post_processor", template(text))
+    A("post_processor", template(text, tokens=known))
+    A("post_processor", template(begin, text, tokens={"<s>": {"id": "<s>", "ids": [], "tokens": []}}))
+    A("post_processor", processors())
+    A("post_processor", processors(level, template(text)))
+    A("post_processor", processors(processors(template(text))))
+    M("post_processor", template(begin, text, tokens=known), 'post_processor.single: expected no token that is added to a text')
+    M("post_processor", template(text, begin, tokens=known), 'found "<s>"')
+    M("post_processor", template(begin, text), 'found "<s>"')
+    M("post_processor", template(), "post_processor.single: expected the text, once")
+    M("post_processor", template(text, text), "post_processor.single: expected the text, once")
+    M("post_processor", template(second), "post_processor.single: expected the text, once")
+    M("post_processor", processors(level, template(begin, text, tokens=known)), "post_processor.processors[1].single: expected no token")
+    for name in ["BertProcessing", "RobertaProcessing"]:
+        M("post_processor", {"type": name, "sep": ["<s>", 0], "cls": ["<s>", 0]}, "post_processor.type: expected ByteLevel or a Template")
+    R("post_processor", {"type": "TemplateProcessing"}, "post_processor.single: expected a value, found nothing")
+    R("post_processor", template({}), "post_processor.single.SpecialToken: expected a value")
+    R("post_processor", template("$A"), "post_processor.single: expected an object")
+    R("post_processor", processors(None), "", "ModelError")
     R("post_processor", [], "post_processor: expected an object")
 
     R("model", 3, "model: expected an object")
     R("model", GONE, "model: expected a value, found nothing")
     for name in ["WordPiece", "Unigram", "bpe"]:
         M("model/type", name, "model.type: expected BPE")
-    R("model/type", GONE, "model.type: expected a value, found nothing")
+    A("model/type", GONE)
     M("model/surprise", 1, "model: expected only fields this library knows")
     M("model/dropout", 0.1, "model.dropout: expected null")
-    M("model/dropout", 0, "model.dropout: expected null")
-    M("model/unk_token", "<unk>", "model.unk_token: expected null")
+    A("model/dropout", 0)
+    A("model/dropout", 0.0)
+    A("model/unk_token", "<unk>")
+    R("model/unk_token", 0, "model.unk_token: expected a string")
     A("model/unk_token", GONE)
     M("model/continuing_subword_prefix", "##", "model.continuing_subword_prefix: expected null")
     A("model/continuing_subword_prefix", "")
     M("model/end_of_word_suffix", "</w>", "model.end_of_word_suffix: expected null")
     for name in ["fuse_unk", "byte_fallback", "ignore_merges"]:
-        M(f"model/{name}", True, f"model.{name}: expected false")
+        if name == "ignore_merges":
+            M(f"model/{name}", True, f"model.{name}: expected false")
+        else:  # about characters without a token
+            A(f"model/{name}", True)
         R(f"model/{name}", "no", f"model.{name}: expected true or false")
         A(f"model/{name}", GONE)
         A(f"model/{name}", None)
@@ -687,7 +769,8 @@ def make_tokenizer_json():
     M("added_tokens/1/surprise", 0, "added_tokens[1]: expected only fields this library knows")
     for text, found in [("null", "null"), ("[]", "a list"), ('"text"', '"text"'), ("1", "1")]:
         corpus.refuse(f"root {text}", text, f"expected an object, found {found}")
-    corpus.refuse("root {}", "{}", "version: expected a value, found nothing")
+    corpus.refuse("root {}", "{}", "pre_tokenizer: expected a value, found nothing")
+    corpus.refuse("a server's answer", '{"error":"Repository not found"}', 'a server\'s answer: "Repository not found"')
     good = dumped(tokenizer())
     corpus.refuse("nothing", "", "expected JSON, found nothing")
     corpus.refuse("a token twice", good.replace('"ab":', '"cd":'), 'the key "cd" twice')

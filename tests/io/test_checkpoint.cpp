@@ -2,6 +2,7 @@
 #include <atomic>
 #include <cstddef>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <span>
 #include <string>
@@ -148,8 +149,30 @@ TEST_CASE("which files a directory is understood to mean", "[checkpoint]") {
         {"two of no known name",
          {{"x.safetensors", one}, {"y.safetensors", other}},
          {"FileError",
-          "expected model.safetensors.index.json or a single .safetensors file, found 2: "
-          "\"x.safetensors\", \"y.safetensors\""}},
+          "expected model.safetensors, its index or a single safetensors file, found 2: "
+          "\"x.safetensors\", \"y.safetensors\" (give the one that is meant)"}},
+        {"any single .st", {{"RWKV-4.st", one}}, {"accepted"}},
+        {"beside what a training goes on with",
+         {{"x.safetensors", one}, {"optimizer.pt", "x"}, {"rng_state_0.pth", "x"}, {"training_args.bin", "x"}},
+         {"accepted"}},
+        {"beside an adapter", {{"x.safetensors", one}, {"adapter_model.safetensors", other}}, {"accepted"}},
+        {"an adapter alone",
+         {{"adapter_model.safetensors", one}, {"adapter_config.json", "{}"}},
+         {"ModelError", "expected a model, found a LoRA adapter without its model, which adapter_config.json names"}},
+        {"an adapter without its config",
+         {{"adapter_model.bin", "PK\3\4"}},
+         {"ModelError", "found a LoRA adapter without its model"}},
+        {"an index whose shards are gone",
+         {{index_name, index({{"a", "gone.safetensors"}})}, {"x.safetensors", one}},
+         {"accepted"}},
+        {"an index whose shards are gone, alone",
+         {{index_name, index({{"a", "gone.safetensors"}})}},
+         {"FileError", "gone.safetensors", "No such file"}},
+        {"a pointer where the index should be",
+         {{index_name, "version https://git-lfs.github.com/spec/v1"}},
+         {"FormatError", index_name, "a Git LFS pointer"}},
+        {"GGUF", {{"rwkv.Q4_0.gguf", "GGUF"}}, {"FileError", "found \"rwkv.Q4_0.gguf\", of a format that is not read"}},
+        {"Flax", {{"flax_model.msgpack", "x"}}, {"FileError", "found \"flax_model.msgpack\", of a format"}},
         {"nothing", {}, {"FileError", "expected a model.safetensors file, found none"}},
         {"nothing of use", {{"config.json", "{}"}, {"x.safetensors.part", one}}, {"FileError", "found none"}},
         {"PyTorch only",
@@ -172,17 +195,83 @@ TEST_CASE("which files a directory is understood to mean", "[checkpoint]") {
     }
 }
 
-TEST_CASE("an index wins over a single file, and says so", "[checkpoint]") {
+TEST_CASE("a single file wins over an index, as in transformers, and says so", "[checkpoint]") {
     const TempDir directory;
     fill(directory, changed("model.safetensors", shard({{"z", "z"}})));
     const Checkpoint checkpoint = Checkpoint::open(directory.path());
-    CHECK(checkpoint.file_count() == 2);
+    CHECK(checkpoint.file_count() == 1);
+    CHECK(read(checkpoint, "z", 0, 1) == "z");
     REQUIRE(checkpoint.warnings().size() == 1);
     CHECK(checkpoint.warnings()[0] ==
-          (directory.path() / "model.safetensors").string() + ": ignored, because there is an index");
-
-    fill(directory, {{index_name, index({{"z", "model.safetensors"}})}});
+          (directory.path() / index_name).string() + ": ignored, because there is model.safetensors");
+    // The index may still be asked for, and one that lists the file is no other model's.
+    CHECK(Checkpoint::open(directory.path() / index_name).file_count() == 2);
+    fill(directory, {{index_name, index({{"z", "model.safetensors"}, {"b", "model-2.safetensors"}})}});
+    CHECK(Checkpoint::open(directory.path()).file_count() == 2);
     CHECK(Checkpoint::open(directory.path()).warnings().empty());
+    fill(directory, {{index_name, "no index"}});
+    CHECK(Checkpoint::open(directory.path()).warnings().size() == 1);
+}
+
+TEST_CASE("a directory says what of it was not read", "[checkpoint]") {
+    const std::string one = shard({{"a", "1"}});
+    const TempDir directory;
+    fill(directory,
+         {{index_name, index({{"a", "gone.safetensors"}})}, {"x.safetensors", one}, {"adapter_config.json", "{}"}});
+    const std::vector<std::string> warnings = Checkpoint::open(directory.path()).warnings();
+    REQUIRE(warnings.size() == 2);
+    CHECK(warnings[0] == (directory.path() / index_name).string() + ": ignored, because its files are not there");
+    CHECK(warnings[1] == directory.path().string() + ": the LoRA adapter in adapter_model is not used");
+}
+
+TEST_CASE("a file is what its bytes say", "[checkpoint]") {
+    const TempDir directory;
+    const std::string one = shard({{"a", "1"}});
+    for (const char* name : {"x.safetensors", "x.st", "x.ckpt", "x"})
+        CHECK(read(Checkpoint::open(directory.write(name, one)), "a", 0, 1) == "1");
+    const auto fails = [&](const std::string& name, const std::string& bytes,
+                           const std::vector<std::string>& expected) {
+        const auto path = directory.write(name, bytes);
+        const std::string found = outcome([&] { Checkpoint::open(path); });
+        INFO(name << ": " << found);
+        CHECK(as_expected(found, expected));
+    };
+    fails("x.gguf", std::string("GGUF\3\0\0\0", 8), {"FormatError", "x.gguf", "found a GGUF file, of llama.cpp"});
+    fails("x.ggml", std::string("fmgg\x65\0\0\0", 8), {"FormatError", "x.ggml", "found a GGML file, of rwkv.cpp"});
+    fails("page.st", "<!DOCTYPE html><html></html>", {"FormatError", "an HTML page"});
+    fails("answer.st", "Entry not found", {"FormatError", "Entry not found"});
+    fails("config.json", "{}", {"ModelError", "expected a model's directory or its weights, found a JSON file"});
+}
+
+TEST_CASE("the Hub's cache leads to the snapshot that is used", "[checkpoint]") {
+    const TempDir hub;
+    const fs::path repository = hub.path() / "models--RWKV--x", snapshots = repository / "snapshots";
+    const std::string commit = "0123456789abcdef0123456789abcdef01234567", other = "ffff";
+    fs::create_directories(repository / "refs");
+    fs::create_directories(snapshots / commit);
+    std::ofstream(snapshots / commit / "model.safetensors", std::ios::binary) << shard({{"a", "1"}});
+    const auto opened = [&](const fs::path& path) {
+        return outcome([&] { static_cast<void>(read(Checkpoint::open(path), "a", 0, 1)); });
+    };
+    for (const fs::path& path : {repository, repository / "", snapshots, snapshots / commit})
+        CHECK(opened(path) == "accepted");  // the only one
+    fs::create_directory(snapshots / other);
+    CHECK(as_expected(opened(repository), {"FileError", "expected one directory, or refs/main", "found 2"}));
+    const auto main = repository / "refs" / "main";
+    std::ofstream(main) << commit << '\n';
+    CHECK(opened(repository) == "accepted");
+    CHECK(opened(snapshots) == "accepted");
+    std::ofstream(main) << "abcdef";
+    CHECK(as_expected(opened(repository), {"FileError", "the directory abcdef, which refs/main names"}));
+    for (const char* text : {"", "..", "../snapshots", "main"}) {
+        std::ofstream(main) << text;
+        CHECK(as_expected(opened(repository), {"FormatError", "main: expected the number of a commit"}));
+    }
+    // A folder of that name is none of the Hub's.
+    const TempDir model;
+    fs::create_directory(model.path() / "snapshots");
+    model.write("model.safetensors", shard({{"a", "1"}}));
+    CHECK(opened(model.path()) == "accepted");
 }
 
 #if !defined(_WIN32)
@@ -210,6 +299,8 @@ TEST_CASE("paths that are no checkpoint", "[checkpoint]") {
     fs::create_symlink(directory.path() / "gone", pipe);
     fails(directory.path(), {"FileError", "model.safetensors", "No such file"});
     fs::create_symlink(directory.path() / "gone", directory.path() / index_name);
+    fails(directory.path(), {"FileError", "model.safetensors", "No such file"});
+    fs::remove(pipe);
     fails(directory.path(), {"FileError", index_name, "No such file"});
 }
 #endif

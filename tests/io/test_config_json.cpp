@@ -58,6 +58,23 @@ TEST_CASE("every field of a config.json is read", "[config]") {
     CHECK(parse_config(R"({"layer_norm_epsilon":1})", "c").layer_norm_epsilon == 1.0);
 }
 
+TEST_CASE("what transformers allows in a config.json has its meaning", "[config]") {
+    for (const char* text : {"-1", "0", "-6.0"})
+        CHECK(parse_config("{\"rescale_every\":" + std::string(text) + "}", "c").rescale_every == 0);
+    CHECK(parse_config(R"({"rescale_every":6.0,"hidden_size":12.0})", "c").rescale_every == 6);
+    CHECK(parse_config(R"({"hidden_size":12.0})", "c").hidden_size == 12);
+    const Config list = parse_config(R"({"eos_token_id":[5,0,7,-1,99999]})", "c");
+    CHECK(list.eos_token_id == 5);
+    CHECK(list.other_eos_token_ids == std::vector<rwkv::TokenId>{0, 7});
+    for (const char* text : {"-1", "[]", "50277", "[-1]"}) {
+        const Config none = parse_config("{\"eos_token_id\":" + std::string(text) + "}", "c");
+        CHECK(none.eos_token_id == -1);
+        CHECK(none.other_eos_token_ids.empty());
+    }
+    CHECK(parse_config(R"({"bos_token_id":-1})", "c").bos_token_id == -1);
+    CHECK(parse_config(R"({"eos_token_id":[3]})", "c") == Config{.eos_token_id = 3});
+}
+
 TEST_CASE("a config.json on disk", "[config]") {
     const TempDir directory;
     const auto path = directory.write("config.json", R"({"hidden_size":8})");

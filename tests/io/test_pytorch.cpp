@@ -228,17 +228,22 @@ TEST_CASE("which of a directory's files are read, PyTorch's included", "[pytorch
     const std::string index = R"({"weight_map":{"table":"a.bin"}})";
     const std::vector<Row> rows{
         {"the usual name", {{"pytorch_model.bin", pth}, {"a.bin", "x"}, {"b.pth", "x"}}, {"accepted"}, true},
-        {"an index first",
-         {{"pytorch_model.bin.index.json", index}, {"a.bin", pth}, {"pytorch_model.bin", "x"}},
+        {"the whole file first",
+         {{"pytorch_model.bin.index.json", index}, {"a.bin", "x"}, {"pytorch_model.bin", pth}},
          {"accepted"},
          true},
+        {"an index of safetensors that are gone",
+         {{"model.safetensors.index.json", R"({"weight_map":{"table":"a.safetensors"}})"}, {"pytorch_model.bin", pth}},
+         {"accepted"},
+         true},
+        {"PyTorch's under the name of safetensors", {{"model.safetensors", pth}}, {"accepted"}, true},
         {"any single .bin", {{"a.bin", pth}}, {"accepted"}, true},
         {"any single .pth", {{"a.pth", pth}}, {"accepted"}, true},
         {"any single .pt", {{"a.pt", pth}}, {"accepted"}, true},
         {"safetensors first", {{"a.safetensors", tensor}, {"pytorch_model.bin", "x"}}, {"accepted"}, false},
         {"two of no known name",
          {{"a.bin", pth}, {"b.pth", pth}},
-         {"FileError", "pytorch_model.bin.index.json or a single PyTorch file, found 2: \"a.bin\", \"b.pth\""},
+         {"FileError", "pytorch_model.bin, its index or a single PyTorch file, found 2: \"a.bin\", \"b.pth\""},
          true},
         {"a shard of another kind",
          {{"pytorch_model.bin.index.json", R"({"weight_map":{"table":"a.safetensors"}})"}},
@@ -253,10 +258,8 @@ TEST_CASE("which of a directory's files are read, PyTorch's included", "[pytorch
          {{"pytorch_model.bin.index.json", R"({"weight_map":{"other":"a.bin"}})"}, {"a.bin", pth}},
          {"FormatError", "tensor \"other\": expected it in \"a.bin\""},
          true},
-        {"safetensors under PyTorch's name",
-         {{"pytorch_model.bin", tensor}},
-         {"FormatError", "expected a PyTorch file (a ZIP archive)"},
-         true},
+        {"safetensors under PyTorch's name", {{"pytorch_model.bin", tensor}}, {"accepted"}, false},
+        {"neither", {{"pytorch_model.bin", "x"}}, {"FormatError", "expected a PyTorch file (a ZIP archive)"}, true},
     };
     for (const Row& row : rows) {
         const TempDir directory;
@@ -267,18 +270,16 @@ TEST_CASE("which of a directory's files are read, PyTorch's included", "[pytorch
         CAPTURE(row.name, found);
         CHECK(as_expected(found, row.expected));
         if (found == "accepted") CHECK(table == row.pytorch);
-        if (row.pytorch && row.files.size() == 1)
+        if (row.pytorch && row.files.size() == 1 && !row.files.contains("model.safetensors"))
             CHECK(as_expected(outcome([&] { Checkpoint::open(directory.path()); }), {"ModelError", "not read here"}));
     }
     const TempDir directory;
     directory.write("a.bin", pth);
     directory.write("pytorch_model.bin", pth);
     const auto path = directory.write("pytorch_model.bin.index.json", index);
-    for (const fs::path& given : {path, directory.path()})
-        CHECK(Checkpoint::open(given, reader).find("table") != nullptr);
-    const Checkpoint sharded = Checkpoint::open(directory.path(), reader);
-    CHECK(sharded.warnings().back() ==
-          (directory.path() / "pytorch_model.bin").string() + ": ignored, because there is an index");
+    CHECK(Checkpoint::open(path, reader).file_count() == 1);
+    CHECK(Checkpoint::open(directory.path(), reader).warnings() ==
+          std::vector{path.string() + ": ignored, because there is pytorch_model.bin"});
 }
 
 TEST_CASE("PyTorch files hold the same weights as their safetensors twins", "[pytorch]") {

@@ -45,6 +45,46 @@ TEST_CASE("the names of RWKV-4 tensors in either spelling", "[tensor_names]") {
     CHECK(parse_tensor_name("head.weight").canonical == "head.weight");
 }
 
+TEST_CASE("what wraps a model adds to its names", "[tensor_names]") {
+    for (const std::string name :
+         {"_orig_mod.rwkv.blocks.0.ln1.weight", "module.blocks.0.ln1.weight", "model.rwkv.blocks.0.ln1.weight",
+          "module._orig_mod.module.blocks.0.ln1.weight", "_orig_mod.module.model.blocks.0.ln1.weight",
+          "_forward_module.blocks.0.ln1.weight", "_fsdp_wrapped_module.rwkv.blocks.0._fsdp_wrapped_module.ln1.weight",
+          "rwkv.blocks.0._checkpoint_wrapped_module._orig_mod.ln1.weight"}) {
+        INFO(name);
+        CHECK(parse_tensor_name(name).canonical == "blocks.0.ln1.weight");
+    }
+    CHECK(parse_tensor_name("_orig_mod.head.weight").canonical == "head.weight");
+    CHECK(parse_tensor_name("module.blocks.0.att.r_k").architecture == "RWKV-7");
+    for (const std::string name :
+         {"my_orig_mod.ln_out.weight", "modules.ln_out.weight", "blocks.module.0.ln1.weight"}) {
+        INFO(name);
+        CHECK(parse_tensor_name(name).kind != TensorNameKind::known);
+    }
+}
+
+TEST_CASE("tensors of adapters, and of weights that others quantize", "[tensor_names]") {
+    for (const std::string name : {"base_model.model.rwkv.blocks.0.attention.key.lora_A.weight",
+                                   "base_model.model.rwkv.blocks.0.attention.key.base_layer.weight",
+                                   "blocks.0.att.key.lora_B", "base_model.model.rwkv.embeddings.lora_embedding_A",
+                                   "base_model.model.rwkv.blocks.0.attention.key.lora_magnitude_vector"}) {
+        INFO(name);
+        CHECK(parse_tensor_name(name).kind == TensorNameKind::adapter);
+    }
+    const std::string key = "rwkv.blocks.0.attention.key.";
+    for (const auto& [name, quantizer] : std::vector<std::pair<std::string, std::string>>{
+             {key + "weight.absmax", "bitsandbytes"},
+             {key + "weight.quant_state.bitsandbytes__nf4", "bitsandbytes"},
+             {key + "SCB", "bitsandbytes"},
+             {key + "qweight", "GPTQ or AWQ"},
+             {"blocks.0.att.key.weight_mx", "the package rwkv (of ChatRWKV)"}}) {
+        INFO(name);
+        CHECK(parse_tensor_name(name).kind == TensorNameKind::quantized);
+        CHECK(parse_tensor_name(name).architecture == quantizer);
+    }
+    CHECK(parse_tensor_name("other.absmax").kind == TensorNameKind::unknown);
+}
+
 TEST_CASE("names like those of the model that RWKV-4 does not have", "[tensor_names]") {
     const std::vector<std::pair<std::string, std::string>> names{
         {"blocks.5.tiny_ln.weight", "RWKV-4a or 4b"},

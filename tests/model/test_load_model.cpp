@@ -78,8 +78,10 @@ TEST_CASE("every misshapen tensor is refused, by name") {
                 Shape& shape = tensor.info.shape;
                 if (transposed && shape.size() > 1 && shape[0] != shape.back()) {
                     std::swap(shape[0], shape.back());
-                } else {
+                } else if (shape.size() == 2) {
                     shape.insert(shape.begin(), 1);
+                } else {
+                    shape.push_back(1);
                 }
             });
             CAPTURE(name, found);
@@ -87,6 +89,79 @@ TEST_CASE("every misshapen tensor is refused, by name") {
             CHECK(holds(found, name + ": expected shape ["));
         }
     }
+}
+
+TEST_CASE("a vector may keep or drop dimensions of one") {
+    const auto reshaped = [](const Shape& before) {
+        return after([&](auto& tensors) {
+            for (RawTensor& tensor : tensors)
+                if (Shape& shape = tensor.info.shape; shape.size() != 2) {
+                    const std::uint64_t size = shape.back();
+                    shape = before;
+                    shape.push_back(size);
+                }
+        });
+    };
+    for (const Shape& before : {Shape{}, Shape{1}, Shape{1, 1}, Shape{1, 1, 1}}) CHECK(reshaped(before) == "accepted");
+    CHECK(holds(after([](auto& tensors) {
+                    RawTensor& mix = tensor_named(tensors, "rwkv.blocks.0.attention.time_mix_key");
+                    mix.info.shape = {37, 1, 1};
+                }),
+                "time_mix_key: expected shape [1, 1, 37] (by the config), found [37, 1, 1]"));
+}
+
+TEST_CASE("names that torch.compile and others have wrapped are read") {
+    const auto renamed = [](const std::string& name, const std::string& prefix) {
+        const TempDir directory;
+        write_changed(name, directory.path(), [&](auto& tensors) {
+            for (RawTensor& tensor : tensors) tensor.info.name = prefix + tensor.info.name;
+        });
+        const Expected expected("bf16");
+        const Model model = load_model(directory.path());
+        State state(model.config());
+        Workspace workspace(model.config());
+        const auto last = static_cast<std::size_t>(model.config().vocab_size);
+        return error_of(model.forward(expected.tokens, state, workspace), std::span(expected.logits).last(last));
+    };
+    for (const char* prefix : {"_orig_mod.", "module.", "model.", "module._orig_mod.", "_forward_module."})
+        for (const char* name : {"bf16", "blinkdl"}) CHECK(renamed(name, prefix) < tolerance);
+    // A base model saved alone stays one.
+    const TempDir bare;
+    write_changed("bare", bare.path(), [](auto& tensors) {
+        for (RawTensor& tensor : tensors) tensor.info.name = "_orig_mod." + tensor.info.name;
+    });
+    CHECK(load_model(bare.path()).has_head());
+    CHECK(holds(after([](auto& tensors) {
+                    RawTensor again = tensor_named(tensors, "rwkv.ln_out.bias");
+                    again.info.name = "module.rwkv.ln_out.bias";
+                    tensors.push_back(again);
+                }),
+                "each tensor once"));
+}
+
+TEST_CASE("what is no model of weights as trained is named for what it is") {
+    const auto only = [](const std::string& name) {
+        return after([&](auto& tensors) {
+            tensors.resize(1);
+            tensors[0].info.name = name;
+        });
+    };
+    CHECK(holds(only("base_model.model.rwkv.blocks.0.attention.key.lora_A.weight"),
+                "expected the weights of a model, found a LoRA adapter without its model"));
+    CHECK(holds(only("blocks.0.att.key.lora_A"), "a LoRA adapter without its model"));
+    CHECK(holds(after(add("rwkv.blocks.0.attention.key.lora_A.weight")), "a LoRA adapter that is not merged"));
+    CHECK(holds(after(add("rwkv.blocks.0.attention.key.weight.absmax")), "weights quantized by bitsandbytes"));
+    CHECK(holds(after(add("rwkv.blocks.0.attention.key.SCB")), "weights quantized by bitsandbytes"));
+    CHECK(holds(after(add("rwkv.blocks.0.attention.key.qweight")), "weights quantized by GPTQ or AWQ"));
+    CHECK(holds(only("model.embed_tokens.weight"),
+                "expected tensors of an RWKV-4 model, found none, but \"model.embed_tokens.weight\""));
+    CHECK(holds(with_config("\"rwkv\"", "\"rwkv\", \"quantization_config\": {\"quant_method\": \"bitsandbytes\"}"),
+                "weights quantized by \"bitsandbytes\""));
+}
+
+TEST_CASE("a config is read without the weights") {
+    CHECK(load_config(fixture("odd")) == load_model(fixture("odd")).config());
+    CHECK(holds(outcome([&] { return load_config(fixture("none")); }), "FileError"));
 }
 
 TEST_CASE("a type no model computes from is refused, by name") {

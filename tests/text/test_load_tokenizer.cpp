@@ -1,5 +1,6 @@
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <random>
 #include <string>
 #include <vector>
@@ -7,6 +8,7 @@
 #include "support.hpp"
 #include "world_bytes.hpp"
 
+#include <rwkv/core/config.hpp>
 #include <rwkv/load_tokenizer.hpp>
 #include <rwkv/text/prompt_format.hpp>
 
@@ -20,7 +22,7 @@ TEST_CASE("a tokenizer is loaded by what the directory holds", "[tokenizer]") {
     REQUIRE(fs::create_directory(directory));
     const auto load = [](const fs::path& path) { return outcome([&] { return rwkv::load_tokenizer(path); }); };
 
-    CHECK_THAT(load(directory), ContainsSubstring("FileError") && ContainsSubstring("neither"));
+    CHECK_THAT(load(directory), ContainsSubstring("FileError") && ContainsSubstring("none of them"));
     CHECK_THAT(load(directory / "absent"), ContainsSubstring("FileError"));
     std::ofstream(directory / "rwkv_vocab_v20230424.json") << "{}";
     CHECK_THAT(load(directory), ContainsSubstring("FileError") && ContainsSubstring(".json, which lacks tokens"));
@@ -29,6 +31,37 @@ TEST_CASE("a tokenizer is loaded by what the directory holds", "[tokenizer]") {
     CHECK(rwkv::load_tokenizer(directory).vocab_size() == 257);
     CHECK(rwkv::load_tokenizer(directory / "rwkv_vocab_v20230424.txt").vocab_size() == 257);
 
+    // Beside another tokenizer it is the one that fits the model.
+    fs::copy_file(tokenizer_file("small.json"), directory / "20B_tokenizer.json");
+    const std::size_t small = rwkv::load_tokenizer(directory / "20B_tokenizer.json").vocab_size();
+    CHECK(small != 257);
+    CHECK_THAT(load(directory),
+               ContainsSubstring("ModelError") && ContainsSubstring("20B_tokenizer.json and rwkv_vocab"));
+    const auto config = [](rwkv::Index outputs) { return rwkv::Config{.vocab_size = outputs}; };
+    CHECK(rwkv::load_tokenizer(directory, config(50277)).vocab_size() == small);
+    CHECK(rwkv::load_tokenizer(directory, config(65536)).vocab_size() == 257);
+    for (const auto& [text, is_world] :
+         std::map<std::string, bool>{{R"({"vocab_size": 65536})", true}, {"{}", false}}) {
+        std::ofstream(directory / "config.json") << text;
+        CHECK(rwkv::load_tokenizer(directory).vocab_size() == (is_world ? 257u : small));
+        CHECK(rwkv::guess_prompt_format(directory).name == (is_world ? "world" : "raven"));
+    }
+    fs::remove(directory / "config.json");
+    fs::remove(directory / "rwkv_vocab_v20230424.txt");
+    CHECK(rwkv::load_tokenizer(directory).vocab_size() == small);
+
+    // A file of weights stands for its directory, by its name or its bytes.
+    for (const char* name : {"RWKV-4.pth", "model.safetensors", "model.gguf", "model.safetensors.index.json"})
+        CHECK(rwkv::load_tokenizer(directory / name).vocab_size() == small);
+    std::ofstream(directory / "weights", std::ios::binary) << "PK\3\4";
+    CHECK(rwkv::load_tokenizer(directory / "weights").vocab_size() == small);
+    CHECK(rwkv::find_tokenizer(directory / "RWKV-4.pth") == directory / "20B_tokenizer.json");
+
+    // The usual name before others, and of others only one.
+    fs::rename(directory / "20B_tokenizer.json", directory / "my_tokenizer.json");
+    CHECK(rwkv::load_tokenizer(directory).vocab_size() == small);
+    fs::copy_file(directory / "my_tokenizer.json", directory / "your_tokenizer.json");
+    CHECK_THAT(load(directory), ContainsSubstring("FileError"));
     fs::copy_file(tokenizer_file("small.json"), directory / "tokenizer.json");
     CHECK(rwkv::load_tokenizer(directory).vocab_size() > 257);
     CHECK(rwkv::load_tokenizer(directory / "tokenizer.json").token_bytes(0) == "<|endoftext|>");
@@ -42,6 +75,10 @@ TEST_CASE("a tokenizer is loaded by what the directory holds", "[tokenizer]") {
         if (const std::string found = with(good.substr(0, length)); found.find("FormatError") != 0) FAIL(found);
     CHECK_THAT(with("{\"version\": \"1.0\", \"version\": \"1.0\"}"), ContainsSubstring("FormatError"));
     CHECK(with(good) == "accepted");
+    for (const char* text : {"version https://git-lfs.github.com/spec/v1", "<!doctype html>", "Entry not found"})
+        CHECK_THAT(with(text), ContainsSubstring("FormatError") && ContainsSubstring("download"));
+    std::ofstream(directory / "vocab.txt") << "<!doctype html>";
+    CHECK_THAT(load(directory / "vocab.txt"), ContainsSubstring("an HTML page"));
     fs::remove_all(directory);
 }
 
@@ -57,4 +94,15 @@ TEST_CASE("a World vocabulary is told by its name or by its first byte", "[token
     CHECK(rwkv::guess_prompt_format(files).name == "world");
     CHECK_THAT(outcome([&] { return rwkv::load_tokenizer(rwkv::MemorySource("tokenizer.json", vocabulary)); }),
                ContainsSubstring("FormatError tokenizer.json"));
+}
+
+TEST_CASE("a tokenizer that is another model's is told by its size", "[tokenizer]") {
+    const rwkv::Tokenizer small = rwkv::load_tokenizer(tokenizer_file("small.json"));
+    const auto tokens = static_cast<rwkv::Index>(small.vocab_size());
+    const auto told = [&](rwkv::Index outputs) { return rwkv::describe_mismatch(small, {.vocab_size = outputs}); };
+    CHECK(told(tokens).empty());
+    CHECK(told(tokens + tokens / 8).empty());  // padded
+    CHECK_THAT(told(2 * tokens), ContainsSubstring("tokens and the model") && ContainsSubstring("another model's"));
+    CHECK_THAT(told(65536), ContainsSubstring("World models have rwkv_vocab_v20230424.txt"));
+    CHECK(rwkv::guess_prompt_format(small).name == "raven");
 }

@@ -22,6 +22,7 @@
 #include <rwkv/core/quote.hpp>
 #include <rwkv/core/tensor.hpp>
 #include <rwkv/io/byte_source.hpp>
+#include <rwkv/io/file_kind.hpp>
 #include <rwkv/io/safetensors.hpp>
 #include <rwkv/io/strided.hpp>
 #include <rwkv/version.hpp>
@@ -112,10 +113,7 @@ class Checkpoint {
     Checkpoint(const ModelFiles& all, WeightFiles files, PytorchReader pytorch) : names_(std::move(files.names)) {
         for (const std::string& name : names_) {
             files_.push_back(open_file(all, name));
-            if (files.kind == WeightFileKind::pytorch)
-                add_tensors(pytorch(*files_.back()), {});
-            else
-                add_safetensors();
+            add_file(files.kind, pytorch);
         }
         index_names();
         if (files.index) check_against(*files.index, all.name_of(files.index_name));
@@ -125,6 +123,23 @@ class Checkpoint {
     std::string_view name_of(std::size_t i) const noexcept { return tensors_[i].info.name; }
 
     // Of the latest of `files_`:
+
+    /// What the file is its first bytes decide rather than its name, which only says what it ought to be.
+    void add_file(WeightFileKind kind, PytorchReader pytorch) {
+        const ByteSource& file = *files_.back();
+        const std::vector<std::byte> bytes = io::bytes_at(file, 0, std::min<std::uint64_t>(file.size(), 64));
+        const std::string_view first(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+        const bool is_pytorch = kind == WeightFileKind::pytorch ? !io::begins_as_safetensors(first)
+                                                                : pytorch && first.starts_with("PK\x03\x04");
+        if (!is_pytorch) return add_safetensors();
+        try {
+            add_tensors(pytorch(file), {});
+        } catch (const FormatError& error) {
+            if (error.subject() != core::tensor_subject("_strategy")) throw;
+            core::fail<ModelError>(file.name(), {}, {"a model as it was trained"},
+                                   {"one converted for the package rwkv (of ChatRWKV): take what it was made of"});
+        }
+    }
 
     void add_safetensors() {
         io::SafetensorsHeader header = io::read_safetensors_header(*files_.back());

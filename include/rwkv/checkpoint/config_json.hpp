@@ -1,11 +1,13 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -40,12 +42,34 @@ class ConfigReader {
     Index integer(const char* field, Index absent, Index smallest, Index largest) const {
         const nlohmann::json* value = find(field);
         if (!value) return checked(field, absent, smallest, largest);
-        const std::string wanted = range(smallest, largest);
-        if (!value->is_number_integer()) core::fail<FormatError>(where_, {field}, {wanted}, {io::describe(*value)});
-        const auto* number = value->get_ptr<const nlohmann::json::number_unsigned_t*>();
-        if (!number || *number > static_cast<std::uint64_t>(largest))
-            core::fail<ModelError>(where_, {field}, {wanted}, {io::describe(*value)});
-        return checked(field, static_cast<Index>(*number), smallest, largest);
+        const Index number = whole(field, *value, smallest, largest);
+        if (number < smallest || number > largest)
+            core::fail<ModelError>(where_, {field}, {range(smallest, largest)}, {io::describe(*value)});
+        return number;
+    }
+
+    /// Any integer, brought to the next one between `smallest` and `largest`; `absent` when missing or null.
+    Index clamped(const char* field, Index absent, Index smallest, Index largest) const {
+        const nlohmann::json* value = find(field);
+        if (!value) return absent;
+        return std::clamp(whole(field, *value, limits::lowest(), (limits::max)()), smallest, largest);
+    }
+
+    /// The ids of one token or of a list of them; {0} when missing or null. Ids that no token of the vocabulary has are
+    /// left out, as a model never meets them.
+    std::vector<TokenId> tokens(const char* field, Index vocab_size) const {
+        const nlohmann::json* value = find(field);
+        if (!value) return {0};
+        std::vector<TokenId> ids;
+        const auto add = [&](const nlohmann::json& item) {
+            const Index id = whole(field, item, limits::lowest(), (limits::max)());
+            if (id >= 0 && id < vocab_size) ids.push_back(static_cast<TokenId>(id));
+        };
+        if (const auto* list = value->get_ptr<const nlohmann::json::array_t*>())
+            for (const nlohmann::json& item : *list) add(item);
+        else
+            add(*value);
+        return ids;
     }
 
     bool boolean(const char* field, bool absent) const {
@@ -77,10 +101,52 @@ class ConfigReader {
         if (*text != wanted) core::fail<ModelError>(where_, {field}, {core::Quoted{wanted}}, {core::Quoted{*text}});
     }
 
+    /// That the weights are not quantized by transformers, which would then say here by what.
+    void refuse_quantization() const {
+        const nlohmann::json* value = find("quantization_config");
+        if (!value || value->empty()) return;
+        std::string found = io::describe(*value);
+        if (value->is_object()) {
+            const auto method = value->find("quant_method");
+            const auto* name = method == value->end() ? nullptr : method->get_ptr<const nlohmann::json::string_t*>();
+            // Older versions of transformers knew bitsandbytes alone, and did not name it.
+            found = "weights quantized by " + (name ? core::quoted(*name) : "bitsandbytes");
+        }
+        core::fail<ModelError>(where_, {"quantization_config"}, {"weights that are not quantized by transformers"},
+                               {found, ": save the model dequantized"});
+    }
+
+    /// That it is no message of a server: {"error": "Repository not found"}.
+    void refuse_answer() const {
+        const nlohmann::json* error = find("error");
+        const auto* text = error ? error->get_ptr<const nlohmann::json::string_t*>() : nullptr;
+        if (text && !find("hidden_size") && !find("vocab_size"))
+            core::fail<FormatError>(where_, {}, {"a config"},
+                                    {"a server's answer: ", core::Quoted{*text}, " (a failed download)"});
+    }
+
   private:
+    using limits = std::numeric_limits<Index>;
+
     const nlohmann::json* find(const char* field) const {
         const auto member = root_.find(field);
         return member == root_.end() || member->is_null() ? nullptr : &*member;
+    }
+
+    /// The number of a JSON integer, or of a float without a fraction, as Python writes an integer that was computed.
+    Index whole(const char* field, const nlohmann::json& value, Index smallest, Index largest) const {
+        using json = nlohmann::json;
+        const auto* natural = value.get_ptr<const json::number_unsigned_t*>();
+        if (natural && *natural <= static_cast<std::uint64_t>((limits::max)())) return static_cast<Index>(*natural);
+        if (const auto* integer = value.get_ptr<const json::number_integer_t*>(); integer && !natural)
+            return static_cast<Index>(*integer);
+        constexpr double exact = 9007199254740992.0;  // 2^53: every integer up to here is a double
+        const auto* real = value.get_ptr<const json::number_float_t*>();
+        if (real && std::fabs(*real) <= exact && std::trunc(*real) == *real) return static_cast<Index>(*real);
+        const std::string wanted = smallest == limits::lowest() ? "an integer" : range(smallest, largest);
+        const std::string found = io::describe(value);
+        if (natural || (real && std::trunc(*real) == *real)) core::fail<ModelError>(where_, {field}, {wanted}, {found});
+        core::fail<FormatError>(where_, {field}, {wanted}, {found});
     }
 
     static std::string range(Index smallest, Index largest) {
@@ -102,17 +168,19 @@ class ConfigReader {
 
 /// Parses the text of a Hugging Face config.json of an RWKV-4 model; `where` names it in messages.
 ///
-/// A field that is missing or null has the default of `RwkvConfig`; unknown fields are ignored; `model_type`
-/// may be missing but must not be another architecture's. Special tokens are one id within the vocabulary:
-/// the list that some other architectures allow for `eos_token_id` is refused, since no RWKV-4 model has one
-/// and dropping ids of it would be silent. Throws FormatError for bad JSON or a field of the wrong type,
-/// ModelError for a value no model can have; both name the field.
+/// A field that is missing or null has the default of `RwkvConfig`; unknown fields are ignored; `model_type` may be
+/// missing but must not be another architecture's. As in transformers a negative `rescale_every` is 0, `eos_token_id`
+/// may be a list, and special tokens outside the vocabulary (−1, for example) are none. An integer may be written as a
+/// float, 12.0. Throws FormatError for bad JSON or a field of the wrong type, ModelError for a value no model can have
+/// and for weights quantized by transformers; all name the field.
 inline Config parse_config(std::string_view text, const std::string& where) {
     const io::JsonDocument document = io::parse_json(text, where);
     const nlohmann::json& root = document.root;
     if (!root.is_object()) core::fail<FormatError>(where, {}, {"a JSON object"}, {io::describe(root)});
     const detail::ConfigReader fields(root, where);
+    fields.refuse_answer();
     fields.require("model_type", "rwkv");
+    fields.refuse_quantization();
 
     Config config;
     config.vocab_size = fields.integer("vocab_size", config.vocab_size, 1, max_model_size);
@@ -123,11 +191,13 @@ inline Config parse_config(std::string_view text, const std::string& where) {
     config.attention_hidden_size = fields.integer("attention_hidden_size", config.hidden_size, 1, max_model_size);
     config.intermediate_size = fields.integer("intermediate_size", 4 * config.hidden_size, 1, max_model_size);
     config.layer_norm_epsilon = fields.positive("layer_norm_epsilon", config.layer_norm_epsilon);
-    config.rescale_every = fields.integer("rescale_every", config.rescale_every, 0, max_model_size);
+    config.rescale_every = fields.clamped("rescale_every", config.rescale_every, 0, max_model_size);
     config.tie_word_embeddings = fields.boolean("tie_word_embeddings", config.tie_word_embeddings);
-    const Index last_token = config.vocab_size - 1;
-    config.bos_token_id = static_cast<TokenId>(fields.integer("bos_token_id", config.bos_token_id, 0, last_token));
-    config.eos_token_id = static_cast<TokenId>(fields.integer("eos_token_id", config.eos_token_id, 0, last_token));
+    const std::vector<TokenId> begin = fields.tokens("bos_token_id", config.vocab_size);
+    const std::vector<TokenId> end = fields.tokens("eos_token_id", config.vocab_size);
+    config.bos_token_id = begin.empty() ? -1 : begin[0];
+    config.eos_token_id = end.empty() ? -1 : end[0];
+    if (end.size() > 1) config.other_eos_token_ids.assign(end.begin() + 1, end.end());
     return config;
 }
 
@@ -146,7 +216,13 @@ inline std::string config_text(const Config& config, std::string_view architectu
     add("attention_hidden_size", config.attention_hidden_size);
     add("bos_token_id", config.bos_token_id);
     add("context_length", config.context_length);
-    add("eos_token_id", config.eos_token_id);
+    if (config.other_eos_token_ids.empty()) {
+        add("eos_token_id", config.eos_token_id);
+    } else {
+        text.append(",\n  \"eos_token_id\": [").append(io::json_text(config.eos_token_id));
+        for (const TokenId id : config.other_eos_token_ids) text.append(", ").append(io::json_text(id));
+        text += ']';
+    }
     add("hidden_size", config.hidden_size);
     add("intermediate_size", config.intermediate_size);
     add("layer_norm_epsilon", config.layer_norm_epsilon);

@@ -28,7 +28,7 @@ RWKV_INLINE ConvertedModel convert_model(const std::filesystem::path& from, cons
     const checkpoint::ModelLocation location(from);
     const checkpoint::CheckpointPlan plan(location, options.format, io::read_pytorch_tensors);
     const std::optional<checkpoint::TokenizerFile> tokenizer =
-        options.tokenizer.empty() ? checkpoint::find_tokenizer_file(*location.files)
+        options.tokenizer.empty() ? checkpoint::find_tokenizer_file(*location.files, plan.config().vocab_size)
                                   : checkpoint::given_tokenizer_file(options.tokenizer);
     const std::string tokenizer_text = tokenizer ? checkpoint::read_tokenizer_text(*tokenizer->source) : "";
 

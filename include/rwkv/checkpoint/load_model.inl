@@ -20,4 +20,8 @@ RWKV_INLINE Model load_model(const ByteSource& weights, const LoadOptions& optio
     return checkpoint::read_model(weights, options, io::read_pytorch_tensors);
 }
 
+RWKV_INLINE Config load_config(const std::filesystem::path& path) {
+    return checkpoint::CheckpointPlan(path, WeightFormat::stored, io::read_pytorch_tensors).config();
+}
+
 }  // namespace rwkv::inline RWKV_ABI

@@ -7,6 +7,7 @@
 
 #include <rwkv/checkpoint/directory_files.hpp>
 #include <rwkv/checkpoint/tokenizer_file.hpp>
+#include <rwkv/core/config.hpp>
 #include <rwkv/core/error.hpp>
 #include <rwkv/core/inline.hpp>
 #include <rwkv/core/message.hpp>
@@ -27,11 +28,35 @@ inline Tokenizer read_tokenizer(TokenizerKind kind, const ByteSource& source) {
     return text::read_tokenizer_json(io::parse_json(text, source.name()).root, source.name());
 }
 
+/// The tokenizer among the files of a model.
+inline Tokenizer load_tokenizer_among(const ModelFiles& files, std::optional<Index> vocab_size) {
+    const auto file = find_tokenizer_file(files, vocab_size);
+    if (file) return read_tokenizer(file->kind, *file->source);
+    // Hugging Face's directories of World models may have the vocabulary as a JSON of texts, so without every token
+    // that is not UTF-8.
+    const bool has_json = files.contains("rwkv_vocab_v20230424.json");
+    const bool has_slow = !has_json && files.contains("vocab.json");
+    core::fail<FileError>(files.name(), {}, {"tokenizer.json, 20B_tokenizer.json or rwkv_vocab_v20230424.txt"},
+                          {has_json   ? "rwkv_vocab_v20230424.json, which lacks tokens that the .txt has"
+                           : has_slow ? "vocab.json, which is not read here (save the fast tokenizer)"
+                                      : "none of them"});
+}
+
+/// The tokenizer of a model given by its path, or the one in the file given.
+inline Tokenizer load_tokenizer_at(const std::filesystem::path& path, std::optional<Index> vocab_size) {
+    const ModelLocation location(path);
+    if (!location.weights || is_weights(path)) return load_tokenizer_among(*location.files, vocab_size);
+    const io::InputFile file(path);
+    return read_tokenizer(tokenizer_kind(file), file);
+}
+
 }  // namespace checkpoint
 
-RWKV_INLINE std::optional<std::filesystem::path> find_tokenizer(const std::filesystem::path& directory) {
-    const auto kind = checkpoint::find_tokenizer_kind(checkpoint::DirectoryFiles(directory));
-    return kind ? std::optional(directory / checkpoint::usual_name(*kind)) : std::nullopt;
+RWKV_INLINE std::optional<std::filesystem::path> find_tokenizer(const std::filesystem::path& model) {
+    const checkpoint::ModelLocation location(model);
+    const auto found = checkpoint::find_tokenizer_among(*location.files);
+    if (!found) return std::nullopt;
+    return std::filesystem::path(location.files->name()) / found->name;
 }
 
 RWKV_INLINE Tokenizer load_tokenizer(const ByteSource& source) {
@@ -39,30 +64,47 @@ RWKV_INLINE Tokenizer load_tokenizer(const ByteSource& source) {
 }
 
 RWKV_INLINE Tokenizer load_tokenizer(const ModelFiles& files) {
-    const auto file = checkpoint::find_tokenizer_file(files);
-    if (!file)
-        // Hugging Face's directories of World models may have the vocabulary as a JSON of texts, so without every token
-        // that is not UTF-8.
-        core::fail<FileError>(files.name(), {}, {"tokenizer.json or rwkv_vocab_v20230424.txt"},
-                              {files.contains("rwkv_vocab_v20230424.json")
-                                   ? "rwkv_vocab_v20230424.json, which lacks tokens that the .txt has"
-                                   : "neither"});
-    return checkpoint::read_tokenizer(file->kind, *file->source);
+    return checkpoint::load_tokenizer_among(files, std::nullopt);
+}
+
+RWKV_INLINE Tokenizer load_tokenizer(const ModelFiles& files, const Config& config) {
+    return checkpoint::load_tokenizer_among(files, config.vocab_size);
 }
 
 RWKV_INLINE Tokenizer load_tokenizer(const std::filesystem::path& path) {
-    std::error_code ignored;
-    if (std::filesystem::is_directory(path, ignored)) return load_tokenizer(checkpoint::DirectoryFiles(path));
-    return load_tokenizer(io::InputFile(path));
+    return checkpoint::load_tokenizer_at(path, std::nullopt);
+}
+
+RWKV_INLINE Tokenizer load_tokenizer(const std::filesystem::path& path, const Config& config) {
+    return checkpoint::load_tokenizer_at(path, config.vocab_size);
+}
+
+RWKV_INLINE std::string describe_mismatch(const Tokenizer& tokenizer, const Config& config) {
+    const auto tokens = static_cast<Index>(tokenizer.vocab_size());
+    // Vocabularies are padded to sizes that multiply well, by less than an eighth.
+    if (tokens >= config.vocab_size - config.vocab_size / 8) return "";
+    const bool is_world = config.vocab_size >= checkpoint::world_vocabulary_size;
+    return core::join({"the tokenizer has ", tokens, " tokens and the model ", config.vocab_size,
+                       " outputs: it may be another model's",
+                       is_world ? " (World models have rwkv_vocab_v20230424.txt)" : ""});
 }
 
 RWKV_INLINE const PromptFormat& guess_prompt_format(const ModelFiles& files) {
-    const bool is_world = checkpoint::find_tokenizer_kind(files) == checkpoint::TokenizerKind::world_vocabulary;
+    const std::vector<checkpoint::NamedTokenizer> found = checkpoint::tokenizers_among(files);
+    bool is_world = found.size() == 1 && found[0].kind == checkpoint::TokenizerKind::world_vocabulary;
+    if (found.size() > 1)
+        is_world = checkpoint::vocab_size_among(files).value_or(0) >= checkpoint::world_vocabulary_size;
     return prompt_format(is_world ? "world" : "raven");
 }
 
-RWKV_INLINE const PromptFormat& guess_prompt_format(const std::filesystem::path& directory) {
-    return guess_prompt_format(checkpoint::DirectoryFiles(directory));
+RWKV_INLINE const PromptFormat& guess_prompt_format(const std::filesystem::path& model) {
+    return guess_prompt_format(*checkpoint::ModelLocation(model).files);
+}
+
+RWKV_INLINE const PromptFormat& guess_prompt_format(const Tokenizer& tokenizer) {
+    // Of a World vocabulary token 0, the end of a text, has no bytes.
+    const bool is_world = tokenizer.contains(0) && tokenizer.token_bytes(0).empty();
+    return prompt_format(is_world ? "world" : "raven");
 }
 
 }  // namespace rwkv::inline RWKV_ABI

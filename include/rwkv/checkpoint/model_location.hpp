@@ -4,11 +4,11 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include <rwkv/checkpoint/directory_files.hpp>
 #include <rwkv/checkpoint/model_files.hpp>
+#include <rwkv/checkpoint/model_path.hpp>
 #include <rwkv/core/error.hpp>
 #include <rwkv/core/message.hpp>
 #include <rwkv/io/byte_source.hpp>
@@ -41,12 +41,13 @@ class SingleFile final : public ModelFiles {
 /// Where a model is: its files, and the name of the one with its weights, or with their index, where that was given
 /// itself. What is given by reference must live as long as the location and what is made of it.
 struct ModelLocation {
-    /// A directory, or a file in one.
+    /// A directory, a file in one, or a repository in the Hub's cache. Throws: FileError, FormatError where that has no
+    /// snapshot.
     ModelLocation(const std::filesystem::path& path) : name(path.string()) {
-        std::error_code ignored;
-        const bool is_directory = std::filesystem::is_directory(path, ignored);
-        files = std::make_shared<const DirectoryFiles>(is_directory ? path : path.parent_path());
-        if (!is_directory) weights = path.filename().string();
+        const std::filesystem::path resolved = resolve_model_path(path);
+        const bool is_folder = detail::is_folder(resolved);
+        files = std::make_shared<const DirectoryFiles>(is_folder ? resolved : resolved.parent_path());
+        if (!is_folder) weights = resolved.filename().string();
     }
     ModelLocation(const ModelFiles& all) : files(unowned(all)), name(all.name()) {}
     ModelLocation(const ByteSource& source)

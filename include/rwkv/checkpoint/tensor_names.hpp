@@ -18,6 +18,8 @@ enum class TensorNameKind : std::uint8_t {
     known,               ///< a tensor of an RWKV-4 model
     other_architecture,  ///< has a name like those of the model, but RWKV-4 has no such tensor: the model is another
                          ///< one
+    adapter,             ///< a part of a LoRA adapter, or of a model with one that is not merged into its weights
+    quantized,           ///< a part of a matrix that another program has quantized
     unknown,             ///< has nothing to do with the model: to be reported and ignored
 };
 
@@ -26,7 +28,8 @@ struct TensorName {
     TensorNameKind kind = TensorNameKind::unknown;
     /// Of a known tensor, its name as Hugging Face has it, without "rwkv.": "blocks.3.attention.key.weight".
     std::string canonical;
-    /// Of another architecture's tensor, the architecture ("RWKV-6"), or empty when no known one has it.
+    /// Of another architecture's tensor, the architecture ("RWKV-6"), or empty when no known one has it; of a quantized
+    /// one, what has quantized it ("bitsandbytes").
     std::string_view architecture;
 };
 
@@ -111,23 +114,63 @@ constexpr std::string_view architecture_of(std::string_view name) noexcept {
     return "";
 }
 
+/// Removes what programs that wrap a model put into the names of its tensors: torch.compile, FSDP and checkpointing
+/// anywhere, DataParallel, DeepSpeed and those who hold it as a member at the beginning.
+inline std::string unwrapped(std::string_view name) {
+    std::string text(name);
+    for (const std::string_view part :
+         {"_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_forward_module."})
+        for (std::size_t at = 0; (at = text.find(part, at)) != text.npos;)
+            if (at == 0 || text[at - 1] == '.')
+                text.erase(at, part.size());
+            else
+                at += part.size();
+    std::string_view rest = text;
+    while (strip(rest, "module.") || strip(rest, "model.")) continue;
+    return std::string(rest);
+}
+
+/// Whether PEFT or RWKV-LM-LoRA has put a tensor of that name there.
+constexpr bool is_of_adapter(std::string_view name) noexcept {
+    for (const std::string_view part :
+         {".lora_A", ".lora_B", ".lora_embedding_", ".lora_magnitude_vector", ".base_layer."})
+        if (name.find(part) != name.npos) return true;
+    return false;
+}
+
+/// What has quantized a matrix and then put a tensor of that name beside it, or empty.
+constexpr std::string_view quantizer_of(std::string_view name) noexcept {
+    for (const std::string_view end : {".absmax", ".quant_map", ".SCB", ".weight_format"})
+        if (name.ends_with(end)) return "bitsandbytes";
+    if (name.find(".quant_state.") != name.npos) return "bitsandbytes";
+    for (const std::string_view end : {".qweight", ".qzeros", ".scales", ".g_idx"})
+        if (name.ends_with(end)) return "GPTQ or AWQ";
+    for (const std::string_view end : {"_mx", "_my", "_rx", "_ry"})
+        if (name.ends_with(end)) return "the package rwkv (of ChatRWKV)";
+    return "";
+}
+
 }  // namespace detail
 
-/// Parses a tensor's name, as Hugging Face writes it (with or without "rwkv.") or as BlinkDL does. Two names of one
-/// file may have the same canonical form, which the caller must refuse.
-inline TensorName parse_tensor_name(std::string_view name) {
+/// Parses a tensor's name, as Hugging Face writes it (with or without "rwkv.") or as BlinkDL does, wrapped or not. Two
+/// names of one file may have the same canonical form, which the caller must refuse.
+inline TensorName parse_tensor_name(std::string_view name_in_file) {
     constexpr std::array<std::string_view, 14> model_prefixes{
         "rwkv.",   "blocks.",   "emb.", "embeddings.", "ln_out.", "head.",         "head_q.",
         "head_k.", "copy_mask", "att.", "attention.",  "ffn.",    "feed_forward.", "pos_emb",
     };
+    if (detail::is_of_adapter(name_in_file)) return {TensorNameKind::adapter, "", ""};
+    const std::string name = detail::unwrapped(name_in_file);
     std::string_view rest = name;
     const bool prefixed = detail::strip(rest, "rwkv.");
     // The head is outside of the base model, so it never has the prefix.
     if (!prefixed || !rest.starts_with("head."))
         if (auto canonical = detail::canonical_name(rest)) return {TensorNameKind::known, std::move(*canonical), ""};
-    if (std::ranges::any_of(model_prefixes, [&](std::string_view prefix) { return name.starts_with(prefix); }))
-        return {TensorNameKind::other_architecture, "", detail::architecture_of(rest)};
-    return {};
+    if (!std::ranges::any_of(model_prefixes, [&](std::string_view prefix) { return name.starts_with(prefix); }))
+        return {};
+    if (const std::string_view quantizer = detail::quantizer_of(rest); !quantizer.empty())
+        return {TensorNameKind::quantized, "", quantizer};
+    return {TensorNameKind::other_architecture, "", detail::architecture_of(rest)};
 }
 
 }  // namespace rwkv::inline RWKV_ABI::checkpoint

@@ -1,17 +1,26 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
+#include <rwkv/checkpoint/config_json.hpp>
 #include <rwkv/checkpoint/model_files.hpp>
 #include <rwkv/checkpoint/model_location.hpp>
+#include <rwkv/checkpoint/weight_files.hpp>
+#include <rwkv/core/error.hpp>
+#include <rwkv/core/message.hpp>
+#include <rwkv/core/tensor.hpp>
 #include <rwkv/io/byte_source.hpp>
 #include <rwkv/io/file.hpp>
+#include <rwkv/io/file_kind.hpp>
 #include <rwkv/version.hpp>
 
 namespace rwkv::inline RWKV_ABI::checkpoint {
@@ -49,23 +58,91 @@ inline TokenizerFile given_tokenizer_file(const std::filesystem::path& path) {
     return {kind, std::move(source)};
 }
 
-/// The kind of the tokenizer that lies beside a model: tokenizer.json, or else rwkv_vocab_v20230424.txt, or nothing.
-inline std::optional<TokenizerKind> find_tokenizer_kind(const ModelFiles& files) {
-    for (const TokenizerKind kind : {TokenizerKind::json, TokenizerKind::world_vocabulary})
-        if (files.contains(usual_name(kind))) return kind;
+/// The number of outputs that World models have at least: their vocabulary is as large.
+inline constexpr Index world_vocabulary_size = 65530;
+
+/// A tokenizer among the files of a model.
+struct NamedTokenizer {
+    TokenizerKind kind;
+    std::string name;
+};
+
+/// The tokenizers among the files of a model, the best of each kind: tokenizer.json, 20B_tokenizer.json or the only
+/// other one whose name ends so; rwkv_vocab_v20230424.txt or the only other one whose name begins with rwkv_vocab.
+inline std::vector<NamedTokenizer> tokenizers_among(const ModelFiles& files) {
+    const std::vector<std::string> names = files.names();
+    std::vector<NamedTokenizer> found;
+    for (const TokenizerKind kind : {TokenizerKind::json, TokenizerKind::world_vocabulary}) {
+        const bool is_json = kind == TokenizerKind::json;
+        const std::string_view first = usual_name(kind), second = is_json ? "20B_tokenizer.json" : first;
+        const std::string* best = nullptr;
+        int best_rank = 0, unusual = 0;
+        for (const std::string& name : names) {
+            if (is_json ? !name.ends_with("tokenizer.json")
+                        : !name.starts_with("rwkv_vocab") || !name.ends_with(".txt"))
+                continue;
+            const int rank = name == first ? 3 : name == second ? 2 : 1;
+            if (rank == 1) ++unusual;
+            if (rank <= best_rank) continue;
+            best = &name;
+            best_rank = rank;
+        }
+        if (best && (best_rank > 1 || unusual == 1)) found.push_back({kind, *best});
+    }
+    return found;
+}
+
+/// The `vocab_size` of the config.json among the files, where that can be read.
+inline std::optional<Index> vocab_size_among(const ModelFiles& files) try {
+    if (!files.contains("config.json")) return std::nullopt;
+    return read_config(*open_file(files, "config.json")).vocab_size;
+} catch (const Error&) {
     return std::nullopt;
 }
 
-/// That tokenizer. Throws: FileError where the file cannot be opened.
-inline std::optional<TokenizerFile> find_tokenizer_file(const ModelFiles& files) {
-    const auto kind = find_tokenizer_kind(files);
-    return kind ? std::optional(TokenizerFile{*kind, open_file(files, usual_name(*kind))}) : std::nullopt;
+/// The tokenizer that lies beside a model, or nothing. Where there is a World vocabulary beside another one, it is the
+/// one that fits the number of the model's outputs: `vocab_size`, or unless given what config.json says.
+///
+/// Throws: ModelError where both are there, and nothing says how many outputs the model has.
+inline std::optional<NamedTokenizer> find_tokenizer_among(const ModelFiles& files,
+                                                          std::optional<Index> vocab_size = std::nullopt) {
+    const std::vector<NamedTokenizer> found = tokenizers_among(files);
+    if (found.empty()) return std::nullopt;
+    if (found.size() == 1) return found[0];
+    if (!vocab_size) vocab_size = vocab_size_among(files);
+    if (!vocab_size)
+        core::fail<ModelError>(
+            files.name(), {"tokenizer"}, {"one, or a config.json that tells which fits"},
+            {found[0].name, " and ", found[1].name, ": give the one that is meant, or the model's config with it"});
+    return found[*vocab_size >= world_vocabulary_size];
 }
 
-/// The whole file. Throws: FileError; FormatError for one of more than 256 MiB.
+/// That tokenizer's file. Throws: FileError where it cannot be opened.
+inline std::optional<TokenizerFile> find_tokenizer_file(const ModelFiles& files,
+                                                        std::optional<Index> vocab_size = std::nullopt) {
+    const auto found = find_tokenizer_among(files, vocab_size);
+    return found ? std::optional(TokenizerFile{found->kind, open_file(files, found->name)}) : std::nullopt;
+}
+
+/// Whether a file given where a tokenizer is wanted is one of a model's weights, by its name or its first bytes.
+inline bool is_weights(const std::filesystem::path& path) {
+    const std::string name = path.filename().string();
+    if (detail::leads_to_weights(name) || name.ends_with(".gguf")) return true;
+    if (name.ends_with(".json") || name.ends_with(".txt") || !io::is_present(path)) return false;
+    const io::InputFile file(path);
+    const std::vector<std::byte> bytes = io::bytes_at(file, 0, (std::min)(file.size(), std::uint64_t(64)));
+    const std::string_view first(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    return io::begins_as_safetensors(first) || first.starts_with("PK\x03\x04");
+}
+
+/// The whole file. Throws: FileError; FormatError for one of more than 256 MiB, and for one that is known to be of
+/// another kind.
 inline std::string read_tokenizer_text(const ByteSource& source) {
     constexpr std::uint64_t max_tokenizer_bytes = 256U << 20U;
-    return io::read_text(source, max_tokenizer_bytes);
+    std::string text = io::read_text(source, max_tokenizer_bytes);
+    const std::string_view kind = io::file_kind(std::string_view(text).substr(0, 64));
+    if (!kind.empty()) core::fail<FormatError>(source.name(), {}, {"a tokenizer"}, {kind});
+    return text;
 }
 
 }  // namespace rwkv::inline RWKV_ABI::checkpoint

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -16,6 +18,14 @@
 
 namespace rwkv::inline RWKV_ABI::checkpoint {
 
+/// Whether a tensor of that shape holds what the spec asks for. Of vectors some programs keep dimensions of one, which
+/// others drop: [size] and [1, 1, size] are the same.
+inline bool fits_shape(const Shape& shape, const TensorSpec& spec) {
+    if (!spec.is_vector()) return shape == spec.shape();
+    if (shape.empty() || shape.back() != static_cast<std::uint64_t>(spec.cols)) return false;
+    return std::all_of(shape.begin(), shape.end() - 1, [](std::uint64_t size) { return size == 1; });
+}
+
 /// Checks that the tensor holds floating-point numbers in the shape that the config calls for. Throws: ModelError.
 inline void validate_dense(const TensorSource& source, const CheckpointTensor& tensor, const TensorSpec& spec) {
     const DType dtype = tensor.info.dtype;
@@ -25,7 +35,7 @@ inline void validate_dense(const TensorSource& source, const CheckpointTensor& t
             found.append(" and no metadata ").append(weights_key);
         core::fail<ModelError>(source.file(tensor), {tensor.info.name}, {"dtype F32, F16, BF16 or F64"}, {found});
     }
-    if (tensor.info.shape != spec.shape())
+    if (!fits_shape(tensor.info.shape, spec))
         core::fail<ModelError>(source.file(tensor), {tensor.info.name},
                                {"shape ", core::to_string(spec.shape()), " (by the config)"},
                                {core::to_string(tensor.info.shape)});

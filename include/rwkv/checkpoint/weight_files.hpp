@@ -38,9 +38,9 @@ namespace detail {
 
 /// A file that leads to weights: it holds them, or it is an index of the files that do.
 struct WeightFile {
-    std::string name;
-    WeightFileKind kind;
-    bool is_index;
+    std::string name = {};
+    WeightFileKind kind = WeightFileKind::safetensors;
+    bool is_index = false;
 };
 
 inline constexpr std::string_view index_extension = ".index.json";
@@ -60,48 +60,140 @@ inline WeightFile classify(const std::string& name) {
     return {name, is_pytorch ? WeightFileKind::pytorch : WeightFileKind::safetensors, is_index};
 }
 
-/// The file of a model that leads to its weights: `model.safetensors.index.json`, `model.safetensors`, a single other
-/// `*.safetensors`; without any of these `pytorch_model.bin.index.json`, `pytorch_model.bin`, or a single other
-/// `*.bin`,
-/// `*.pth` or `*.pt`. Throws: FileError where there is none, or more than one to choose from.
-inline WeightFile find_weight_file(const ModelFiles& files) {
-    using Names = std::set<std::string>;
-    using Found = std::optional<WeightFile>;
-    const auto of_usual_name = [&](const std::string& name, WeightFileKind kind) -> Found {
-        std::string index = name + std::string(index_extension);
-        if (files.contains(index)) return WeightFile{std::move(index), kind, true};
-        if (files.contains(name)) return WeightFile{name, kind, false};
-        return std::nullopt;
-    };
-    const auto single_one = [&](const Names& names, WeightFileKind kind, const std::string& expected) -> Found {
-        if (names.empty()) return std::nullopt;
-        if (names.size() == 1) return WeightFile{*names.begin(), kind, false};
-        core::fail<FileError>(files.name(), {}, {expected},
-                              {names.size(), ": ", core::Quoted{*names.begin()}, ", ",
-                               core::Quoted{*std::next(names.begin())}, names.size() > 2 ? ", …" : ""});
-    };
-    constexpr auto safetensors = WeightFileKind::safetensors, pytorch = WeightFileKind::pytorch;
-    if (Found found = of_usual_name("model.safetensors", safetensors)) return *found;
-    Names safetensors_files, pytorch_files;
-    for (const std::string& name : files.names()) {
-        if (has_extension(name, ".safetensors"))
-            safetensors_files.insert(name);
-        else if (const WeightFile file = classify(name); file.kind == pytorch && !file.is_index)
-            pytorch_files.insert(name);
-    }
-    if (Found found =
-            single_one(safetensors_files, safetensors, "model.safetensors.index.json or a single .safetensors file"))
-        return *found;
-    if (Found found = of_usual_name("pytorch_model.bin", pytorch)) return *found;
-    if (Found found = single_one(pytorch_files, pytorch, "pytorch_model.bin.index.json or a single PyTorch file"))
-        return *found;
-    core::fail<FileError>(files.name(), {}, {"a model.safetensors file"}, {"none"});
+/// Whether a file's name is one of weights, or of their index.
+inline bool leads_to_weights(const std::string& name) {
+    const WeightFile file = classify(name);
+    return file.is_index || file.kind == WeightFileKind::pytorch || has_extension(name, ".safetensors") ||
+           has_extension(name, ".st");
 }
 
-/// What a file that was given itself is: by its name, or where that says nothing by its first bytes.
+/// Whether a file among those of a model holds something else than its weights, by its name: an adapter, or what a
+/// training goes on with.
+inline bool is_no_model(std::string_view name) {
+    for (const std::string_view other : {"training_args.bin", "optimizer.bin", "optimizer.pt", "scheduler.bin",
+                                         "scheduler.pt", "scaler.pt", "sampler.bin"})
+        if (name == other) return true;
+    return name.starts_with("adapter_model.") || name.starts_with("rng_state") || name.starts_with("random_states");
+}
+
+inline ShardIndex open_index(const ModelFiles& files, const WeightFile& index) {
+    return read_index(*open_file(files, index.name), index.kind == WeightFileKind::pytorch ? ".bin" : ".safetensors");
+}
+
+/// The files that an index lists; nothing where it cannot be read.
+inline std::optional<std::set<std::string>> listed_files(const ModelFiles& files, const WeightFile& index) try {
+    std::set<std::string> names;
+    for (const auto& [tensor, shard] : open_index(files, index).weight_map) names.insert(shard);
+    return names;
+} catch (const Error&) {
+    return std::nullopt;
+}
+
+/// Looks through the files of a model for what leads to its weights.
+class WeightFinder {
+  public:
+    explicit WeightFinder(const ModelFiles& files) : files_(files) {
+        for (const std::string& name : files.names()) {
+            names_.insert(name);
+            const WeightFile file = classify(name);
+            if (is_no_model(name) || file.is_index || !leads_to_weights(name)) continue;
+            (file.kind == WeightFileKind::pytorch ? pytorch_ : safetensors_).insert(name);
+        }
+    }
+
+    /// As transformers does, `model.safetensors`, or `model.safetensors.index.json`; then a single other safetensors
+    /// file; without any of these `pytorch_model.bin`, `pytorch_model.bin.index.json`, or a single other PyTorch file.
+    /// An index of which no file is left is passed over where something else is there.
+    ///
+    /// Throws: FileError where there is none, or more than one to choose from; ModelError for an adapter without its
+    /// model.
+    WeightFile find() {
+        const Found found = search();
+        if (!found && !empty_index_) fail();
+        if (found && empty_index_)
+            warnings_.push_back(files_.name_of(empty_index_->name) + ": ignored, because its files are not there");
+        return found ? *found : *empty_index_;
+    }
+
+    /// A sentence each: what was passed over.
+    std::vector<std::string> warnings() const {
+        std::vector<std::string> all = warnings_;
+        if (has_adapter()) all.push_back(files_.name() + ": the LoRA adapter in adapter_model is not used");
+        return all;
+    }
+
+  private:
+    using Found = std::optional<WeightFile>;
+
+    Found search() {
+        constexpr auto safetensors = WeightFileKind::safetensors, pytorch = WeightFileKind::pytorch;
+        Found found = of_usual_name("model.safetensors", safetensors);
+        if (!found)
+            found = only(safetensors_, safetensors, "model.safetensors, its index or a single safetensors file");
+        if (!found) found = of_usual_name("pytorch_model.bin", pytorch);
+        if (!found) found = only(pytorch_, pytorch, "pytorch_model.bin, its index or a single PyTorch file");
+        return found;
+    }
+
+    bool has(const std::string& name) const { return names_.contains(name); }
+
+    bool has_adapter() const {
+        return has("adapter_config.json") || has("adapter_model.safetensors") || has("adapter_model.bin");
+    }
+
+    Found of_usual_name(const std::string& name, WeightFileKind kind) {
+        const WeightFile single{name, kind, false}, index{name + std::string(index_extension), kind, true};
+        if (!has(index.name)) return has(name) ? Found(single) : std::nullopt;
+        const auto listed = listed_files(files_, index);
+        if (has(name)) {
+            if (listed && listed->contains(name)) return index;
+            warnings_.push_back(files_.name_of(index.name) + ": ignored, because there is " + name);
+            return single;
+        }
+        if (!listed) return index;  // which then says what is wrong with it
+        for (const std::string& file : *listed)
+            if (has(file)) return index;
+        if (!empty_index_) empty_index_ = index;
+        return std::nullopt;
+    }
+
+    Found only(const std::set<std::string>& names, WeightFileKind kind, const std::string& expected) const {
+        if (names.empty()) return std::nullopt;
+        if (names.size() > 1)
+            core::fail<FileError>(
+                files_.name(), {}, {expected},
+                {names.size(), ": ", core::Quoted{*names.begin()}, ", ", core::Quoted{*std::next(names.begin())},
+                 names.size() > 2 ? ", …" : "", " (give the one that is meant)"});
+        return WeightFile{*names.begin(), kind, false};
+    }
+
+    [[noreturn]] void fail() const {
+        if (has_adapter())
+            core::fail<ModelError>(files_.name(), {}, {"a model"},
+                                   {"a LoRA adapter without its model",
+                                    has("adapter_config.json") ? ", which adapter_config.json names" : ""});
+        for (const std::string& name : names_)
+            for (const std::string_view end : {".gguf", ".ggml", ".h5", ".msgpack", ".ckpt", ".onnx"})
+                if (name.ends_with(end))
+                    core::fail<FileError>(files_.name(), {}, {"a model.safetensors file"},
+                                          {core::Quoted{name}, ", of a format that is not read here"});
+        core::fail<FileError>(files_.name(), {}, {"a model.safetensors file"}, {"none"});
+    }
+
+    const ModelFiles& files_;
+    std::set<std::string> names_, safetensors_, pytorch_;
+    Found empty_index_;
+    std::vector<std::string> warnings_;
+};
+
+/// What a file that was given itself is: by its name, or where that says nothing by its first bytes. Throws: ModelError
+/// for a JSON file that is no index.
 inline WeightFile classify_given(const ModelFiles& files, const std::string& name) {
     WeightFile file = classify(name);
-    if (file.kind == WeightFileKind::pytorch || has_extension(name, ".safetensors") || file.is_index) return file;
+    if (leads_to_weights(name)) return file;
+    if (has_extension(name, ".json") && files.contains(name))
+        core::fail<ModelError>(files.name_of(name), {}, {"a model's directory or its weights"},
+                               {"a JSON file that is no index of them"});
     const auto source = open_file(files, name);
     std::array<std::byte, 4> first{};
     if (source->size() >= first.size()) source->read(0, first);
@@ -113,25 +205,31 @@ inline WeightFile classify_given(const ModelFiles& files, const std::string& nam
 
 /// The files with the weights of a model: those that a directory holds, those that an index lists, or the file given.
 /// Throws: FileError where there are none or one cannot be read, FormatError for a bad index, ModelError for PyTorch
-/// files unless they are accepted.
+/// files unless they are accepted, for other files that are no weights, and for an adapter without its model.
 inline WeightFiles find_weight_files(const ModelLocation& location, bool accept_pytorch) {
     const ModelFiles& all = *location.files;
-    const auto [name, kind, is_index] =
-        location.weights ? detail::classify_given(all, *location.weights) : detail::find_weight_file(all);
-    if (kind == WeightFileKind::pytorch && !accept_pytorch && all.contains(name))
-        core::fail<ModelError>(all.name_of(name), {}, {"a safetensors file"},
+    WeightFiles files;
+    detail::WeightFile found;
+    if (location.weights) {
+        found = detail::classify_given(all, *location.weights);
+    } else {
+        detail::WeightFinder finder(all);
+        found = finder.find();
+        files.warnings = finder.warnings();
+    }
+    if (found.kind == WeightFileKind::pytorch && !accept_pytorch && all.contains(found.name))
+        core::fail<ModelError>(all.name_of(found.name), {}, {"a safetensors file"},
                                {"a PyTorch file, which is not read here: convert it to safetensors"});
-    if (!is_index) return {.kind = kind, .names = {name}};
+    files.kind = found.kind;
+    files.names = {found.name};
+    if (!found.is_index) return files;
 
-    const char* const extension = kind == WeightFileKind::pytorch ? ".bin" : ".safetensors";
-    WeightFiles files{.kind = kind, .index = read_index(*open_file(all, name), extension), .index_name = name};
-    files.warnings = std::move(files.index->warnings);
+    files.index = detail::open_index(all, found);
+    files.index_name = found.name;
+    for (std::string& warning : files.index->warnings) files.warnings.push_back(std::move(warning));
     std::set<std::string> names;
     for (const auto& [tensor, shard] : files.index->weight_map) names.insert(shard);
     files.names.assign(names.begin(), names.end());
-    const std::string single = name.substr(0, name.size() - detail::index_extension.size());
-    if (!location.weights && !names.contains(single) && all.contains(single))
-        files.warnings.push_back(all.name_of(single) + ": ignored, because there is an index");
     return files;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include <rwkv/core/tensor.hpp>
 #include <rwkv/version.hpp>
@@ -20,8 +21,9 @@ struct Config {
     double layer_norm_epsilon = 1e-5;    ///< of all layer norms but ln_out, which has 1e-5
     Index rescale_every = 6;             ///< activations are halved each time after this number of blocks; 0: never
     bool tie_word_embeddings = false;    ///< the head uses the embeddings
-    TokenId bos_token_id = 0;            ///< begins a text; RWKV-4 was trained with 0 only, which ends one
-    TokenId eos_token_id = 0;            ///< ends a text
+    TokenId bos_token_id = 0;            ///< begins a text; RWKV-4 was trained with 0 only, which ends one; −1: none
+    TokenId eos_token_id = 0;            ///< ends a text; −1: none
+    std::vector<TokenId> other_eos_token_ids = {};  ///< end a text as well, where config.json has a list
 
     /// Compares all fields.
     bool operator==(const Config&) const = default;

@@ -216,8 +216,10 @@ RWKV_INLINE std::optional<TokenId> Sequence::draw(std::span<const float> logits,
 }
 
 RWKV_INLINE bool Sequence::ends_text(TokenId token) const noexcept {
-    const std::vector<TokenId>& stops = options_.stop_token_ids;
-    return token == config_.eos_token_id || std::find(stops.begin(), stops.end(), token) != stops.end();
+    const auto is_in = [token](const std::vector<TokenId>& ids) {
+        return std::find(ids.begin(), ids.end(), token) != ids.end();
+    };
+    return token == config_.eos_token_id || is_in(config_.other_eos_token_ids) || is_in(options_.stop_token_ids);
 }
 
 RWKV_INLINE void Sequence::finish() noexcept {

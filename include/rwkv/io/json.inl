@@ -10,6 +10,7 @@
 #include <rwkv/core/message.hpp>
 #include <rwkv/core/quote.hpp>
 #include <rwkv/core/utf8.hpp>
+#include <rwkv/io/file_kind.hpp>
 #include <rwkv/io/json.hpp>
 #include <rwkv/version.hpp>
 
@@ -184,6 +185,7 @@ RWKV_INLINE JsonDocument parse_json(std::string_view text, const std::string& wh
                                     const MemberHook& on_member) {
     constexpr std::string_view white_space = " \t\n\r";
     const auto refuse = [&](core::MessageParts found) { core::fail<FormatError>(where, {subject}, {"JSON"}, found); };
+    if (const std::string_view kind = file_kind(text.substr(0, 64)); !kind.empty()) refuse({kind});
     // The parser takes a NUL byte for the end of the text.
     if (const auto nul = text.find('\0'); nul != text.npos)
         refuse({"a NUL byte at byte ", nul + 1, " of the JSON text"});

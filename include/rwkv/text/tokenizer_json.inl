@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <set>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -38,18 +39,22 @@ class Reader {
     Reader(const json& root, const std::string& where) : root_(root), where_(where) {}
 
     BpeParts read() {
+        refuse_answer();
         allow_only(root_, "",
                    {"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor",
                     "decoder", "model"});
-        const json& version = at(root_, "", "version");
-        if (!is(version, "1.0")) malformed("version", {"\"1.0\""}, version);
+        const json& version = optional(root_, "version");
+        if (!version.is_null() && !is(version, "1.0")) malformed("version", {"\"1.0\""}, version);
+        // How transformers cut and filled up texts when it wrote the file. It does neither unless it is asked again.
         for (const char* name : {"truncation", "padding"})
-            if (const json& value = optional(root_, name); !value.is_null()) unsupported(name, "null", value);
-        parts_.nfc = !at(root_, "", "normalizer").is_null();
-        if (parts_.nfc) component("normalizer", "NFC", {});
-        byte_level("pre_tokenizer", true);
-        byte_level("decoder", false);
-        if (!optional(root_, "post_processor").is_null()) byte_level("post_processor", false);
+            if (const json& value = optional(root_, name); !value.is_null()) object(value, name);
+        normalizer();
+        pre_tokenizer();
+        const auto decoders = steps(at(root_, "", "decoder"), "decoder", "decoders");
+        if (decoders.size() != 1) unsupported("decoder", "ByteLevel", root_["decoder"]);
+        byte_level(decoders[0], Splits::nothing);
+        if (const json& post = optional(root_, "post_processor"); !post.is_null())
+            for (const Step& step : steps(post, "post_processor", "processors")) adds_nothing(step);
         model(at(root_, "", "model"));
         if (const json& added = optional(root_, "added_tokens"); !added.is_null()) added_tokens(added);
         return std::move(parts_);
@@ -109,9 +114,13 @@ class Reader {
         if (!items) malformed(subject, {"a list"}, value);
         return *items;
     }
+    /// Refuses fields that this library does not know, unless they are off.
     void allow_only(const json& value, std::string_view subject, std::initializer_list<std::string_view> keys) const {
-        for (const auto& [key, member] : object(value, subject))
-            if (std::find(keys.begin(), keys.end(), key) == keys.end()) unknown_field(subject, key);
+        for (const auto& [key, member] : object(value, subject)) {
+            const auto* on = member.get_ptr<const json::boolean_t*>();
+            const bool is_off = member.is_null() || (on && !*on);
+            if (!is_off && std::find(keys.begin(), keys.end(), key) == keys.end()) unknown_field(subject, key);
+        }
     }
     bool boolean(const json& value, std::string_view subject) const {
         const auto* boolean = value.get_ptr<const json::boolean_t*>();
@@ -133,43 +142,155 @@ class Reader {
         return natural ? static_cast<TokenId>(*natural) : static_cast<TokenId>(*integer);
     }
 
-    const json& component(const char* name, const char* type, std::initializer_list<std::string_view> options) const {
-        const json& value = at(root_, "", name);
-        if (value.is_null()) unsupported(name, type, value);
-        const json::object_t& members = object(value, name);
-        const json& found = at(value, name, "type");
-        if (!is(found, type)) unsupported(path(name, "type"), type, found);
-        for (const auto& [key, option] : members)
-            if (key != "type" && std::find(options.begin(), options.end(), key) == options.end())
-                unknown_field(name, key);
-        return value;
+    /// A component of the tokenizer, or one of those that a Sequence joins.
+    struct Step {
+        const json& value;
+        std::string subject;  ///< "post_processor.processors[1]"
+        const json& type;
+    };
+
+    /// The steps of a component: itself, or, of a Sequence, those of its members, which `members` names.
+    std::vector<Step> steps(const json& value, const std::string& subject, const char* members) const {
+        std::vector<Step> all;
+        add_steps(all, value, subject, members);
+        return all;
+    }
+    void add_steps(std::vector<Step>& all, const json& value, const std::string& subject, const char* members) const {
+        if (value.is_null()) unsupported(subject, "ByteLevel", value);
+        object(value, subject);
+        const json& type = at(value, subject, "type");
+        if (!is(type, "Sequence")) return all.push_back({value, subject, type});
+        allow_only(value, subject, {"type", members});
+        const std::string list_subject = path(subject, members);
+        const json::array_t& items = list(at(value, subject, members), list_subject);
+        for (std::size_t i = 0; i < items.size(); ++i)
+            add_steps(all, items[i], core::join({list_subject, "[", i, "]"}), members);
     }
 
-    /// ByteLevel components stand in three places and have the same fields in each. Two of the fields say how the
-    /// pre-tokenizer splits text; elsewhere they have no effect.
-    void byte_level(const char* name, bool splits) const {
-        const json& value = component(name, "ByteLevel", {"add_prefix_space", "trim_offsets", "use_regex"});
-        for (const auto& [key, option] : object(value, name)) {
-            if (key == "type") continue;
-            const bool on = boolean(option, path(name, key));
-            if (splits && key == "add_prefix_space" && on) unsupported(path(name, key), "false", option);
-            if (splits && key == "use_regex" && !on) unsupported(path(name, key), "true", option);
+    void require_type(const Step& step, std::string_view wanted) const {
+        if (!is(step.type, wanted)) unsupported(path(step.subject, "type"), wanted, step.type);
+    }
+
+    void normalizer() {
+        const json& value = optional(root_, "normalizer");
+        if (value.is_null()) return;
+        for (const Step& step : steps(value, "normalizer", "normalizers")) {
+            require_type(step, "NFC");
+            allow_only(step.value, step.subject, {"type"});
+            parts_.nfc = true;
         }
+    }
+
+    /// ByteLevel, which splits by GPT-2's pattern; or a Split by that pattern and a ByteLevel that splits no more.
+    void pre_tokenizer() const {
+        const auto all = steps(at(root_, "", "pre_tokenizer"), "pre_tokenizer", "pretokenizers");
+        const bool has_split = all.size() == 2 && is(all[0].type, "Split");
+        if (all.size() == 1) return byte_level(all[0], Splits::words);
+        if (!has_split) unsupported("pre_tokenizer.type", "ByteLevel", root_["pre_tokenizer"]["type"]);
+        const auto& [value, subject, type] = all[0];
+        allow_only(value, subject, {"type", "pattern", "behavior", "invert"});
+        const json& pattern = at(value, subject, "pattern");
+        const json& regex = object(pattern, path(subject, "pattern")).empty() ? pattern : *pattern.begin();
+        constexpr std::string_view gpt2 =
+            R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+        constexpr std::string_view gpt2_short =
+            R"('(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+        if (!pattern.contains("Regex") || (!is(regex, gpt2) && !is(regex, gpt2_short)))
+            unsupported(path(subject, "pattern"), "the pattern of GPT-2", regex);
+        // Every character is in a match, so that it is the same whether matches are split off or all else is removed.
+        const json& behavior = at(value, subject, "behavior");
+        const json& invert = optional(value, "invert");
+        const bool inverted = !invert.is_null() && boolean(invert, path(subject, "invert"));
+        if (!is(behavior, inverted ? "Removed" : "Isolated"))
+            unsupported(path(subject, "behavior"), inverted ? "Removed" : "Isolated", behavior);
+        byte_level(all[1], Splits::nothing_more);
+    }
+
+    /// What a ByteLevel does to the text: in the pre-tokenizer it splits it into words, or leaves words that were split
+    /// before; elsewhere its options have no effect.
+    enum class Splits { words, nothing_more, nothing };
+
+    void byte_level(const Step& step, Splits splits) const {
+        require_type(step, "ByteLevel");
+        allow_only(step.value, step.subject, {"type", "add_prefix_space", "trim_offsets", "use_regex"});
+        const auto option = [&](const char* name, bool absent) {
+            const json& value = optional(step.value, name);
+            return step.value.contains(name) ? boolean(value, path(step.subject, name)) : absent;
+        };
+        const bool adds_space = option("add_prefix_space", false), uses_regex = option("use_regex", true);
+        option("trim_offsets", true);
+        if (splits == Splits::nothing) return;
+        if (adds_space) unsupported(path(step.subject, "add_prefix_space"), "false", step.value["add_prefix_space"]);
+        if (uses_regex != (splits == Splits::words))
+            unsupported(path(step.subject, "use_regex"), splits == Splits::words ? "true" : "false",
+                        optional(step.value, "use_regex"));
+    }
+
+    /// Refuses a post-processor that changes the ids of a text. ByteLevel concerns offsets only.
+    void adds_nothing(const Step& step) const {
+        if (is(step.type, "ByteLevel")) return byte_level(step, Splits::nothing);
+        if (!is(step.type, "TemplateProcessing"))
+            unsupported(path(step.subject, "type"), "ByteLevel or a TemplateProcessing that adds no token", step.type);
+        allow_only(step.value, step.subject, {"type", "single", "pair", "special_tokens"});
+        const std::string subject = path(step.subject, "single");
+        int texts = 0;
+        for (const json& piece : list(at(step.value, step.subject, "single"), subject)) {
+            object(piece, subject);
+            if (const json& text = optional(piece, "Sequence"); text.is_object()) {
+                texts += is(at(text, subject, "id"), "A");
+                continue;
+            }
+            const json& token = at(piece, subject, "SpecialToken");
+            const json& name = (object(token, subject), at(token, subject, "id"));
+            if (has_ids(step, string(name, subject))) unsupported(subject, "no token that is added to a text", name);
+        }
+        if (texts != 1) unsupported(subject, "the text, once", optional(step.value, "single"));
+    }
+
+    /// Whether a template's special token has ids. (One that it does not describe is taken to have some.)
+    bool has_ids(const Step& step, const std::string& name) const {
+        const json& tokens = optional(step.value, "special_tokens");
+        if (!tokens.is_object() || !tokens.contains(name) || !tokens[name].is_object()) return true;
+        const json& ids = optional(tokens[name], "ids");
+        return !ids.is_array() || !ids.empty();
+    }
+
+    /// A message of a server: {"error": "Repository not found"}.
+    void refuse_answer() const {
+        const json& error = root_.is_object() ? optional(root_, "error") : nothing();
+        if (error.is_string() && !root_.contains("model"))
+            core::fail<FormatError>(where_, {}, {"a tokenizer"},
+                                    {"a server's answer: ", describe(error), " (a failed download)"});
+    }
+
+    static bool is_zero(const json& value) {
+        const auto* natural = value.get_ptr<const json::number_unsigned_t*>();
+        const auto* real = value.get_ptr<const json::number_float_t*>();
+        return (natural && *natural == 0) || (real && *real == 0.0);
+    }
+
+    bool is_on(const json& model, const char* option) const {
+        const json& value = optional(model, option);
+        return !value.is_null() && boolean(value, path("model", option));
     }
 
     void model(const json& value) {
         object(value, "model");
-        const json& type = at(value, "model", "type");
-        if (!is(type, "BPE")) unsupported("model.type", "BPE", type);
+        // Files of early versions do not name the type, but BPE alone has merges.
+        if (const json& type = optional(value, "type"); !type.is_null() || !value.contains("merges"))
+            if (!is(at(value, "model", "type"), "BPE")) unsupported("model.type", "BPE", type);
         allow_only(value, "model",
                    {"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk",
                     "byte_fallback", "ignore_merges", "vocab", "merges"});
-        for (const char* name : {"dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix"})
+        if (const json& dropout = optional(value, "dropout"); !dropout.is_null() && !is_zero(dropout))
+            unsupported("model.dropout", "null", dropout);
+        for (const char* name : {"continuing_subword_prefix", "end_of_word_suffix"})
             if (const json& option = optional(value, name); !option.is_null() && !is(option, ""))
                 unsupported(path("model", name), "null", option);
-        for (const char* name : {"fuse_unk", "byte_fallback", "ignore_merges"})
-            if (const json& option = optional(value, name); !option.is_null() && boolean(option, path("model", name)))
-                unsupported(path("model", name), "false", option);
+        if (is_on(value, "ignore_merges")) unsupported("model.ignore_merges", "false", value["ignore_merges"]);
+        // For characters without a token, of which there are none where each byte has one.
+        if (const json& unknown = optional(value, "unk_token"); !unknown.is_null()) string(unknown, "model.unk_token");
+        for (const char* name : {"fuse_unk", "byte_fallback"}) is_on(value, name);
         vocabulary(at(value, "model", "vocab"));
         merges(at(value, "model", "merges"));
     }
