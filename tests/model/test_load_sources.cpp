@@ -109,7 +109,7 @@ TEST_CASE("files that are missing are named", "[source]") {
     CHECK(outcome([&] { return load_model(files); }) ==
           "FileError pack: expected a model.safetensors file, found none");
     CHECK(outcome([&] { return load_tokenizer(files); }) ==
-          "FileError pack: expected tokenizer.json or rwkv_vocab_v20230424.txt, found neither");
+          "FileError pack: expected tokenizer.json, 20B_tokenizer.json or rwkv_vocab_v20230424.txt, found none of them");
     const std::string weights = weights_of("plain");
     files.add("model.safetensors", weights);
     CHECK(outcome([&] { return load_model(files); }) ==
