@@ -1,5 +1,18 @@
 #pragma once
 
+#if !(__cplusplus >= 202002L || (defined(_MSVC_LANG) && _MSVC_LANG >= 202002L))
+#error "rwkv.hpp is written in C++20: compile with -std=c++20 or later"
+#endif
+#if defined(__GNUC__) && !defined(__EXCEPTIONS)
+#error "rwkv.hpp reports errors by exceptions: compile without -fno-exceptions"
+#endif
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "rwkv.hpp reads files as they lie in memory, and so runs on little-endian processors only"
+#endif
+#if defined(__SIZEOF_POINTER__) && __SIZEOF_POINTER__ < 8
+#error "rwkv.hpp is for 64-bit systems: models are larger than what 32 bits can address"
+#endif
+
 // CMakeLists.txt reads these three lines: they are the one place the version is written.
 #define RWKV_VERSION_MAJOR 0
 #define RWKV_VERSION_MINOR 1
@@ -12,7 +25,8 @@
 #endif
 
 // The inline namespace that everything is in, so that what may not be mixed in one program fails to link: another minor
-// version, other instruction sets, and the library compiled once (RWKV_COMPILED) beside the library in every source file.
+// version, other instruction sets, and the library compiled once (RWKV_COMPILED) beside the library in every source
+// file.
 #define RWKV_ABI_OF(mode, targets) v0_1##mode##targets
 #define RWKV_EXPANDED_ABI_OF(mode, targets) RWKV_ABI_OF(mode, targets)
 #ifdef RWKV_COMPILED

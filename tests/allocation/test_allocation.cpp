@@ -53,7 +53,7 @@ TEST_CASE("a warm forward pass allocates nothing") {
     long sink = 0;
     for (const char* name : {"plain", "odd", "mixed", "f16", "bf16", "tied"}) {
         for (const kernels::Target* target : kernels::available_targets()) {
-            ::setenv("RWKV_TARGET", std::string(target->name).c_str(), 1);
+            kernels::choose_target(target);
             const auto quantized = std::string(name) == "odd" ? WeightFormat::q8 : WeightFormat::q4;
             const bool as_stored = std::string(name) != "odd" && std::string(name) != "f16";
             const Model model = load_model(fixture(name), {.format = as_stored ? WeightFormat::stored : quantized});
@@ -88,7 +88,7 @@ TEST_CASE("a warm forward pass allocates nothing") {
             }
         }
     }
-    ::unsetenv("RWKV_TARGET");
+    kernels::choose_target(nullptr);
     CHECK(sink > 0);
 }
 

@@ -10,7 +10,11 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <system_error>
+#include <thread>
 #include <vector>
+
+#include <pthread.h>
 
 #include "../io/safetensors_bytes.hpp"
 
@@ -297,4 +301,25 @@ TEST_CASE("a header's memory stays in proportion", "[memory]") {
         CHECK(faults.most_bytes - before < 100'000'000 - file->size());
         CHECK(faults.live_bytes <= before + 1000);
     }
+}
+
+TEST_CASE("a model is loaded by fewer threads where the system has none to give", "[faults]") {
+    // No thread can be started while a stack is to be larger than the address space.
+    pthread_attr_t attributes;
+    REQUIRE(::pthread_getattr_default_np(&attributes) == 0);
+    std::size_t usual = 0;
+    REQUIRE(::pthread_attr_getstacksize(&attributes, &usual) == 0);
+    REQUIRE(::pthread_attr_setstacksize(&attributes, std::size_t(1) << 47U) == 0);
+    REQUIRE(::pthread_setattr_default_np(&attributes) == 0);
+    bool refused = false;
+    try {
+        std::thread([] {}).join();
+    } catch (const std::system_error&) {
+        refused = true;
+    }
+    CHECK(refused);
+    for (const int threads : {0, 2, 64}) CHECK_NOTHROW(load_model(fixture("bf16"), {.threads = threads}));
+    REQUIRE(::pthread_attr_setstacksize(&attributes, usual) == 0);
+    REQUIRE(::pthread_setattr_default_np(&attributes) == 0);
+    ::pthread_attr_destroy(&attributes);
 }

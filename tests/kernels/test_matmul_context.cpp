@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstdlib>
 #include <vector>
 
 #include <rwkv/core/aligned_buffer.hpp>
@@ -11,19 +10,6 @@
 
 using namespace rwkv;
 using namespace rwkv::kernels;
-
-namespace {
-
-/// Sets the environment variable RWKV_TARGET.
-void set_target(const char* value) {
-#if defined(_WIN32)
-    ::_putenv_s("RWKV_TARGET", value);
-#else
-    ::setenv("RWKV_TARGET", value, 1);
-#endif
-}
-
-}  // namespace
 
 TEST_CASE("tokens are split into blocks of whole panels, none of them small or large") {
     for (const Index best : {64, 128})
@@ -43,20 +29,18 @@ TEST_CASE("tokens are split into blocks of whole panels, none of them small or l
             }
 }
 
-TEST_CASE("a target can be chosen by the environment, if it is available") {
-    set_target("");
-    CHECK(&chosen_target() == &best_target());
-    set_target("portable");
+TEST_CASE("a target can be chosen by its name, if it is available") {
+    choose_target(&target_named("portable"));
     CHECK(chosen_target().name == "portable");
-    set_target("avx1024");
+    choose_target(nullptr);
+    CHECK(&chosen_target() == &best_target());
     try {
-        MatmulContext context(std::make_shared<ThreadPool>(1), 1, 1);
+        static_cast<void>(target_named("avx1024"));
         FAIL("accepted");
     } catch (const ArgumentError& error) {
         CHECK(error.subject() == "RWKV_TARGET");
         CHECK(error.found() == "avx1024");
     }
-    set_target("");
 }
 
 TEST_CASE("buffers are aligned, and refused where there is no memory") {

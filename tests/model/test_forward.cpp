@@ -25,8 +25,8 @@ constexpr Index chunks[] = {1, 2, 7, 64, 1 << 12};
 /// Has new workspaces compute for a target, for as long as it lives.
 class ForcedTarget {
   public:
-    explicit ForcedTarget(const Target& target) { ::setenv("RWKV_TARGET", std::string(target.name).c_str(), 1); }
-    ~ForcedTarget() { ::unsetenv("RWKV_TARGET"); }
+    explicit ForcedTarget(const Target& target) { kernels::choose_target(&target); }
+    ~ForcedTarget() { kernels::choose_target(nullptr); }
     ForcedTarget(const ForcedTarget&) = delete;
     ForcedTarget& operator=(const ForcedTarget&) = delete;
 };

@@ -22,11 +22,6 @@
 
 namespace rwkv::inline RWKV_ABI::checkpoint {
 
-/// Upper bounds for what a config.json may ask for: beyond any model, and such that all matrices of a model together
-/// (less than layers × 8 × size × size × 8 bytes) are less than 2^63 bytes, so that no sum of sizes a loader forms
-/// needs a check of its own.
-inline constexpr Index max_model_size = Index{1} << 22U;
-inline constexpr Index max_model_layers = 4096;
 /// The largest config.json that is read, in bytes.
 inline constexpr std::uint64_t max_config_bytes = 16'000'000;
 
@@ -34,6 +29,7 @@ namespace detail {
 
 /// Reads the fields of one config.json. A wrong JSON type is a FormatError, a value no model can have a
 /// ModelError.
+template <class = nlohmann::json>
 class ConfigReader {
   public:
     ConfigReader(const nlohmann::json& root, const std::string& where) : root_(root), where_(where) {}
@@ -86,7 +82,8 @@ class ConfigReader {
         if (!value->is_number())
             core::fail<FormatError>(where_, {field}, {"a positive number"}, {io::describe(*value)});
         const auto number = value->get<double>();
-        if (!(number >= (std::numeric_limits<float>::min)() && number <= (std::numeric_limits<float>::max)()))
+        constexpr double min = (std::numeric_limits<float>::min)(), max = (std::numeric_limits<float>::max)();
+        if (!(number >= min && number <= max))
             core::fail<ModelError>(where_, {field}, {"a positive number in the range of float"},
                                    {io::describe(*value)});
         return number;
@@ -177,7 +174,7 @@ inline Config parse_config(std::string_view text, const std::string& where) {
     const io::JsonDocument document = io::parse_json(text, where);
     const nlohmann::json& root = document.root;
     if (!root.is_object()) core::fail<FormatError>(where, {}, {"a JSON object"}, {io::describe(root)});
-    const detail::ConfigReader fields(root, where);
+    const detail::ConfigReader<> fields(root, where);
     fields.refuse_answer();
     fields.require("model_type", "rwkv");
     fields.refuse_quantization();

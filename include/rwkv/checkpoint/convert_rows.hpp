@@ -1,7 +1,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -16,6 +15,7 @@
 #include <rwkv/checkpoint/target_format.hpp>
 #include <rwkv/core/dtype.hpp>
 #include <rwkv/core/error.hpp>
+#include <rwkv/core/finite.hpp>
 #include <rwkv/core/float16.hpp>
 #include <rwkv/core/message.hpp>
 #include <rwkv/core/tensor.hpp>
@@ -224,7 +224,7 @@ class RowConverter {
         const double value = detail::element(how.stored, stored, bad);
         core::fail<ModelError>(
             checkpoint_.file_of(tensor), {tensor.info.name},
-            {std::isfinite(value) ? "values within the range of the weight format" : "finite weights"},
+            {core::is_finite(value) ? "values within the range of the weight format" : "finite weights"},
             {value, " (element ", first * how.cols + bad, ")"});
     }
 

@@ -11,7 +11,9 @@
 #include <rwkv/checkpoint/state_format.hpp>
 #include <rwkv/checkpoint/state_reader.hpp>
 #include <rwkv/core/dtype.hpp>
+#include <rwkv/core/error.hpp>
 #include <rwkv/core/inline.hpp>
+#include <rwkv/core/message.hpp>
 #include <rwkv/core/tensor.hpp>
 #include <rwkv/io/byte_source.hpp>
 #include <rwkv/io/file.hpp>
@@ -29,6 +31,8 @@ struct StateFile {
     std::vector<std::span<const std::byte>> parts = {};  ///< the bytes of each
 
     StateFile(const char* format_name, const State& state) : format(format_name) {
+        if (state.num_hidden_layers() == 0)
+            core::fail<ArgumentError>("state", {}, {"a state"}, {"one that was moved from"});
         for (const auto& [name, part] : state_parts(state))
             add({.name = name, .dtype = DType::f32, .shape = state_shape(part)},
                 std::span(part.data(), static_cast<std::size_t>(part.size())));

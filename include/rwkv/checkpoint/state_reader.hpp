@@ -1,7 +1,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -12,6 +11,7 @@
 #include <rwkv/core/config.hpp>
 #include <rwkv/core/dtype.hpp>
 #include <rwkv/core/error.hpp>
+#include <rwkv/core/finite.hpp>
 #include <rwkv/core/message.hpp>
 #include <rwkv/core/quote.hpp>
 #include <rwkv/core/tensor.hpp>
@@ -90,7 +90,7 @@ class StateReader {
     }
 
     void require_finite(const char* name, std::span<const float> numbers) const {
-        if (!std::ranges::all_of(numbers, [](float number) { return std::isfinite(number); }))
+        if (!std::ranges::all_of(numbers, [](float number) { return core::is_finite(number); }))
             core::fail<FormatError>(where_, {name}, {"finite numbers"}, {"an infinity or NaN"});
     }
 

@@ -29,4 +29,10 @@ struct Config {
     bool operator==(const Config&) const = default;
 };
 
+/// Upper bounds of the sizes of a config: beyond any model, and such that all matrices of a model together (less than
+/// layers × 8 × size × size × 8 bytes) are less than 2^63 bytes, so that no sum of sizes needs a check of its own.
+inline constexpr Index max_model_size = Index{1} << 22U;
+/// That of the number of layers.
+inline constexpr Index max_model_layers = 4096;
+
 }  // namespace rwkv::inline RWKV_ABI

@@ -129,8 +129,8 @@ void Candidates::keep_lowest(Key key, Amount amount, std::uint64_t enough, TieBr
     total_known_ = false;
     // Keys are counted in buckets, so that only those in the bucket where the sum is reached need to be sorted.
     const auto bucket_of = [&](std::size_t i) {
-        const std::uint64_t bucket = key(i) >> 26U;
-        return static_cast<std::size_t>(bucket < buckets ? bucket : buckets - 1);
+        const std::size_t bucket = key(i) >> 26U;
+        return bucket < buckets ? bucket : buckets - 1;
     };
     amounts_.fill(0);
     for (std::size_t i = 0, end = size_; i < end; ++i) amounts_[bucket_of(i)] += amount(i);

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <numeric>
 #include <span>
 #include <string>
@@ -12,7 +11,9 @@
 #include <Eigen/Core>
 
 #include <rwkv/core/error.hpp>
+#include <rwkv/core/finite.hpp>
 #include <rwkv/core/inline.hpp>
+#include <rwkv/core/message.hpp>
 #include <rwkv/generation/candidates.hpp>
 #include <rwkv/generation/fixed_point.hpp>
 
@@ -20,17 +21,20 @@ namespace rwkv::inline RWKV_ABI::generation {
 
 RWKV_INLINE float largest_logit(std::span<const float> logits) {
     constexpr std::size_t max_count = std::size_t{1} << 24U;
-    constexpr float infinity = std::numeric_limits<float>::infinity();
     if (logits.empty() || logits.size() > max_count)
         throw ArgumentError("sample", "logits", "1 to " + std::to_string(max_count), std::to_string(logits.size()));
     const Eigen::Map<const Eigen::ArrayXf> all(logits.data(), static_cast<Index>(logits.size()));
     const float max = all.maxCoeff<Eigen::PropagateNaN>();
-    if (!(max < infinity)) {
-        const auto bad = std::find_if_not(logits.begin(), logits.end(), [](float logit) { return logit < infinity; });
-        throw ArgumentError("sample", "logit " + std::to_string(bad - logits.begin()), "a number below +∞",
-                            std::isnan(*bad) ? "NaN" : "+∞");
+    if (!core::finite_math_only && core::is_finite(max)) return max;
+    bool found_finite = false;
+    for (std::size_t i = 0; i < logits.size(); ++i) {
+        const float& logit = logits[i];
+        found_finite |= core::is_finite(logit);
+        if (!core::is_finite(logit) && !core::is_minus_infinity(logit))
+            core::fail<ArgumentError>("sample", {"logit ", i}, {"a number below +∞"},
+                                      {core::is_nan(logit) ? "NaN" : "+∞"});
     }
-    if (max == -infinity) throw ArgumentError("sample", "logits", "one above −∞", "none");
+    if (!found_finite) core::fail<ArgumentError>("sample", {"logits"}, {"one above −∞"}, {"none"});
     return max;
 }
 
@@ -110,8 +114,8 @@ RWKV_INLINE void Candidates::apply_temperature(float temperature) {
         return;
     }
     // The most likely token need not be left, and the temperature may make of what is far below it nothing at all.
-    float max = -std::numeric_limits<float>::infinity();
-    for (std::size_t i = 0; i < size_; ++i) max = (std::max)(max, logits_[static_cast<std::size_t>(tokens_[i])]);
+    float max = logits_[static_cast<std::size_t>(tokens_[0])];
+    for (std::size_t i = 1; i < size_; ++i) max = (std::max)(max, logits_[static_cast<std::size_t>(tokens_[i])]);
     const DepthOf depth_of(max, temperature);
     for (std::size_t i = 0; i < size_; ++i) depths_[i] = depth_of(logits_[static_cast<std::size_t>(tokens_[i])]);
     compute_weights(depths_.data(), size_, weights_.data());

@@ -1,14 +1,13 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
-#include <limits>
 #include <span>
 #include <string>
 #include <vector>
 
 #include <rwkv/core/error.hpp>
+#include <rwkv/core/finite.hpp>
 #include <rwkv/core/tensor.hpp>
 #include <rwkv/generation/options.hpp>
 #include <rwkv/generation/reserve_one.hpp>
@@ -73,7 +72,7 @@ class Penalties {
             logit(token) = static_cast<float>(static_cast<double>(logit(token)) - penalty);
         }
         if (options.no_repeat_ngram_size > 0) forbid_ngrams(static_cast<std::size_t>(options.no_repeat_ngram_size));
-        for (const TokenId token : options.suppress_tokens) logit(token) = -std::numeric_limits<float>::infinity();
+        for (const TokenId token : options.suppress_tokens) logit(token) = core::minus_infinity;
         if (options.logits_processor) options.logits_processor(tokens_, logits_);
         if (constraint) constraint->mask(logits_);
         return logits_;
@@ -115,7 +114,7 @@ class Penalties {
         const auto unfinished = tokens_.end() - static_cast<std::ptrdiff_t>(size - 1);  // the n-gram to be completed
         for (auto from = tokens_.begin(); from != unfinished; ++from) {
             const auto to = from + static_cast<std::ptrdiff_t>(size - 1);
-            if (std::equal(unfinished, tokens_.end(), from, to)) logit(*to) = -std::numeric_limits<float>::infinity();
+            if (std::equal(unfinished, tokens_.end(), from, to)) logit(*to) = core::minus_infinity;
         }
     }
 

@@ -1,17 +1,17 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <rwkv/core/error.hpp>
+#include <rwkv/core/finite.hpp>
 #include <rwkv/core/inline.hpp>
+#include <rwkv/core/message.hpp>
 #include <rwkv/generation/sampler.hpp>
 
 namespace rwkv::inline RWKV_ABI {
@@ -21,21 +21,22 @@ namespace generation {
 /// Throws: ArgumentError for an option out of its range.
 inline void check_sampling(const SamplingOptions& options) {
     const auto need = [](bool good, const char* name, const char* expected, double found) {
-        if (!good) throw ArgumentError("Sampler", name, expected, std::to_string(found));
+        if (!good) core::fail<ArgumentError>("Sampler", {name}, {expected}, {found});
     };
-    const auto need_part = [&](float value, const char* name) {
-        need(value >= 0.0f && value <= 1.0f, name, "a number from 0 to 1", static_cast<double>(value));
+    const auto need_part = [&](const float& value, const char* name) {
+        need(core::is_finite(value) && value >= 0.0f && value <= 1.0f, name, "a number from 0 to 1",
+             static_cast<double>(value));
     };
-    const auto need_finite = [&](float value, bool good, const char* name, const char* expected) {
-        need(std::isfinite(value) && good, name, expected, static_cast<double>(value));
+    const auto need_finite = [&](const float& value, bool good, const char* name, const char* expected) {
+        need(core::is_finite(value) && good, name, expected, static_cast<double>(value));
     };
     need_finite(options.temperature, options.temperature >= 0.0f, "temperature", "0 or a positive number");
     need(options.top_k >= 0, "top_k", "0 or a positive number", options.top_k);
     need_part(options.top_p, "top_p");
     need_part(options.min_p, "min_p");
     need_part(options.typical_p, "typical_p");
-    need(options.mirostat_tau >= 0.0f && options.mirostat_tau <= 64.0f, "mirostat_tau", "0 to 64 bits",
-         static_cast<double>(options.mirostat_tau));
+    need(core::is_finite(options.mirostat_tau) && options.mirostat_tau >= 0.0f && options.mirostat_tau <= 64.0f,
+         "mirostat_tau", "0 to 64 bits", static_cast<double>(options.mirostat_tau));
     need_part(options.mirostat_eta, "mirostat_eta");
     need_finite(options.presence_penalty, true, "presence_penalty", "a number");
     need_finite(options.frequency_penalty, true, "frequency_penalty", "a number");
@@ -45,7 +46,8 @@ inline void check_sampling(const SamplingOptions& options) {
     need(options.no_repeat_ngram_size >= 0, "no_repeat_ngram_size", "0 or a positive number",
          options.no_repeat_ngram_size);
     for (const auto& [token, bias] : options.logit_bias)
-        need(bias < std::numeric_limits<float>::infinity(), "logit_bias", "numbers, or −∞", static_cast<double>(bias));
+        need(core::is_finite(bias) || core::is_minus_infinity(bias), "logit_bias", "numbers, or −∞",
+             static_cast<double>(bias));
 }
 
 }  // namespace generation

@@ -103,7 +103,7 @@ class Sequence {
     /// One that goes on from here as this one would, the generation in progress included. Allocates.
     [[nodiscard]] Sequence copy() const { return Sequence(*this); }
 
-    Sequence(Sequence&&) = default;             ///< moves, leaving one to be assigned to or destroyed
+    Sequence(Sequence&&) = default;             ///< moves, leaving one that refuses to begin
     Sequence& operator=(Sequence&&) = default;  ///< likewise
     Sequence& operator=(const Sequence&) = delete;
     ~Sequence() = default;
@@ -112,6 +112,7 @@ class Sequence {
     Sequence(const Sequence& other);
 
     void begin_tokens(std::span<const TokenId> prompt, GenerationOptions& options, bool decode_text);
+    void check_not_moved_from(const char* call) const;
     void commit(std::size_t count) noexcept;
     void remember(std::span<const float> logits) noexcept;
     std::optional<TokenId> draw(std::span<const float> logits, std::optional<FinishReason>& finished);

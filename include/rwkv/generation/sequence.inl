@@ -82,6 +82,7 @@ RWKV_INLINE void Sequence::begin(std::span<const TokenId> prompt, GenerationOpti
 }
 
 RWKV_INLINE void Sequence::begin_tokens(std::span<const TokenId> prompt, GenerationOptions& options, bool decode_text) {
+    check_not_moved_from("Sequence::begin");
     generation::check_generation(options, config_.vocab_size);
     for (std::size_t i = 0; i < prompt.size(); ++i)
         if (prompt[i] < 0 || prompt[i] >= config_.vocab_size)
@@ -112,8 +113,12 @@ RWKV_INLINE void Sequence::begin_tokens(std::span<const TokenId> prompt, Generat
     active_ = true;
 }
 
+RWKV_INLINE void Sequence::check_not_moved_from(const char* call) const {
+    if (state_.num_hidden_layers() == 0) throw ArgumentError(call, "", "a sequence", "one that was moved from");
+}
+
 RWKV_INLINE std::span<const TokenId> Sequence::pending() const noexcept {
-    if (!active_) return {};
+    if (!active_ || pending_.empty()) return {};
     return std::span(pending_).subspan(pending_begin_);
 }
 
@@ -140,6 +145,7 @@ RWKV_INLINE void Sequence::advance(Index count) {
 }
 
 RWKV_INLINE Step Sequence::accept(std::span<const float> logits) {
+    check_not_moved_from("Sequence::accept");
     if (!active_) throw ArgumentError("Sequence::accept", "", "a generation in progress", "none");
     if (std::ssize(logits) != config_.vocab_size)
         throw ArgumentError("Sequence::accept", "logits", std::to_string(config_.vocab_size),

@@ -38,7 +38,7 @@ class ByteReader {
     std::span<const std::byte> take(std::uint64_t count) {
         if (count > remaining())
             core::fail<FormatError>(where_, {subject_}, {count, " more bytes at byte ", position_}, {remaining()});
-        const auto taken = bytes_.subspan(position_, static_cast<std::size_t>(count));
+        const auto taken = bytes_.subspan(position_, count);
         position_ += taken.size();
         return taken;
     }

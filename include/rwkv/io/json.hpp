@@ -53,16 +53,21 @@ void dismantle(nlohmann::json& tree) noexcept;
 
 /// A parsed text. The destructor of a nlohmann::json allocates memory, and ends the program where there is none; the
 /// destructor of this class does not.
-class JsonDocument {
+///
+/// nlohmann::json has another layout, and another name, where JSON_DIAGNOSTICS is set. As a parameter it makes the
+/// names of classes that hold one differ likewise, so that the source files of a program may differ in it.
+template <class = nlohmann::json>
+class BasicJsonDocument {
   public:
-    explicit JsonDocument(nlohmann::json&& value = nullptr) noexcept : root(std::move(value)) {}
-    JsonDocument(JsonDocument&& other) noexcept = default;
-    JsonDocument& operator=(JsonDocument&& other) = delete;
-    JsonDocument(const JsonDocument&) = delete;
-    ~JsonDocument() { dismantle(root); }
+    explicit BasicJsonDocument(nlohmann::json&& value = nullptr) noexcept : root(std::move(value)) {}
+    BasicJsonDocument(BasicJsonDocument&& other) noexcept = default;
+    BasicJsonDocument& operator=(BasicJsonDocument&& other) = delete;
+    BasicJsonDocument(const BasicJsonDocument&) = delete;
+    ~BasicJsonDocument() { dismantle(root); }
 
     nlohmann::json root;
 };
+using JsonDocument = BasicJsonDocument<>;
 
 /// Parses one JSON text (RFC 8259), strictly: no byte order mark, NUL byte, comment, NaN or trailing text;
 /// valid UTF-8; every key once in its object; at most `max_json_depth` levels and `max_json_values` values.

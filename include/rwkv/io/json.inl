@@ -58,6 +58,7 @@ namespace detail {
 
 /// Receives the events of the parser, builds the tree, and checks what nlohmann::json does not: unique keys and
 /// limits.
+template <class = nlohmann::json>
 class JsonBuilder {
   public:
     using json = nlohmann::json;
@@ -108,6 +109,7 @@ class JsonBuilder {
         std::string found;
         for (char c : reason.substr(0, 160)) found.push_back(c >= ' ' && c <= '~' ? c : '?');
         fail({"JSON"}, {found, " at byte ", skipped_ + position, " of the JSON text"});
+        return false;  // gcc does not see that this is not reached
     }
 
     /// The finished tree, without the members the hook dropped.
@@ -195,7 +197,7 @@ RWKV_INLINE JsonDocument parse_json(std::string_view text, const std::string& wh
     // The parser passes over a byte order mark in silence, and keeps a copy of white space it skips.
     const std::string_view body = text.substr(begin, end - begin);
     if (body.starts_with("\xEF\xBB\xBF")) refuse({"a byte order mark"});
-    detail::JsonBuilder builder(where, subject, on_member, begin);
+    detail::JsonBuilder<> builder(where, subject, on_member, begin);
     // What json::sax_parse does with JSON. That function would make the compiler translate the readers of CBOR,
     // MessagePack, UBJSON and BSON for our class, too, which takes longer than all the rest of this file.
     auto input = nlohmann::detail::input_adapter(body.data(), body.data() + body.size());

@@ -92,7 +92,8 @@ class PickleMachine {
             case 0x8a:
                 return push(make(integer, long_integer(reader_.u8())));
             case 'G':
-                return reader_.take(8), push(make(real));  // the value of real numbers is not used
+                reader_.take(8);
+                return push(make(real));  // the value of real numbers is not used
             case 'X':
                 return push(make(text, 0, std::string(reader_.text(reader_.u32()))));
             case 'c':

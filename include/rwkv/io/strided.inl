@@ -44,7 +44,7 @@ class StridedReader {
             ++row;
         }
         const std::uint64_t rows = out.size() / dimension.to;
-        const auto whole = static_cast<std::size_t>(rows * dimension.to);
+        const auto whole = std::size_t{rows * dimension.to};
         if (rows > 0) {
             std::vector<Dimension> box(dimensions_.begin() + static_cast<std::ptrdiff_t>(outer), dimensions_.end());
             box[0].size = rows;
@@ -92,14 +92,14 @@ class StridedReader {
 
     void copy(std::uint64_t from, std::byte* to, std::uint64_t count) {
         if (from < begin_ || from + count > end_) {
-            if (count >= window_size) return source_.read(from, {to, static_cast<std::size_t>(count)});
+            if (count >= window_size) return source_.read(from, {to, count});
             if (!window_) window_ = std::make_unique_for_overwrite<std::byte[]>(window_size);
             begin_ = end_ = from;
             const std::uint64_t length = (std::min)(window_size, (std::max)(count, span_end_ - from));
-            source_.read(from, {window_.get(), static_cast<std::size_t>(length)});
+            source_.read(from, {window_.get(), length});
             end_ = from + length;
         }
-        std::memcpy(to, window_.get() + (from - begin_), static_cast<std::size_t>(count));
+        std::memcpy(to, window_.get() + (from - begin_), count);
     }
 
     const ByteSource& source_;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <rwkv/core/finite.hpp>
 #include <rwkv/core/float16.hpp>
 #include <rwkv/core/inline.hpp>
 #include <rwkv/kernels/encode.hpp>
@@ -31,7 +32,7 @@ struct ScaleBlock {
     /// 1 / scale, or 0 for a scale without a finite reciprocal.
     static float reciprocal(float scale) noexcept {
         const float reciprocal = 1 / scale;
-        return std::isfinite(reciprocal) ? reciprocal : 0;
+        return core::is_finite(reciprocal) ? reciprocal : 0;
     }
 };
 
@@ -53,9 +54,13 @@ inline void quantize(const Target& target, ScaleBlock<Q4>& block) noexcept {
         for (const float sign : {1.0f, -1.0f}) {
             const float factor = sign * share * largest_is_127;
             const auto [product, square] = target.q4_error_terms(block.weights.data(), factor);
+            if (factor == 0 || square == 0) continue;
             // With the best scale for these entries, product / square / factor, the squared error is Σ weight² − gain.
             const float gain = product / square * product / (factor / largest_is_127 * factor / largest_is_127);
-            if (gain > best) best = gain, scale = product / square / factor;
+            if (gain > best) {
+                best = gain;
+                scale = product / square / factor;
+            }
         }
     }
     block.scale = core::round_to<core::BFloat16>(scale);

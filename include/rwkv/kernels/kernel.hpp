@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include <rwkv/core/finite.hpp>
 #include <rwkv/core/tensor.hpp>
 #include <rwkv/kernels/activations.hpp>
 #include <rwkv/kernels/equations.hpp>

@@ -40,6 +40,8 @@ class MatmulContext {
         std::fill_n(memory_.data(), memory_.size(), std::byte(0));
     }
 
+    /// False once it was moved from.
+    [[nodiscard]] bool is_valid() const noexcept { return executor_ != nullptr; }
     [[nodiscard]] Executor& executor() noexcept { return *executor_; }
     [[nodiscard]] const Executor& executor() const noexcept { return *executor_; }
     [[nodiscard]] const Target& target() const noexcept { return *target_; }

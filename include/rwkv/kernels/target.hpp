@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string_view>
 #include <vector>
 
 #include <rwkv/kernels/kernel.hpp>
@@ -16,9 +17,16 @@ namespace rwkv::inline RWKV_ABI::kernels {
 /// The best of them.
 [[nodiscard]] const Target& best_target();
 
-/// The best of them, or the one that the environment variable RWKV_TARGET names (for tests and comparisons).
-/// Throws: ArgumentError if that is not available.
+/// The one of that name. Throws: ArgumentError where it is not available.
+[[nodiscard]] const Target& target_named(std::string_view name);
+
+/// What a workspace computes with: the target of choose_target(), else the one that the environment variable
+/// RWKV_TARGET names (for tests and comparisons; read once), else the best. Throws: ArgumentError if that is not
+/// available.
 [[nodiscard]] const Target& chosen_target();
+
+/// Makes that the chosen target of all workspaces from now on; null undoes it. For tests.
+void choose_target(const Target* target) noexcept;
 
 }  // namespace rwkv::inline RWKV_ABI::kernels
 

@@ -1,11 +1,14 @@
 #pragma once
 
+#include <atomic>
 #include <cstdlib>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <rwkv/core/error.hpp>
 #include <rwkv/core/inline.hpp>
+#include <rwkv/core/message.hpp>
 #include <rwkv/kernels/simd/amx.hpp>
 #include <rwkv/kernels/simd/avx2.hpp>
 #include <rwkv/kernels/simd/avx512.hpp>
@@ -115,15 +118,36 @@ RWKV_INLINE const Target& best_target() {
     return *available_targets().back();
 }
 
-RWKV_INLINE const Target& chosen_target() {
-    const char* const forced = std::getenv("RWKV_TARGET");
-    if (!forced || !*forced) return best_target();
+RWKV_INLINE const Target& target_named(std::string_view name) {
     std::string names;
     for (const Target* target : available_targets()) {
-        if (forced == target->name) return *target;
+        if (name == target->name) return *target;
         names.append(names.empty() ? "" : ", ").append(target->name);
     }
-    throw ArgumentError("environment", "RWKV_TARGET", "one of " + names, forced);
+    core::fail<ArgumentError>("environment", {"RWKV_TARGET"}, {"one of ", names}, {name});
+}
+
+namespace detail {
+
+/// What choose_target() was last given.
+inline std::atomic<const Target*>& chosen() noexcept {
+    static std::atomic<const Target*> target{nullptr};
+    return target;
+}
+
+}  // namespace detail
+
+RWKV_INLINE void choose_target(const Target* target) noexcept {
+    detail::chosen() = target;
+}
+
+RWKV_INLINE const Target& chosen_target() {
+    if (const Target* const target = detail::chosen()) return *target;
+    static const Target& target = []() -> const Target& {
+        const char* const name = std::getenv("RWKV_TARGET");
+        return name && *name ? target_named(name) : best_target();
+    }();
+    return target;
 }
 
 }  // namespace rwkv::inline RWKV_ABI::kernels

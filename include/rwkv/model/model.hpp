@@ -67,6 +67,10 @@ class Model {
 
     /// Shares the weights with its copies. `warnings` are returned by warnings().
     explicit Model(model::Weights weights, std::vector<std::string> warnings = {});
+    // A model that was moved from is still one: moving copies.
+    Model(const Model&) noexcept = default;             ///< shares the weights
+    Model& operator=(const Model&) noexcept = default;  ///< likewise
+    ~Model() = default;
 
     /// Shape and settings.
     [[nodiscard]] const Config& config() const noexcept { return weights_->config; }
@@ -75,7 +79,7 @@ class Model {
     /// The weights, for tests and benchmarks; their types may change.
     [[nodiscard]] const model::Weights& weights() const noexcept { return *weights_; }
     /// Warnings about the model's files, a sentence each: ignored tensors, for example.
-    [[nodiscard]] const std::vector<std::string>& warnings() const noexcept { return warnings_; }
+    [[nodiscard]] const std::vector<std::string>& warnings() const noexcept { return *warnings_; }
 
     /// The logits after the last token, vocab_size numbers that stay in the workspace until its next pass; empty where
     /// the pass was cancelled. Needs at least one token.
@@ -134,7 +138,7 @@ class Model {
                    bool needs_head) const;
 
     std::shared_ptr<const model::Weights> weights_;
-    std::vector<std::string> warnings_;
+    std::shared_ptr<const std::vector<std::string>> warnings_;
 };
 
 }  // namespace rwkv::inline RWKV_ABI

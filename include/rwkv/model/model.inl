@@ -27,6 +27,12 @@ inline constexpr Index max_logits_columns = kernels::Blocking::nc * 3 / 2;
     throw ArgumentError("Model::" + std::string(call), std::move(subject), std::move(expected), std::move(found));
 }
 
+/// Throws: ArgumentError for a callback that holds no function.
+template <class Callback>
+void check_callback(std::string_view call, const Callback& callback) {
+    if (!callback) check_failed(call, "callback", "a function", "none");
+}
+
 inline std::string describe_shape(Index layers, Index hidden, Index attention) {
     return std::to_string(layers) + " layers of hidden size " + std::to_string(hidden) + " and attention hidden size " +
            std::to_string(attention);
@@ -99,7 +105,9 @@ class BatchReader {
                     *sequence.state, static_cast<Index>(sequence_), position_);
             count -= some;
             position_ += some;
-            if (position_ == std::ssize(sequence.tokens)) ++sequence_, position_ = 0;
+            if (position_ < std::ssize(sequence.tokens)) continue;
+            ++sequence_;
+            position_ = 0;
         }
     }
 
@@ -182,7 +190,8 @@ inline void reserve_logits(std::span<const SequenceTokens> sequences, Workspace&
 }  // namespace model
 
 RWKV_INLINE Model::Model(model::Weights weights, std::vector<std::string> warnings)
-    : weights_(std::make_shared<const model::Weights>(std::move(weights))), warnings_(std::move(warnings)) {}
+    : weights_(std::make_shared<const model::Weights>(std::move(weights))),
+      warnings_(std::make_shared<const std::vector<std::string>>(std::move(warnings))) {}
 
 RWKV_INLINE void Model::check(std::string_view call, std::span<const SequenceTokens> batch, Workspace& workspace,
                               bool needs_head) const {
@@ -191,7 +200,8 @@ RWKV_INLINE void Model::check(std::string_view call, std::span<const SequenceTok
         return batch.size() == 1 ? what : what + (" of sequence " + std::to_string(i));
     };
     if (!workspace.fits(config()))
-        check_failed(call, "workspace", "one made for this model's config", "one of other sizes");
+        check_failed(call, "workspace", "one made for this model's config",
+                     workspace.threads() == 0 ? "one that was moved from" : "one of other sizes");
     if (needs_head && !has_head()) check_failed(call, "head.weight", "a model with a head", "none");
     std::vector<const void*>& states = workspace.pass().states;
     states.clear();
@@ -242,6 +252,7 @@ RWKV_INLINE bool Model::forward(std::span<const SequenceTokens> batch, Workspace
                                 const LogitsCallback& callback, const PassOptions& options) const {
     const Index wanted = model::logits_count(batch);
     check("forward", batch, workspace, wanted > 0);
+    if (wanted > 0) model::check_callback("forward", callback);
     if (wanted > 0) model::reserve_logits(batch, workspace);
     return model::run_pass(*weights_, batch, workspace, options, [&] {
         return wanted == 0 ||
@@ -256,6 +267,7 @@ RWKV_INLINE bool Model::forward_all(std::span<const TokenId> tokens, State& stat
                                     const PositionCallback& callback, const PassOptions& options) const {
     const SequenceTokens sequence{tokens, &state, LogitsFor::all};
     check("forward_all", {&sequence, 1}, workspace, true);
+    model::check_callback("forward_all", callback);
     model::reserve_logits({&sequence, 1}, workspace);
     return model::run_pass(*weights_, {&sequence, 1}, workspace, options, [&] {
         return model::visit_logits(*weights_, {&sequence, 1}, workspace,
@@ -271,6 +283,7 @@ RWKV_INLINE bool Model::forward_batch(std::span<const TokenId> tokens, std::span
     if (tokens.size() != states.size())
         model::check_failed("forward_batch", "states", "one for each of " + std::to_string(tokens.size()) + " tokens",
                             std::to_string(states.size()));
+    model::check_callback("forward_batch", callback);
     std::vector<SequenceTokens>& batch = workspace.pass().sequences;
     batch.clear();
     for (std::size_t i = 0; i < tokens.size(); ++i) batch.push_back({tokens.subspan(i, 1), states[i], LogitsFor::last});
@@ -284,6 +297,7 @@ RWKV_INLINE bool Model::forward_hidden(std::span<const TokenId> tokens, State& s
                                        const PositionCallback& callback, const PassOptions& options) const {
     const SequenceTokens sequence{tokens, &state, LogitsFor::none};
     check("forward_hidden", {&sequence, 1}, workspace, false);
+    model::check_callback("forward_hidden", callback);
     return model::run_pass(*weights_, {&sequence, 1}, workspace, options, [&] {
         const model::ColumnRange<float>& range = workspace.batch().ranges().front();
         std::vector<Index>& columns = workspace.pass().columns;
@@ -331,6 +345,7 @@ RWKV_INLINE bool Model::run_layers(Index first, Index last, std::span<const Sequ
 RWKV_INLINE bool Model::head(std::span<const SequenceTokens> batch, Workspace& workspace,
                              const LogitsCallback& callback) const {
     set_batch("head", batch, workspace, true);
+    model::check_callback("head", callback);
     model::reserve_logits(batch, workspace);
     return model::visit_logits(*weights_, batch, workspace,
                                [&](const auto& range, Index t, std::span<const float> logits) {

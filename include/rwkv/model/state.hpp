@@ -14,6 +14,15 @@
 
 namespace rwkv::inline RWKV_ABI {
 
+namespace model {
+
+/// Throws: ArgumentError for a size of a config that is not 1 to `max`.
+inline void check_size(const char* where, const char* name, Index size, Index max) {
+    if (size < 1 || size > max) throw ArgumentError(where, name, "1 to " + std::to_string(max), std::to_string(size));
+}
+
+}  // namespace model
+
 /// All that a model remembers of a sequence, however long: five vectors a layer, L · (2 H + 3 A) numbers (180 KiB for
 /// 169 million parameters). A value, valid for an empty sequence from the moment it is constructed. Copying is a named
 /// call, `copy()`, because its cost should be visible.
@@ -30,19 +39,31 @@ class BasicState {
     /// To read only.
     using ConstView = MatrixView<const Scalar>;
 
-    /// The state before any token. Throws: ArgumentError for a config without layers or features; std::bad_alloc.
+    /// The state before any token. Throws: ArgumentError for a config with a size that no model has; std::bad_alloc.
     explicit BasicState(const Config& config)
         : layers_(config.num_hidden_layers), hidden_(config.hidden_size), attention_(config.attention_hidden_size) {
-        if (layers_ < 1 || hidden_ < 1 || attention_ < 1)
-            throw ArgumentError("State", "config", "at least one layer and one feature", "none");
+        model::check_size("State", "num_hidden_layers", layers_, max_model_layers);
+        model::check_size("State", "hidden_size", hidden_, max_model_size);
+        model::check_size("State", "attention_hidden_size", attention_, max_model_size);
         numbers_ = core::Array<Scalar>(layers_ * (2 * hidden_ + 3 * attention_));
         reset();
     }
 
-    /// Moves, leaving a state to be assigned to or destroyed.
-    BasicState(BasicState&&) noexcept = default;
-    /// Moves, leaving a state to be assigned to or destroyed.
-    BasicState& operator=(BasicState&&) noexcept = default;
+    /// Moves, leaving a state without layers, which no model takes.
+    BasicState(BasicState&& other) noexcept
+        : layers_(std::exchange(other.layers_, 0)),
+          hidden_(std::exchange(other.hidden_, 0)),
+          attention_(std::exchange(other.attention_, 0)),
+          numbers_(std::move(other.numbers_)) {}
+    /// Likewise.
+    BasicState& operator=(BasicState&& other) noexcept {
+        numbers_ = std::move(other.numbers_);
+        if (this == &other) return *this;
+        layers_ = std::exchange(other.layers_, 0);
+        hidden_ = std::exchange(other.hidden_, 0);
+        attention_ = std::exchange(other.attention_, 0);
+        return *this;
+    }
     BasicState(const BasicState&) = delete;
     BasicState& operator=(const BasicState&) = delete;
 
@@ -110,7 +131,8 @@ class BasicState {
     /// the text. Throws: ArgumentError for a layer that does not exist.
     [[nodiscard]] std::vector<Scalar> wkv_average(Index layer) const {
         if (layer < 0 || layer >= layers_)
-            throw ArgumentError("State::wkv_average", "layer", "0 to " + std::to_string(layers_ - 1),
+            throw ArgumentError("State::wkv_average", "layer",
+                                layers_ ? "0 to " + std::to_string(layers_ - 1) : "a state not moved from",
                                 std::to_string(layer));
         std::vector<Scalar> average(static_cast<std::size_t>(attention_));
         for (Index i = 0; i < attention_; ++i) {

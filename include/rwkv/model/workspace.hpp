@@ -63,11 +63,19 @@ class ScratchMatrix {
     core::AlignedBuffer memory_;
 };
 
-[[nodiscard]] inline Index checked_range(const char* option, Index value, Index min, Index max) {
+inline Index checked_range(const char* option, Index value, Index min, Index max) {
     if (value < min || value > max)
         throw ArgumentError("Workspace", option, std::to_string(min) + " to " + std::to_string(max),
                             std::to_string(value));
     return value;
+}
+
+[[nodiscard]] inline const Config& checked_sizes(const Config& config) {
+    checked_range("vocab_size", config.vocab_size, 1, max_model_size);
+    checked_range("hidden_size", config.hidden_size, 1, max_model_size);
+    checked_range("attention_hidden_size", config.attention_hidden_size, 1, max_model_size);
+    checked_range("intermediate_size", config.intermediate_size, 1, max_model_size);
+    return config;
 }
 
 [[nodiscard]] inline std::shared_ptr<Executor> executor_of(const WorkspaceOptions& options) {
@@ -82,10 +90,10 @@ class ScratchMatrix {
 template <class Scalar>
 class BasicWorkspace {
   public:
-    /// Throws: ArgumentError for options out of range; std::system_error where the system has no more threads;
-    /// std::bad_alloc.
+    /// Throws: ArgumentError for options or sizes of the config out of range; std::system_error where the system has no
+    /// more threads; std::bad_alloc.
     explicit BasicWorkspace(const Config& config, const WorkspaceOptions& options = {})
-        : config_(config),
+        : config_(model::checked_sizes(config)),
           chunk_(model::checked_range("chunk", options.chunk, 1, 1 << 16)),
           context_(model::executor_of(options), chunk_,
                    (std::max)({3 * config.hidden_size, config.attention_hidden_size, config.intermediate_size})) {
@@ -102,13 +110,14 @@ class BasicWorkspace {
 
     /// The maximum number of tokens computed together.
     [[nodiscard]] Index chunk() const noexcept { return chunk_; }
-    /// Threads at work in one pass.
-    [[nodiscard]] int threads() const noexcept { return context_.executor().threads(); }
+    /// Threads at work in one pass; 0 for a workspace that was moved from.
+    [[nodiscard]] int threads() const noexcept { return context_.is_valid() ? context_.executor().threads() : 0; }
     /// What products are computed with.
     [[nodiscard]] kernels::MatmulContext& context() noexcept { return context_; }
     /// Whether it serves models of that shape.
     [[nodiscard]] bool fits(const Config& config) const noexcept {
-        return config.vocab_size == config_.vocab_size && config.hidden_size == config_.hidden_size &&
+        return context_.is_valid() && config.vocab_size == config_.vocab_size &&
+               config.hidden_size == config_.hidden_size &&
                config.attention_hidden_size == config_.attention_hidden_size &&
                config.intermediate_size == config_.intermediate_size;
     }

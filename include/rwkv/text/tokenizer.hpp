@@ -31,8 +31,7 @@ concept Encoder = requires(const T& encoder, std::string_view text, std::vector<
 
 }  // namespace text
 
-/// Converts text to token ids and back. Copies are cheap and share the vocabulary. An object that was moved from may
-/// only be assigned to or destroyed.
+/// Converts text to token ids and back. Copies are cheap and share the vocabulary.
 ///
 /// Thread safety: immutable, so any number of threads may use it.
 class Tokenizer {
@@ -40,6 +39,10 @@ class Tokenizer {
     /// From a byte-level BPE, a World vocabulary, or an encoder of the caller's own.
     template <text::Encoder T>
     explicit Tokenizer(T encoder) : encoder_(std::make_shared<const Holder<T>>(std::move(encoder))) {}
+    // A tokenizer that was moved from is still one: moving copies.
+    Tokenizer(const Tokenizer&) noexcept = default;             ///< shares the vocabulary
+    Tokenizer& operator=(const Tokenizer&) noexcept = default;  ///< likewise
+    ~Tokenizer() = default;
 
     /// The ids of the text. Special tokens that are spelt in the text are encoded as such where the file of the
     /// tokenizer says so (GPT-NeoX: yes; World: never). Throws ArgumentError where the text is not UTF-8, unless the

@@ -31,7 +31,8 @@ namespace json_detail {
 inline constexpr TokenId largest_id = 0xFFFFF;
 
 /// Turns the parsed file into the parts of a tokenizer. It refuses what it does not know: to ignore a component or an
-/// option would silently give other ids than those the model was trained on.
+/// option would silently give other ids than those the model was trained on. (The parameter: see BasicJsonDocument.)
+template <class = nlohmann::json>
 class Reader {
   public:
     using json = nlohmann::json;
@@ -117,7 +118,7 @@ class Reader {
     /// Refuses fields that this library does not know, unless they are off.
     void allow_only(const json& value, std::string_view subject, std::initializer_list<std::string_view> keys) const {
         for (const auto& [key, member] : object(value, subject)) {
-            const auto* on = member.get_ptr<const json::boolean_t*>();
+            const auto* on = member.template get_ptr<const json::boolean_t*>();
             const bool is_off = member.is_null() || (on && !*on);
             if (!is_off && std::find(keys.begin(), keys.end(), key) == keys.end()) unknown_field(subject, key);
         }
@@ -414,7 +415,7 @@ class Reader {
 }  // namespace json_detail
 
 RWKV_INLINE Tokenizer read_tokenizer_json(const nlohmann::json& file, const std::string& where) {
-    return Tokenizer(ByteLevelBpe(json_detail::Reader(file, where).read()));
+    return Tokenizer(ByteLevelBpe(json_detail::Reader<>(file, where).read()));
 }
 
 }  // namespace rwkv::inline RWKV_ABI::text

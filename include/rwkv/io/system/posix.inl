@@ -51,7 +51,7 @@ RWKV_INLINE std::optional<FileStatus> File::status() const noexcept {
                             : S_ISFIFO(found.st_mode) ? "a named pipe"
                                                       : "a device";
     status.size = static_cast<std::uint64_t>(found.st_size);
-    status.modified = static_cast<std::int64_t>(found.st_mtime);
+    status.modified = found.st_mtime;
     return status;
 }
 

@@ -1,5 +1,11 @@
 // From here to end_target.inl functions are compiled for the instruction set of RWKV_TARGET_FLAGS, or, where that is
 // not defined, for that of the source file.
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsign-conversion"  // gcc warns where a template parameter is the size of an array
+#endif
+
 #ifdef RWKV_TARGET_FLAGS
 #define RWKV_PRAGMA(text) _Pragma(#text)
 #define RWKV_EXPANDED_PRAGMA(text) RWKV_PRAGMA(text)

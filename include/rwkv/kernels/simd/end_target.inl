@@ -6,3 +6,7 @@
 #pragma GCC pop_options
 #endif
 #endif
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif

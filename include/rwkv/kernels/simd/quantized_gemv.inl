@@ -31,12 +31,12 @@ void quantize_activations(const float* x, Index x_stride, Index tokens, Index co
             }
             const float largest = IntDot::max_magnitude(block, Format::block_cols);
             // An infinity or NaN makes the scale NaN, whatever the values.
-            constexpr float max_float = (std::numeric_limits<float>::max)(),
-                            nan = std::numeric_limits<float>::quiet_NaN();
+            constexpr float max_float = (std::numeric_limits<float>::max)();
             const bool usable = largest > smallest && largest <= max_float;
             const float factor = usable ? max_value / largest : 0;
             const std::int32_t sum = IntDot::quantize(block, Format::block_cols, factor, values);
-            quantized.scales(t)[b] = {largest <= max_float ? largest / max_value : nan, usable ? -128 * sum : 0};
+            quantized.scales(t)[b] = {largest <= max_float ? largest / max_value : core::not_a_number,
+                                      usable ? -128 * sum : 0};
         }
     }
 }

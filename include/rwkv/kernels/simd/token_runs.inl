@@ -37,7 +37,10 @@ class Prefetcher {
         for (Index lines = lines_per_call_; lines > 0 && runs_ > 0; --lines) {
             Simd::prefetch_l2(run_ + at_);
             at_ += 64;
-            if (at_ >= bytes_) at_ = 0, run_ += stride_, --runs_;
+            if (at_ < bytes_) continue;
+            at_ = 0;
+            run_ += stride_;
+            --runs_;
         }
     }
 
