@@ -82,7 +82,7 @@ class ConfigReader {
         if (!value->is_number())
             core::fail<FormatError>(where_, {field}, {"a positive number"}, {io::describe(*value)});
         const auto number = value->get<double>();
-        constexpr double min = (std::numeric_limits<float>::min)(), max = (std::numeric_limits<float>::max)();
+        constexpr double min = 0x1p-126, max = 0x1.FFFFFEp127;  // of float
         if (!(number >= min && number <= max))
             core::fail<ModelError>(where_, {field}, {"a positive number in the range of float"},
                                    {io::describe(*value)});

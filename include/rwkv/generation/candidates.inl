@@ -42,7 +42,7 @@ RWKV_INLINE float largest_logit(std::span<const float> logits) {
 class DepthOf {
   public:
     DepthOf(float max_logit, float temperature) noexcept
-        : max_logit_(max_logit),
+        : max_logit_(static_cast<double>(max_logit)),
           scale_(1.4426950408889634 * 4294967296.0 / static_cast<double>(temperature)) {}  // log2(e) in units of 2^-32
     std::uint64_t operator()(float logit) const noexcept {
         return static_cast<std::uint64_t>(

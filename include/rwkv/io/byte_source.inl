@@ -81,7 +81,7 @@ RWKV_INLINE std::shared_ptr<const std::byte[]> MemorySource::do_map(std::uint64_
 namespace io {
 
 RWKV_INLINE std::vector<std::byte> bytes_at(const ByteSource& source, std::uint64_t offset, std::uint64_t count) {
-    std::vector<std::byte> bytes(static_cast<std::size_t>(count));
+    std::vector<std::byte> bytes(count);
     source.read(offset, bytes);
     return bytes;
 }
@@ -89,7 +89,7 @@ RWKV_INLINE std::vector<std::byte> bytes_at(const ByteSource& source, std::uint6
 RWKV_INLINE std::string read_text(const ByteSource& source, std::uint64_t max_bytes) {
     if (source.size() > max_bytes)
         core::fail<FormatError>(source.name(), {}, {"at most ", max_bytes, " bytes"}, {source.size()});
-    std::string text(static_cast<std::size_t>(source.size()), '\0');
+    std::string text(source.size(), '\0');
     source.read(0, std::as_writable_bytes(std::span(text)));
     return text;
 }

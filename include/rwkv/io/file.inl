@@ -64,7 +64,7 @@ RWKV_INLINE std::size_t InputFile::do_read(std::uint64_t offset, std::span<std::
 }
 
 RWKV_INLINE std::shared_ptr<const std::byte[]> InputFile::do_map(std::uint64_t offset, std::size_t bytes) const {
-    const auto before = static_cast<std::size_t>(offset % system::mapping_granularity());
+    const std::size_t before = offset % system::mapping_granularity();
     void* const memory = file_.map(offset - before, before + bytes);
     if (!memory) detail::fail_system(system::last_error(), name(), "map");
     std::shared_ptr<const std::byte[]> whole(
