@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <numeric>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,6 +19,7 @@
 #include <rwkv/core/error.hpp>
 #include <rwkv/core/message.hpp>
 #include <rwkv/core/quote.hpp>
+#include <rwkv/core/sort.hpp>
 #include <rwkv/core/tensor.hpp>
 #include <rwkv/io/byte_source.hpp>
 #include <rwkv/io/file_kind.hpp>
@@ -60,7 +60,8 @@ class Checkpoint {
     /// The tensor of exactly that name, or null. The pointer is valid as long as the checkpoint lives, also after it
     /// was moved.
     const CheckpointTensor* find(std::string_view name) const noexcept {
-        const auto found = std::ranges::lower_bound(by_name_, name, {}, [&](std::size_t i) { return name_of(i); });
+        const auto found = std::lower_bound(by_name_.begin(), by_name_.end(), name,
+                                            [&](std::size_t i, std::string_view text) { return name_of(i) < text; });
         return found != by_name_.end() && name_of(*found) == name ? &tensors_[*found] : nullptr;
     }
 
@@ -153,10 +154,10 @@ class Checkpoint {
     }
 
     void index_names() {
-        by_name_.resize(tensors_.size());
-        std::iota(by_name_.begin(), by_name_.end(), std::size_t{0});
-        std::ranges::stable_sort(by_name_, {}, [&](std::size_t i) { return name_of(i); });
-        const auto duplicate = std::ranges::adjacent_find(by_name_, {}, [&](std::size_t i) { return name_of(i); });
+        by_name_ = core::sorted_positions(tensors_.size(),
+                                          [&](std::size_t a, std::size_t b) { return name_of(a) < name_of(b); });
+        const auto duplicate = std::adjacent_find(
+            by_name_.begin(), by_name_.end(), [&](std::size_t a, std::size_t b) { return name_of(a) == name_of(b); });
         if (duplicate != by_name_.end())
             core::fail<FormatError>(file_of(tensors_[duplicate[1]]), {"tensor ", core::Quoted{name_of(*duplicate)}},
                                     {"each tensor in one shard only"}, {"it also in ", file_of(tensors_[*duplicate])});

@@ -35,7 +35,7 @@ inline Config infer_config(const TensorSource& source) {
                                    {"a matrix that tells the model's sizes (there is no config.json)"}, {"none"});
         const Shape& shape = tensor->info.shape;
         const auto possible = [](std::uint64_t size) { return size > 0 && size <= std::uint64_t(max_model_size); };
-        if (shape.size() != 2 || !std::ranges::all_of(shape, possible))
+        if (shape.size() != 2 || !std::all_of(shape.begin(), shape.end(), possible))
             core::fail<ModelError>(source.where(), {name},
                                    {"a matrix of at most ", max_model_size, " rows and columns"},
                                    {"shape ", core::to_string(shape)});

@@ -39,7 +39,7 @@ constexpr bool is_shard_name(std::string_view name, std::string_view extension =
         return byte < 0x20 || byte == 0x7F || c == '/' || c == '\\' || c == ':';
     };
     return name.size() > extension.size() && name.size() <= 255 && name.ends_with(extension) &&
-           std::ranges::none_of(name, forbidden);
+           std::none_of(name.begin(), name.end(), forbidden);
 }
 
 /// Parses the text of an index of files with that extension; `where` names it in messages. Throws: FormatError.

@@ -94,7 +94,7 @@ inline void read_in_parallel(const Checkpoint& checkpoint, std::span<const RowRa
         const auto piece = static_cast<std::size_t>(i);
         if (piece >= failed_piece) return;
         try {
-            const auto next = std::ranges::upper_bound(first_piece, piece);
+            const auto next = std::upper_bound(first_piece.begin(), first_piece.end(), piece);
             const auto range = static_cast<std::size_t>(next - first_piece.begin()) - 1;
             done += ranges[range].read_piece(piece - first_piece[range], converters[static_cast<std::size_t>(worker)]);
         } catch (...) {

@@ -16,6 +16,7 @@
 #include <rwkv/checkpoint/export_plan.hpp>
 #include <rwkv/checkpoint/progress_meter.hpp>
 #include <rwkv/checkpoint/quantized_tensor.hpp>
+#include <rwkv/core/sort.hpp>
 #include <rwkv/io/safetensors_writer.hpp>
 #include <rwkv/version.hpp>
 
@@ -38,9 +39,10 @@ inline std::vector<Shard> split_into_shards(std::vector<ExportTensor> tensors, s
         shards.back().push_back(std::move(tensor));
     }
     for (Shard& shard : shards)
-        std::ranges::stable_sort(shard, {}, [](const ExportTensor& tensor) {
-            return std::pair(!kernels::is_quantized(tensor.planned.format),
-                             -static_cast<int>(core::bits(tensor.info.dtype)));
+        core::sort_stably(shard, [](const ExportTensor& a, const ExportTensor& b) {
+            const bool quantized = kernels::is_quantized(a.planned.format);
+            if (quantized != kernels::is_quantized(b.planned.format)) return quantized;
+            return core::bits(a.info.dtype) > core::bits(b.info.dtype);
         });
     return shards;
 }

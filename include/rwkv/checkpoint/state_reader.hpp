@@ -81,7 +81,8 @@ class StateReader {
 
   private:
     const TensorInfo& find(const char* name, DType dtype) const {
-        const auto tensor = std::ranges::find(header_.tensors, name, &TensorInfo::name);
+        const auto tensor = std::find_if(header_.tensors.begin(), header_.tensors.end(),
+                                         [&](const TensorInfo& each) { return each.name == name; });
         if (tensor == header_.tensors.end())
             core::fail<ModelError>(where_, {name}, {"a tensor of that name"}, {"none"});
         if (tensor->dtype != dtype)
@@ -90,7 +91,7 @@ class StateReader {
     }
 
     void require_finite(const char* name, std::span<const float> numbers) const {
-        if (!std::ranges::all_of(numbers, [](float number) { return core::is_finite(number); }))
+        if (!std::all_of(numbers.begin(), numbers.end(), [](float number) { return core::is_finite(number); }))
             core::fail<FormatError>(where_, {name}, {"finite numbers"}, {"an infinity or NaN"});
     }
 

@@ -166,7 +166,8 @@ inline TensorName parse_tensor_name(std::string_view name_in_file) {
     // The head is outside of the base model, so it never has the prefix.
     if (!prefixed || !rest.starts_with("head."))
         if (auto canonical = detail::canonical_name(rest)) return {TensorNameKind::known, std::move(*canonical), ""};
-    if (!std::ranges::any_of(model_prefixes, [&](std::string_view prefix) { return name.starts_with(prefix); }))
+    if (!std::any_of(model_prefixes.begin(), model_prefixes.end(),
+                     [&](std::string_view prefix) { return name.starts_with(prefix); }))
         return {};
     if (const std::string_view quantizer = detail::quantizer_of(rest); !quantizer.empty())
         return {TensorNameKind::quantized, "", quantizer};

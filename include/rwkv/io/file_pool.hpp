@@ -38,7 +38,7 @@ class FilePool {
         const std::lock_guard lock(mutex_);
         Slot& slot = slots_.at(i);
         if (slot.file) {
-            const auto place = std::ranges::find(open_, i);
+            const auto place = std::find(open_.begin(), open_.end(), i);
             std::rotate(place, place + 1, open_.end());  // now the most recently used
             return slot.file;
         }

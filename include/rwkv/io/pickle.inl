@@ -266,7 +266,8 @@ class PickleMachine {
     std::string allowed_symbol() {
         const std::string module = line(), name = line(), both = module + '.' + name;
         // Without a dot in the name there is only one way to spell each.
-        if (name.find('.') != name.npos || std::ranges::find(pickle_symbols, both) == pickle_symbols.end())
+        if (name.find('.') != name.npos ||
+            std::find(pickle_symbols.begin(), pickle_symbols.end(), both) == pickle_symbols.end())
             fail({"a name that a plain state dict needs"},
                  {core::Quoted{both}, ", which is not on the list of those allowed"});
         return both;

@@ -64,7 +64,8 @@ inline constexpr std::array<std::pair<std::uint8_t, std::string_view>, 44> pickl
 
 /// The name of an opcode, for messages; empty for one that is not in the table.
 [[nodiscard]] constexpr std::string_view pickle_opcode_name(std::uint8_t opcode) noexcept {
-    const auto found = std::ranges::find(detail::pickle_opcodes, opcode, [](const auto& each) { return each.first; });
+    const auto found = std::find_if(detail::pickle_opcodes.begin(), detail::pickle_opcodes.end(),
+                                    [&](const auto& each) { return each.first == opcode; });
     return found == detail::pickle_opcodes.end() ? "" : found->second;
 }
 

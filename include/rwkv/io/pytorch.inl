@@ -16,6 +16,7 @@
 #include <rwkv/core/inline.hpp>
 #include <rwkv/core/message.hpp>
 #include <rwkv/core/quote.hpp>
+#include <rwkv/core/sort.hpp>
 #include <rwkv/io/byte_reader.hpp>
 #include <rwkv/io/pickle.hpp>
 #include <rwkv/io/pytorch.hpp>
@@ -39,8 +40,9 @@ class PytorchArchive {
             std::string name = entry.name.substr(root_.size());
             entries_.emplace(std::move(name), std::move(entry));
         }
-        if (entries_.contains("constants.pkl") ||
-            std::ranges::any_of(entries_, [](const auto& entry) { return entry.first.starts_with("code/"); }))
+        if (entries_.contains("constants.pkl") || std::any_of(entries_.begin(), entries_.end(), [](const auto& entry) {
+                return entry.first.starts_with("code/");
+            }))
             fail({}, {"a state dict"}, {"a TorchScript program"});
         if (!find("data.pkl")) fail({}, {"a PyTorch file, with data.pkl in it"}, {"another ZIP archive"});
         require("version", "3", true);
@@ -96,7 +98,7 @@ class StateDictReader {
         std::vector<TensorInfo> tensors;
         tensors.reserve(by_name.size());
         for (auto& [name, info] : by_name) tensors.push_back(std::move(info));
-        std::ranges::stable_sort(tensors, {}, &TensorInfo::offset);
+        core::sort_stably(tensors, [](const TensorInfo& a, const TensorInfo& b) { return a.offset < b.offset; });
         return tensors;
     }
 
@@ -150,7 +152,8 @@ class StateDictReader {
         const PickleValue& tuple = *value.items[0];
         if (tuple.kind != PickleKind::tuple || tuple.items.size() != 5) fail({form}, {"another reference"});
         const Items items = tuple.items;
-        const auto type = std::ranges::find(types, items[1]->text, &std::pair<std::string_view, DType>::first);
+        const auto type =
+            std::find_if(types.begin(), types.end(), [&](const auto& each) { return each.first == items[1]->text; });
         const std::string& key = items[2]->text;
         if (items[0]->kind != PickleKind::text || items[0]->text != "storage" || items[1]->kind != PickleKind::symbol ||
             type == types.end() || items[2]->kind != PickleKind::text)

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <optional>
 #include <span>
-#include <tuple>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -13,6 +12,7 @@
 #include <rwkv/core/error.hpp>
 #include <rwkv/core/inline.hpp>
 #include <rwkv/core/message.hpp>
+#include <rwkv/core/sort.hpp>
 #include <rwkv/io/byte_reader.hpp>
 #include <rwkv/io/file_kind.hpp>
 #include <rwkv/io/json.hpp>
@@ -161,8 +161,9 @@ RWKV_INLINE SafetensorsHeader parse_safetensors_header(std::string_view text, st
         return true;
     });
     if (!rest.root.is_object()) core::fail<FormatError>(where, {"header"}, {"a JSON object"}, {describe(rest.root)});
-    std::ranges::sort(header.tensors, {}, [](const TensorInfo& info) {
-        return std::tuple<std::uint64_t, std::uint64_t, const std::string&>(info.offset, info.bytes, info.name);
+    core::sort_stably(header.tensors, [](const TensorInfo& a, const TensorInfo& b) {
+        if (a.offset != b.offset) return a.offset < b.offset;
+        return a.bytes != b.bytes ? a.bytes < b.bytes : a.name < b.name;
     });
     detail::check_layout(header.tensors, file_size - header.data_begin, where);
     for (TensorInfo& info : header.tensors) info.offset += header.data_begin;  // at most file_size

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
-#include <functional>
 #include <memory>
 #include <vector>
 
 #include <rwkv/core/dtype.hpp>
 #include <rwkv/core/inline.hpp>
+#include <rwkv/core/sort.hpp>
 #include <rwkv/io/strided.hpp>
 #include <rwkv/version.hpp>
 
@@ -66,7 +66,7 @@ class StridedReader {
     /// Visits the box in the order in which it lies in the file, so that a window which moves forward is enough.
     void read_box(std::uint64_t from, std::vector<Dimension> box, std::byte* to) {
         std::erase_if(box, [](const Dimension& dimension) { return dimension.size == 1; });
-        std::ranges::stable_sort(box, std::ranges::greater(), &Dimension::from);
+        core::sort_stably(box, [](const Dimension& a, const Dimension& b) { return a.from > b.from; });
         std::uint64_t run = 1;  // bytes that are contiguous in both orders
         while (!box.empty() && box.back().from == run && box.back().to == run) {
             run *= box.back().size;

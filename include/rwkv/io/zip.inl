@@ -12,6 +12,7 @@
 #include <rwkv/core/inline.hpp>
 #include <rwkv/core/message.hpp>
 #include <rwkv/core/quote.hpp>
+#include <rwkv/core/sort.hpp>
 #include <rwkv/io/byte_reader.hpp>
 #include <rwkv/io/crc32.hpp>
 #include <rwkv/io/zip.hpp>
@@ -119,7 +120,7 @@ class ZipDirectoryReader {
             const auto byte = static_cast<unsigned char>(c);
             return byte < 0x20 || byte == 0x7F || c == '\\';
         };
-        bool plain = !name.empty() && std::ranges::none_of(name, odd);
+        bool plain = !name.empty() && std::none_of(name.begin(), name.end(), odd);
         for (std::string_view rest = name; plain && !rest.empty();) {
             const std::string_view part = rest.substr(0, rest.find('/'));
             plain = !part.empty() && part != "." && part != "..";
@@ -170,13 +171,14 @@ class ZipDirectoryReader {
     }
 
     void check_layout(const std::vector<Found>& entries) const {
-        std::vector<const Found*> by_place;
-        for (const Found& entry : entries) by_place.push_back(&entry);
-        std::ranges::sort(by_place, {}, &Found::header);
-        for (std::size_t i = 1; i < by_place.size(); ++i)
-            if (by_place[i]->header < by_place[i - 1]->offset + by_place[i - 1]->size)
-                fail(by_place[i]->name, {"an entry with bytes of its own"},
-                     {"an overlap with ", core::Quoted{by_place[i - 1]->name}});
+        const Found* before = nullptr;
+        for (const std::size_t i : core::sorted_positions(
+                 entries.size(), [&](std::size_t a, std::size_t b) { return entries[a].header < entries[b].header; })) {
+            const Found& entry = entries[i];
+            if (before && entry.header < before->offset + before->size)
+                fail(entry.name, {"an entry with bytes of its own"}, {"an overlap with ", core::Quoted{before->name}});
+            before = &entry;
+        }
     }
 
     [[noreturn]] void fail(std::string_view name, core::MessageParts expected, core::MessageParts found) const {

@@ -221,8 +221,8 @@ RWKV_INLINE void Model::check(std::string_view call, std::span<const SequenceTok
                              "an id from 0 to " + std::to_string(config().vocab_size - 1), std::to_string(tokens[t]));
         states.push_back(state);
     }
-    std::ranges::sort(states);
-    if (std::ranges::adjacent_find(states) == states.end()) return;
+    std::sort(states.begin(), states.end());
+    if (std::adjacent_find(states.begin(), states.end()) == states.end()) return;
     for (std::size_t i = 1; i < batch.size(); ++i)
         for (std::size_t j = 0; j < i; ++j)
             if (batch[i].state == batch[j].state)
