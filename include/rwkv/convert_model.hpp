@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <rwkv/checkpoint/adapter.hpp>
 #include <rwkv/core/progress.hpp>
 #include <rwkv/kernels/format.hpp>
 #include <rwkv/version.hpp>
@@ -25,6 +26,8 @@ struct ConvertOptions {
     /// Threads that read and convert. 0: all processors that the process may use, of which no more than 16 are put to
     /// use.
     int threads = 0;
+    /// Merged into the weights, as in LoadOptions.
+    std::vector<Adapter> adapters = {};
     /// Receives the bytes read ("converting").
     Progress progress = {};
 };

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include <rwkv/checkpoint/adapter_set.hpp>
 #include <rwkv/checkpoint/checkpoint.hpp>
 #include <rwkv/checkpoint/find_config.hpp>
 #include <rwkv/checkpoint/model_location.hpp>
@@ -14,6 +15,7 @@
 #include <rwkv/checkpoint/tensor_source.hpp>
 #include <rwkv/checkpoint/tensor_specs.hpp>
 #include <rwkv/checkpoint/validate_tensor.hpp>
+#include <rwkv/checkpoint/weight_change.hpp>
 #include <rwkv/core/config.hpp>
 #include <rwkv/core/error.hpp>
 #include <rwkv/core/message.hpp>
@@ -47,6 +49,7 @@ struct PlannedTensor {
     const CheckpointTensor* source;
     WeightFormat format;     ///< target format; of a vector, what it is in a file (in memory vectors are floats)
     kernels::Layout layout;  ///< in memory
+    const WeightChange* change = nullptr;  ///< what adapters make of it, or null
 
     /// Bytes in memory of a matrix, up to the next cache line.
     std::size_t bytes_in_memory() const noexcept {
@@ -58,14 +61,15 @@ struct PlannedTensor {
 /// agree, tensor by tensor, and nothing large has been allocated.
 class CheckpointPlan {
   public:
-    /// Of the model there. `requested` is the format for the matrices.
-    /// Throws: FileError, FormatError, ModelError.
+    /// Of the model there, into which the adapters are to be merged. `requested` is the format for the matrices. Of the
+    /// adapters, which are small, all is read. Throws: FileError, FormatError, ModelError; ArgumentError for a scale.
     explicit CheckpointPlan(const ModelLocation& location, WeightFormat requested = WeightFormat::stored,
-                            PytorchReader pytorch = nullptr)
+                            PytorchReader pytorch = nullptr, const std::vector<Adapter>& adapters = {})
         : checkpoint_(Checkpoint::open(location, pytorch)),
           source_(checkpoint_, location.name),
           config_(find_config(location, source_)),
-          head_(head_kind(config_, source_, requested)) {
+          head_(head_kind(config_, source_, requested)),
+          adapters_(adapters, pytorch) {
         if (head_ == HeadKind::shared || head_ == HeadKind::copied) source_.ignore_tied_head();
         std::set<std::string> used;
         // A shared head is not read; the weights get it from the embeddings.
@@ -73,20 +77,21 @@ class CheckpointPlan {
         for (TensorSpec& spec : tensor_specs(config_, reads_head)) {
             const bool copied = spec.role == TensorRole::head && head_ == HeadKind::copied;
             const std::string name = copied ? rwkv4_tensor(TensorRole::embeddings).canonical_name() : spec.name;
-            const CheckpointTensor* const tensor = source_.find(name);
+            const CheckpointTensor* tensor = source_.find(name);
             if (!tensor)
                 core::fail<ModelError>(source_.where(), {name}, {"a tensor of shape ", core::to_string(spec.shape())},
                                        {"none of that name"});
             validate_tensor(source_, *tensor, spec, requested);
             used.insert(name);
-            bytes_to_read_ += tensor->info.bytes;
             tensors_.push_back(planned(std::move(spec), *tensor, requested));
+            bytes_to_read_ += tensors_.back().source->info.bytes;
             if (!tensors_.back().spec.is_vector()) bytes_in_memory_ += tensors_.back().bytes_in_memory();
         }
         for (const auto& [name, tensor] : source_.tensors())
             if (!used.contains(name))
                 core::fail<ModelError>(source_.file(*tensor), {tensor->info.name},
                                        {"only the tensors the config calls for"}, {"one more"});
+        adapters_.read();
     }
     CheckpointPlan(const CheckpointPlan&) = delete;
     CheckpointPlan& operator=(const CheckpointPlan&) = delete;
@@ -100,23 +105,29 @@ class CheckpointPlan {
     const std::vector<std::string>& warnings() const noexcept { return source_.warnings(); }
     /// Bytes of memory for all matrices.
     std::size_t bytes_in_memory() const noexcept { return bytes_in_memory_; }
-    /// Bytes to be read from files.
+    /// Bytes to be read from files, after those of adapters.
     std::uint64_t bytes_to_read() const noexcept { return bytes_to_read_; }
 
   private:
-    PlannedTensor planned(TensorSpec spec, const CheckpointTensor& tensor, WeightFormat requested) const {
+    PlannedTensor planned(TensorSpec spec, const CheckpointTensor& tensor, WeightFormat requested) {
         // Vectors are small, and of embeddings single rows are read, unless products read them as the head.
         const bool as_stored =
             spec.is_vector() || (spec.kind == TensorKind::embedding_table && head_ != HeadKind::shared);
-        return {std::move(spec), &tensor,
-                target_format(checkpoint_, tensor, as_stored ? WeightFormat::stored : requested),
-                as_stored ? kernels::Layout::row_major : kernels::Layout::row_groups};
+        if (as_stored) requested = WeightFormat::stored;
+        const kernels::Layout layout = as_stored ? kernels::Layout::row_major : kernels::Layout::row_groups;
+        const WeightChange* const change =
+            adapters_.change(spec, quantized_format(checkpoint_, tensor).has_value(), config_.tie_word_embeddings);
+        if (change && change->replacement)
+            return {std::move(spec), change->replacement, target_format(change->replacement->info.dtype, requested),
+                    layout, change};
+        return {std::move(spec), &tensor, target_format(checkpoint_, tensor, requested), layout, change};
     }
 
     Checkpoint checkpoint_;
     TensorSource source_;
     Config config_;
     HeadKind head_;
+    AdapterSet adapters_;
     std::vector<PlannedTensor> tensors_;
     std::size_t bytes_in_memory_ = 0;
     std::uint64_t bytes_to_read_ = 0;

@@ -26,7 +26,7 @@ namespace rwkv::inline RWKV_ABI {
 RWKV_INLINE ConvertedModel convert_model(const std::filesystem::path& from, const std::filesystem::path& to,
                                          const ConvertOptions& options) {
     const checkpoint::ModelLocation location(from);
-    const checkpoint::CheckpointPlan plan(location, options.format, io::read_pytorch_tensors);
+    const checkpoint::CheckpointPlan plan(location, options.format, io::read_pytorch_tensors, options.adapters);
     const std::optional<checkpoint::TokenizerFile> tokenizer =
         options.tokenizer.empty() ? checkpoint::find_tokenizer_file(*location.files, plan.config().vocab_size)
                                   : checkpoint::given_tokenizer_file(options.tokenizer);

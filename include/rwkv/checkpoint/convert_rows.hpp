@@ -13,6 +13,7 @@
 #include <rwkv/checkpoint/checkpoint.hpp>
 #include <rwkv/checkpoint/quantized_tensor.hpp>
 #include <rwkv/checkpoint/target_format.hpp>
+#include <rwkv/checkpoint/weight_change.hpp>
 #include <rwkv/core/dtype.hpp>
 #include <rwkv/core/error.hpp>
 #include <rwkv/core/finite.hpp>
@@ -30,7 +31,8 @@ namespace rwkv::inline RWKV_ABI::checkpoint {
 //
 //   copied     elements of the target's own type are read to their place, or interleaved there bit for bit
 //   grouped    quantized row groups, which are stored as they are held, are read to their place
-//   converted  all others are decoded to floats, and these encoded to the target format
+//   converted  all others are decoded to floats, to which the product of adapters is added, and these encoded to the
+//              target format
 //
 // Every one of them refuses numbers that are not finite: one such weight makes noise of all that the model computes.
 
@@ -43,10 +45,14 @@ struct RowConversion {
     WeightFormat format;
     kernels::Layout layout;
     Index cols;
-    Index rows_per_piece;  ///< converted at a time: whole row groups, or all rows
+    Index rows_per_piece;                  ///< converted at a time: whole row groups, or all rows
+    const WeightChange* change = nullptr;  ///< of adapters; null: none
 
     bool copies_groups() const noexcept { return stored == DType::u8; }
-    bool copies_elements() const noexcept { return !kernels::is_quantized(format) && stored == storage_dtype(format); }
+    bool adds_product() const noexcept { return change && change->rank > 0; }
+    bool copies_elements() const noexcept {
+        return !kernels::is_quantized(format) && stored == storage_dtype(format) && !adds_product();
+    }
 
     /// Bytes of `rows` rows in the file; where the file has row groups, of whole groups.
     std::size_t stored_bytes(Index rows) const noexcept {
@@ -61,18 +67,19 @@ struct RowConversion {
         const bool in_place = copies_groups() || (copies_elements() && layout == kernels::Layout::row_major);
         return in_place ? 0 : stored_bytes(rows_per_piece);
     }
-    /// Floats of scratch for decoded elements. Stored floats need no decoding; decoded ones may be what is asked for.
+    /// Floats of scratch for decoded elements. Stored floats need no decoding, unless something is added to them;
+    /// decoded ones may be what is asked for.
     std::size_t float_scratch() const noexcept {
-        const bool decodes = !copies_groups() && !copies_elements() && stored != DType::f32;
+        const bool decodes = !copies_groups() && !copies_elements() && (stored != DType::f32 || adds_product());
         const bool in_place = format == WeightFormat::f32 && layout == kernels::Layout::row_major;
         return decodes && !in_place ? static_cast<std::size_t>(rows_per_piece * cols) : 0;
     }
 };
 
-/// How the tensor becomes a matrix of that size, format and layout.
+/// How the tensor becomes a matrix of that size, format and layout, with that change or, where it is null, without.
 inline RowConversion row_conversion(const CheckpointTensor& tensor, WeightFormat format, kernels::Layout layout,
-                                    Index rows, Index cols) {
-    RowConversion conversion{tensor.info.dtype, format, layout, cols, kernels::group_rows};
+                                    Index rows, Index cols, const WeightChange* change) {
+    RowConversion conversion{tensor.info.dtype, format, layout, cols, kernels::group_rows, change};
     const auto groups = bytes_per_piece / std::max<std::size_t>(1, conversion.stored_bytes(kernels::group_rows));
     conversion.rows_per_piece =
         (std::min)(rows, static_cast<Index>(std::max<std::size_t>(1, groups)) * kernels::group_rows);
@@ -166,23 +173,26 @@ class RowConverter {
         const Index count = rows * how.cols;
         const bool decoded_in_place = how.format == WeightFormat::f32 && how.layout == kernels::Layout::row_major;
         const float* floats = reinterpret_cast<const float*>(stored);
-        if (how.stored != DType::f32) {
+        if (how.stored != DType::f32 || how.adds_product()) {
             float* const decoded = decoded_in_place ? reinterpret_cast<float*>(to) : floats_.data();
             detail::decode(how.stored, stored, count, decoded);
+            if (how.adds_product()) how.change->add_product(first, rows, how.cols, decoded);
             floats = decoded;
         }
         const std::uint32_t limit = how.format == WeightFormat::f16    ? detail::float_beyond_f16
                                     : how.format == WeightFormat::bf16 ? detail::float_beyond_bf16
                                                                        : detail::float_infinity;
         const Index bad = detail::find_not_below(limit, reinterpret_cast<const std::byte*>(floats), count);
-        if (bad < count) refuse(tensor, how, first, stored, bad);
+        if (bad < count)
+            refuse(tensor, how, first, bad,
+                   how.adds_product() ? static_cast<double>(floats[bad]) : detail::element(how.stored, stored, bad));
         if (!decoded_in_place) kernels::encode_rows(how.format, how.layout, floats, rows, how.cols, to);
     }
 
   private:
     const std::byte* read(const CheckpointTensor& tensor, const RowConversion& how, Index first, Index rows,
                           std::byte* to) const {
-        checkpoint_.read(tensor, how.stored_bytes(first), {to, how.stored_bytes(rows)});
+        files(how).read(tensor, how.stored_bytes(first), {to, how.stored_bytes(rows)});
         return to;
     }
 
@@ -194,7 +204,7 @@ class RowConverter {
         const std::uint16_t narrow_limit = how.stored == DType::f16 ? detail::f16_infinity : detail::bf16_infinity;
         const Index bad = wide ? detail::find_not_below(detail::float_infinity, stored, count)
                                : detail::find_not_below(narrow_limit, stored, count);
-        if (bad < count) refuse(tensor, how, first, stored, bad);
+        if (bad < count) refuse(tensor, how, first, bad, detail::element(how.stored, stored, bad));
         if (in_place) return;
         if (wide)
             detail::interleave<std::uint32_t>(stored, rows, how.cols, to);
@@ -219,13 +229,17 @@ class RowConverter {
         }
     }
 
-    [[noreturn]] void refuse(const CheckpointTensor& tensor, const RowConversion& how, Index first,
-                             const std::byte* stored, Index bad) const {
-        const double value = detail::element(how.stored, stored, bad);
+    [[noreturn]] void refuse(const CheckpointTensor& tensor, const RowConversion& how, Index first, Index bad,
+                             double value) const {
         core::fail<ModelError>(
-            checkpoint_.file_of(tensor), {tensor.info.name},
+            files(how).file_of(tensor), {tensor.info.name},
             {core::is_finite(value) ? "values within the range of the weight format" : "finite weights"},
-            {value, " (element ", first * how.cols + bad, ")"});
+            {value, " (element ", first * how.cols + bad, how.adds_product() ? ", with adapters)" : ")"});
+    }
+
+    /// The files that the tensor lies in.
+    const Checkpoint& files(const RowConversion& how) const noexcept {
+        return how.change && how.change->files ? *how.change->files : checkpoint_;
     }
 
     const Checkpoint& checkpoint_;

@@ -25,7 +25,7 @@ struct ExportTensor {
 inline std::vector<ExportTensor> export_tensors(const CheckpointPlan& plan) {
     std::vector<ExportTensor> tensors;
     for (const PlannedTensor& planned : plan.tensors()) {
-        const auto& [spec, source, format, layout] = planned;
+        const auto& [spec, source, format, layout, change] = planned;
         // A base model without a head stays one: its names have no prefix.
         const bool prefixed = plan.head() != HeadKind::none && spec.role != TensorRole::head;
         TensorInfo info{
@@ -46,10 +46,10 @@ inline constexpr std::size_t window_bytes = std::size_t(16) << 20;
 template <class Sink>
 void stream_tensor(const CheckpointPlan& plan, const PlannedTensor& tensor, int threads, ProgressMeter& meter,
                    Sink&& sink, std::size_t window = window_bytes) {
-    const auto& [spec, source, format, layout] = tensor;
+    const auto& [spec, source, format, layout, change] = tensor;
     const RowConversion how = row_conversion(
         *source, format, kernels::is_quantized(format) ? kernels::Layout::row_groups : kernels::Layout::row_major,
-        spec.rows, spec.cols);
+        spec.rows, spec.cols, change);
     const auto piece_bytes = std::max<std::size_t>(1, how.target_bytes(how.rows_per_piece));
     const Index step = how.rows_per_piece * static_cast<Index>(std::max<std::size_t>(1, window / piece_bytes));
     std::vector<std::byte> bytes(how.target_bytes((std::min)(step, spec.rows)));

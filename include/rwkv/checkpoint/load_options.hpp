@@ -1,5 +1,8 @@
 #pragma once
 
+#include <vector>
+
+#include <rwkv/checkpoint/adapter.hpp>
 #include <rwkv/core/progress.hpp>
 #include <rwkv/kernels/format.hpp>
 #include <rwkv/version.hpp>
@@ -22,6 +25,9 @@ struct LoadOptions {
     /// and NaN, small pages make decoding slower, and a file that is truncated or written to while the model lives
     /// changes its weights or ends the program (SIGBUS): for files that nobody else changes.
     bool mapped = false;
+    /// Merged into the weights while these are read, in this order. Not for matrices that are stored quantized, nor for
+    /// embeddings that are tied to the head; matrices that they change are not mapped.
+    std::vector<Adapter> adapters = {};
     /// Receives the bytes read ("loading").
     Progress progress = {};
 };

@@ -11,7 +11,7 @@ namespace rwkv::inline RWKV_ABI::checkpoint {
 
 /// Reads the model there; PyTorch files where a reader of them is given. Throws: as load_model.
 inline Model read_model(const ModelLocation& location, const LoadOptions& options, PytorchReader pytorch) {
-    const CheckpointPlan plan(location, options.format, pytorch);
+    const CheckpointPlan plan(location, options.format, pytorch, options.adapters);
     return Model(WeightReader(plan, options).read(), plan.warnings());
 }
 

@@ -52,7 +52,7 @@ class WeightReader {
         const Index size = tensor.spec.cols;
         vector = core::Array<float>(size);
         const RowConversion how =
-            row_conversion(*tensor.source, WeightFormat::f32, kernels::Layout::row_major, 1, size);
+            row_conversion(*tensor.source, WeightFormat::f32, kernels::Layout::row_major, 1, size, tensor.change);
         RowConverter(plan_.checkpoint(), how.stored_scratch(), how.float_scratch())
             .convert(*tensor.source, how, 0, 1, reinterpret_cast<std::byte*>(vector.data()));
         if (tensor.spec.role == TensorRole::attention_time_decay) {
@@ -64,14 +64,14 @@ class WeightReader {
 
     /// The matrix, mapped or with its rows still to be read.
     kernels::WeightMatrix matrix(const PlannedTensor& tensor) {
-        const auto& [spec, source, format, layout] = tensor;
+        const auto& [spec, source, format, layout, change] = tensor;
         if (options_.mapped)
             if (auto mapped = map(tensor)) {
                 meter_.add(source->info.bytes);
                 return std::move(*mapped);
             }
         const std::shared_ptr<std::byte[]> memory = allocate(tensor.bytes_in_memory());
-        const RowConversion how = row_conversion(*source, format, layout, spec.rows, spec.cols);
+        const RowConversion how = row_conversion(*source, format, layout, spec.rows, spec.cols, change);
         ranges_.push_back({source, how, 0, spec.rows, memory.get()});
         return kernels::WeightMatrix(format, layout, spec.rows, spec.cols, memory);
     }
@@ -83,9 +83,11 @@ class WeightReader {
         return part;
     }
 
-    /// The matrix in the file's own bytes, where these lie in memory and have its format and alignment.
+    /// The matrix in the file's own bytes, where these lie in memory, have its format and alignment, and no adapter
+    /// changes it.
     std::optional<kernels::WeightMatrix> map(const PlannedTensor& tensor) const {
-        const auto& [spec, source, format, layout] = tensor;
+        const auto& [spec, source, format, layout, change] = tensor;
+        if (change) return std::nullopt;
         const TensorInfo& info = source->info;
         if (info.dtype != storage_dtype(format) || info.bytes == 0 || !info.strides.empty()) return std::nullopt;
         const std::shared_ptr<const std::byte[]> bytes = plan_.checkpoint().map(*source);
