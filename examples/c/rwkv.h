@@ -79,7 +79,7 @@ typedef bool (*rwkv_progress)(void* user_data, const char* stage, uint64_t done,
 
 /// Options of loading; all zero are the defaults.
 typedef struct rwkv_load_options {
-    rwkv_format format;      ///< what matrices are converted to
+    int format;              ///< an rwkv_format, what matrices are converted to
     int threads;             ///< that read; 0: all processors
     bool mapped;             ///< leave weights where they are: in the files, or in `data`
     bool no_rescale;         ///< ignore the model's `rescale_every`, as rwkv.cpp does
@@ -99,7 +99,7 @@ typedef struct rwkv_file {
     rwkv_read read;                    ///< or NULL
     void (*release)(void* user_data);  ///< called once when the file is not needed any more, also after an error; or
                                        ///< NULL. Without it `data` must outlive a model loaded with `mapped`
-    void* user_data;  ///< passed to `read` and `release`
+    void* user_data;                   ///< passed to `read` and `release`
 } rwkv_file;
 
 /// Loads a model from a directory as downloaded from Hugging Face, or from a file with weights. `options` may be NULL.

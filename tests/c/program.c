@@ -107,7 +107,7 @@ static void check_errors(const char* directory) {
     CHECK(rwkv_model_load(NULL, NULL, &error) == NULL);
     CHECK(error.status == RWKV_ARGUMENT_ERROR && has("rwkv_model_load: path: expected a pointer, found NULL"));
     rwkv_load_options options = {0};
-    options.format = (rwkv_format)99;
+    options.format = 99;
     CHECK(rwkv_model_load(directory, &options, &error) == NULL && error.status == RWKV_ARGUMENT_ERROR && has("99"));
     char stage[100] = "";
     options = (rwkv_load_options){.progress = refuse, .user_data = stage};

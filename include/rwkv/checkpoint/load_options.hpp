@@ -20,10 +20,11 @@ struct LoadOptions {
     /// Threads that read and convert. 0: all processors that the process may use, of which no more than 16 are put to
     /// use.
     int threads = 0;
-    /// Map the files into memory and leave the matrices there: a start of milliseconds, and pages that processes share.
-    /// Only for matrices stored in the requested format; others are read. Mapped weights are not checked for infinities
-    /// and NaN, small pages make decoding slower, and a file that is truncated or written to while the model lives
-    /// changes its weights or ends the program (SIGBUS): for files that nobody else changes.
+    /// Map the files into memory (or use them in place where a ByteSource has them there) and leave the matrices in it:
+    /// a start of milliseconds, and pages that processes share. Only for matrices stored in the requested format;
+    /// others are read. Mapped weights are not checked for infinities and NaN, small pages make decoding slower, and a
+    /// file that is truncated or written to while the model lives changes its weights or ends the program (SIGBUS): for
+    /// files that nobody else changes.
     bool mapped = false;
     /// Merged into the weights while these are read, in this order. Not for matrices that are stored quantized, nor for
     /// embeddings that are tied to the head; matrices that they change are not mapped.

@@ -26,19 +26,13 @@ class ModelFiles {
     const std::string& name() const noexcept { return name_; }
 
     /// What a file is called in messages: "assets.pak/config.json".
-    [[nodiscard]] virtual std::string name_of(const std::string& file) const {
-        return name_.empty() ? file : name_ + "/" + file;
-    }
+    [[nodiscard]] virtual std::string name_of(const std::string& file) const;
 
     /// The names of all files, in any order.
     [[nodiscard]] virtual std::vector<std::string> names() const = 0;
 
     /// Whether there is a file of that name.
-    [[nodiscard]] virtual bool contains(const std::string& file) const {
-        for (const std::string& name : names())
-            if (name == file) return true;
-        return false;
-    }
+    [[nodiscard]] virtual bool contains(const std::string& file) const;
 
     /// The file of that name, or null where there is none. It is used as long as the pointer lives, also when this
     /// object does no more. What it throws is passed on.

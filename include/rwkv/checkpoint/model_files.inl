@@ -6,6 +6,16 @@
 
 namespace rwkv::inline RWKV_ABI {
 
+RWKV_INLINE std::string ModelFiles::name_of(const std::string& file) const {
+    return name_.empty() ? file : name_ + "/" + file;
+}
+
+RWKV_INLINE bool ModelFiles::contains(const std::string& file) const {
+    for (const std::string& name : names())
+        if (name == file) return true;
+    return false;
+}
+
 RWKV_INLINE void MemoryFiles::add(const std::string& file, std::shared_ptr<const ByteSource> source) {
     for (auto& [name, present] : files_)
         if (name == file) {

@@ -26,7 +26,8 @@ namespace rwkv::inline RWKV_ABI {
 ///         Handle handle_;
 ///     };
 ///
-/// Thread safety: any number of threads may call `read` and `map` at once, and so `do_read` and `do_map` are called.
+/// Thread safety: any number of threads may call `read` and `map` at once, and so `do_read` and `do_map` are called; with
+/// LoadOptions::threads 1 by the thread that loads alone.
 class ByteSource {
   public:
     virtual ~ByteSource() = default;
