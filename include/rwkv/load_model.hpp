@@ -39,9 +39,11 @@ namespace rwkv::inline RWKV_ABI {
 /// Loads a model from the one file with its weights, as from its path. No config.json is beside it.
 [[nodiscard]] Model load_model(const ByteSource& weights, const LoadOptions& options = {});
 
-/// The config of the model that `load_model` would make of that path, from the headers of its files: in milliseconds,
+/// The config of the model that `load_model` would make of the same, from the headers of its files: in milliseconds,
 /// with every check that needs no weights. Throws: as `load_model`.
 [[nodiscard]] Config load_config(const std::filesystem::path& path);
+[[nodiscard]] Config load_config(const ModelFiles& files);
+[[nodiscard]] Config load_config(const ByteSource& weights);
 
 }  // namespace rwkv::inline RWKV_ABI
 

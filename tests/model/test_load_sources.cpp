@@ -70,6 +70,7 @@ TEST_CASE("a model is the same from a path, from memory and from an application'
             const Model expected = load_model(path, options);
             CHECK(same(load_model(memory, options), expected));
             CHECK(load_model(memory, options).warnings() == expected.warnings());
+            CHECK(load_config(memory) == expected.config());
             // Such files cannot be mapped, and weights that are read lie by group, so that sums are made in another
             // order.
             CHECK(same(load_model(archive, options), load_model(path, {.threads = options.threads})));
@@ -91,6 +92,7 @@ TEST_CASE("weights by themselves are a model, whatever they are called", "[sourc
         const Model expected = load_model(directory.path() / path.filename());
         for (const std::string& name : {path.filename().string(), std::string("asset 17"), std::string()})
             CHECK(same(load_model(MemorySource(name, weights)), expected));
+        CHECK(load_config(MemorySource("asset 17", weights)) == expected.config());
     }
     CHECK(same(load_safetensors(MemorySource("weights", weights_of("blinkdl"))),
                load_safetensors(MemorySource("", weights_of("blinkdl")))));
@@ -108,8 +110,9 @@ TEST_CASE("files that are missing are named", "[source]") {
     MemoryFiles files("pack");
     CHECK(outcome([&] { return load_model(files); }) ==
           "FileError pack: expected a model.safetensors file, found none");
-    CHECK(outcome([&] { return load_tokenizer(files); }) ==
-          "FileError pack: expected tokenizer.json, 20B_tokenizer.json or rwkv_vocab_v20230424.txt, found none of them");
+    CHECK(
+        outcome([&] { return load_tokenizer(files); }) ==
+        "FileError pack: expected tokenizer.json, 20B_tokenizer.json or rwkv_vocab_v20230424.txt, found none of them");
     const std::string weights = weights_of("plain");
     files.add("model.safetensors", weights);
     CHECK(outcome([&] { return load_model(files); }) ==

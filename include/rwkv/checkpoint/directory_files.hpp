@@ -21,7 +21,9 @@ class DirectoryFiles final : public ModelFiles {
     std::string name_of(const std::string& file) const override { return (path_ / file).string(); }
 
     /// Throws FileError where the directory cannot be read.
-    std::vector<std::string> names() const override { return io::names_in(path_.empty() ? std::filesystem::path(".") : path_); }
+    std::vector<std::string> names() const override {
+        return io::names_in(path_.empty() ? std::filesystem::path(".") : path_);
+    }
 
     /// Also a link that leads nowhere counts, which `open` reports.
     bool contains(const std::string& file) const override { return io::is_present(path_ / file); }

@@ -24,4 +24,12 @@ RWKV_INLINE Config load_config(const std::filesystem::path& path) {
     return checkpoint::CheckpointPlan(path, WeightFormat::stored, io::read_pytorch_tensors).config();
 }
 
+RWKV_INLINE Config load_config(const ModelFiles& files) {
+    return checkpoint::CheckpointPlan(files, WeightFormat::stored, io::read_pytorch_tensors).config();
+}
+
+RWKV_INLINE Config load_config(const ByteSource& weights) {
+    return checkpoint::CheckpointPlan(weights, WeightFormat::stored, io::read_pytorch_tensors).config();
+}
+
 }  // namespace rwkv::inline RWKV_ABI
