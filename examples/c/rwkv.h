@@ -77,12 +77,20 @@ typedef enum rwkv_format {
 /// Reports the progress of long work, in bytes or tokens. Return false to cancel it.
 typedef bool (*rwkv_progress)(void* user_data, const char* stage, uint64_t done, uint64_t total);
 
-/// Options of loading; all zero are the defaults.
+/// A LoRA adapter, merged while the model is loaded.
+typedef struct rwkv_adapter {
+    const char* path;  ///< PEFT's directory, or a file
+    float scale;       ///< of its product; 0: as it was trained (RWKV-LM-LoRA's .pth does not hold that)
+} rwkv_adapter;
+
+/// Options of loading; all zero are the defaults. The array is the caller's, and only read.
 typedef struct rwkv_load_options {
-    int format;              ///< an rwkv_format, what matrices are converted to
-    int threads;             ///< that read; 0: all processors
-    bool mapped;             ///< leave weights where they are: in the files, or in `data`
-    bool no_rescale;         ///< ignore the model's `rescale_every`, as rwkv.cpp does
+    int format;       ///< an rwkv_format, what matrices are converted to
+    int threads;      ///< that read; 0: all processors
+    bool mapped;      ///< leave weights where they are: in the files, or in `data`
+    bool no_rescale;  ///< ignore the model's `rescale_every`, as rwkv.cpp does
+    const rwkv_adapter* adapters;
+    size_t adapter_count;
     rwkv_progress progress;  ///< or NULL
     void* user_data;         ///< passed to `progress`
 } rwkv_load_options;

@@ -225,6 +225,12 @@ rwkv::LoadOptions load_options(const rwkv_load_options* given) {
     options.threads = given->threads;
     options.mapped = given->mapped;
     options.rescale = !given->no_rescale;
+    constexpr const char* where = "rwkv_load_options";
+    for (const rwkv_adapter& adapter : required_array(given->adapters, given->adapter_count, where, "adapters")) {
+        rwkv::Adapter& added = options.adapters.emplace_back();
+        added.path = required_path(adapter.path, where);
+        if (adapter.scale != 0) added.scale = adapter.scale;
+    }
     options.progress = progress_of(given->progress, given->user_data);
     return options;
 }

@@ -109,6 +109,12 @@ static void check_errors(const char* directory) {
     rwkv_load_options options = {0};
     options.format = 99;
     CHECK(rwkv_model_load(directory, &options, &error) == NULL && error.status == RWKV_ARGUMENT_ERROR && has("99"));
+    const rwkv_adapter adapter = {.path = "no-such-adapter"};
+    options = (rwkv_load_options){.adapters = &adapter, .adapter_count = 1};
+    CHECK(rwkv_model_load(directory, &options, &error) == NULL && error.status == RWKV_FILE_ERROR);
+    CHECK(has("no-such-adapter"));
+    options.adapters = NULL;
+    CHECK(rwkv_model_load(directory, &options, &error) == NULL && error.status == RWKV_ARGUMENT_ERROR);
     char stage[100] = "";
     options = (rwkv_load_options){.progress = refuse, .user_data = stage};
     CHECK(rwkv_model_load(directory, &options, &error) == NULL && error.status == RWKV_CANCELLED);

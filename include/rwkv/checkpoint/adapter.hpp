@@ -1,8 +1,10 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 
+#include <rwkv/checkpoint/model_files.hpp>
 #include <rwkv/version.hpp>
 
 namespace rwkv::inline RWKV_ABI {
@@ -20,6 +22,8 @@ namespace rwkv::inline RWKV_ABI {
 struct Adapter {
     std::filesystem::path path;
     std::optional<float> scale = {};  ///< empty: 1, the strength it was trained with
+    /// Where an application keeps the adapter. `path` is then the name of the file among these, or empty: PEFT's.
+    std::shared_ptr<const ModelFiles> files = {};
 };
 
 }  // namespace rwkv::inline RWKV_ABI

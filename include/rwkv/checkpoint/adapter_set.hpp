@@ -163,7 +163,8 @@ class AdapterSet {
     static std::unique_ptr<const File> open(const Adapter& adapter, PytorchReader pytorch) {
         if (adapter.scale && !core::is_finite(*adapter.scale))
             core::fail<ArgumentError>(adapter.path.string(), {"scale"}, {"a finite number"}, {*adapter.scale});
-        ModelLocation location(adapter.path);
+        ModelLocation location = adapter.files ? ModelLocation(*adapter.files) : ModelLocation(adapter.path);
+        if (adapter.files && !adapter.path.empty()) location.weights = adapter.path.string();
         const ModelFiles& files = *location.files;
         std::optional<AdapterConfig> config;
         if (files.contains("adapter_config.json"))
