@@ -43,14 +43,23 @@ TEST_CASE("files of others are not touched", "[output_directory]") {
     CHECK(read_all(made / "theirs") == "came in between");
     CHECK_FALSE(std::filesystem::exists(made / "ours"));
 
-    CHECK(as_expected(outcome([&] { OutputDirectory{made}; }),
-                      {"FileError " + made.string(), "expected an empty directory, or none, found one that holds"}));
+    CHECK(
+        as_expected(outcome([&] { OutputDirectory{made}; }),
+                    {"FileError " + made.string(),
+                     "expected an empty directory, or none, found one that holds \"theirs\": remove what is there, or "
+                     "name another directory"}));
+    write_text(made / ".rwkv-12-0.part", "");
+    CHECK(
+        as_expected(outcome([&] { OutputDirectory{made}; }),
+                    {"found one that holds \".rwkv-12-0.part\", left by a program that was ended while it wrote, and 1 "
+                     "more: remove"}));
     CHECK(as_expected(outcome([&] { OutputDirectory{made / "theirs"}; }), {"FileError", "theirs"}));
     CHECK(as_expected(outcome([&] { OutputDirectory{made / "no" / "x"}; }),
                       {"FileError cannot create the directory ", "/no/x: No such file"}));
 #if !defined(_WIN32)
     CHECK(as_expected(outcome([&] { OutputDirectory{made / "theirs" / "x"}; }), {"FileError", "Not a directory"}));
     std::filesystem::create_directory_symlink(made, directory.path() / "link");
-    CHECK(as_expected(outcome([&] { OutputDirectory{directory.path() / "link"}; }), {"one that holds files"}));
+    CHECK(as_expected(outcome([&] { OutputDirectory{directory.path() / "link"}; }),
+                      {"one that holds", "remove what is there"}));
 #endif
 }

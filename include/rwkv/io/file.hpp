@@ -58,6 +58,9 @@ class InputFile final : public ByteSource {
     std::int64_t modified_;
 };
 
+/// How the names of files begin while they are written.
+inline constexpr std::string_view temporary_prefix = ".rwkv-";
+
 /// A file that is written under a temporary name in the target's directory and takes the target's place only in
 /// `commit`: a reader sees the old file or the whole new one, never a part.
 ///

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <string>
 #include <system_error>
@@ -7,6 +8,8 @@
 #include <vector>
 
 #include <rwkv/core/error.hpp>
+#include <rwkv/core/message.hpp>
+#include <rwkv/core/quote.hpp>
 #include <rwkv/io/file.hpp>
 #include <rwkv/version.hpp>
 
@@ -26,7 +29,8 @@ class OutputDirectory {
         if (created_) return;
         const std::string where = path_.string();
         if (error) throw FileError(where, "cannot create the directory " + where, error);
-        if (!names_in(path_).empty()) throw FileError(where, "", "an empty directory, or none", "one that holds files");
+        if (const std::vector<std::string> names = names_in(path_); !names.empty())
+            core::fail<FileError>(where, {}, {"an empty directory, or none"}, {"one that holds ", described(names)});
     }
     OutputDirectory(const OutputDirectory&) = delete;
     OutputDirectory& operator=(const OutputDirectory&) = delete;
@@ -46,6 +50,18 @@ class OutputDirectory {
     }
 
   private:
+    /// What is in the way, and what to do about it. The first name is that of a file half written, if there is one.
+    static std::string described(const std::vector<std::string>& names) {
+        std::size_t shown = 0;
+        for (std::size_t i = 0; i < names.size(); ++i)
+            if (names[i].starts_with(temporary_prefix)) shown = i;
+        const bool half_written = names[shown].starts_with(temporary_prefix);
+        std::string text = core::quoted(names[shown]);
+        if (half_written) text += ", left by a program that was ended while it wrote";
+        if (names.size() > 1) text += core::join({half_written ? "," : "", " and ", names.size() - 1, " more"});
+        return text + ": remove what is there, or name another directory";
+    }
+
     std::filesystem::path path_;
     std::vector<std::filesystem::path> files_;
     bool created_ = false;
