@@ -1,20 +1,29 @@
 // A chat with a model, in a terminal or a pipe.
 
-#include <unistd.h>
-
+#include <algorithm>
+#include <cstddef>
 #include <cstdio>
-#include <random>
+#include <initializer_list>
+#include <memory>
+#include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include <rwkv/core/quote.hpp>
 
-#include "chat/line_reader.hpp"
+#include "chat/chat_model.hpp"
+#if defined(RWKV_HAS_LIBEDIT)
+#include "chat/line_editor.hpp"
+#endif
+#include "chat/plain_lines.hpp"
 #include "chat/session.hpp"
 #include "chat/settings.hpp"
+#include "chat/threads.hpp"
 #include "model_options.hpp"
 #include "sampling_options.hpp"
+#include "text_input.hpp"
 
 namespace {
 
@@ -40,34 +49,47 @@ std::pair<std::string, std::string> first_word(const std::string& text) {
     return {text.substr(0, end), end == text.npos ? "" : trimmed(text.substr(end))};
 }
 
+/// Lines of the terminal or the pipe that standard input is.
+std::unique_ptr<Lines> open_lines() {
+#if defined(RWKV_HAS_LIBEDIT)
+    if (LineEditor::is_possible()) return std::make_unique<LineEditor>();
+#endif
+    return std::make_unique<PlainLines>();
+}
+
 /// Carries out the messages and commands of standard input.
 class Chat {
   public:
-    Chat(Session session, rwkv::GenerationOptions options)
-        : session_(std::move(session)), options_(std::move(options)) {}
+    Chat(Session session, rwkv::Tokenizer tokenizer, rwkv::GenerationOptions options, Lines& lines)
+        : session_(std::move(session)), tokenizer_(std::move(tokenizer)), options_(std::move(options)), lines_(lines) {}
 
-    /// Runs until the input ends, /quit, or the output is closed. Throws: ArgumentError at the end if something failed
-    /// and no person was there to see it.
-    void run() {
-        answer_all();
+    /// Runs until the input ends, /quit, or the output is closed. `question` is asked before, unless it is empty: "n"
+    /// leaves, and an answer that is neither yes nor no is the first message. Throws: ArgumentError at the end if
+    /// something failed and no person was there to see it; std::runtime_error where a signal asks the program to end.
+    void run(const char* question) {
+        answer_all(question);
+        if (Signals::ending() != 0) throw std::runtime_error("ended by a signal");
         if (failed_ > 0 && !attended_)
             throw rwkv::ArgumentError("standard input", "", "messages and commands that can be carried out",
                                       std::to_string(failed_) + " that cannot");
     }
 
   private:
-    void answer_all() {
+    void answer_all(const char* question) {
         std::string message;
-        for (;;) {
-            show("> ");
-            const LineReader::Event event = read(message);
-            if (event == LineReader::Event::end) return show("\n");
-            if (event == LineReader::Event::interrupt) {
-                show("\n(Ctrl-D or /quit to leave)\n");
+        for (bool is_first = true;; is_first = false) {
+            const bool asks = is_first && *question != '\0';
+            const Lines::Event event = read(asks ? question : "> ", message);
+            if (event == Lines::Event::end) return show("\n");
+            if (event == Lines::Event::interrupt) {
+                if (std::exchange(leaving_, true)) return show("\n");
+                show("\n(Ctrl-C again, Ctrl-D or /quit to leave)\n");
                 continue;
             }
+            if (asks && is_one_of(message, {"n", "no"})) return;
+            if (asks && is_one_of(message, {"y", "yes"})) continue;
             try {
-                if (!take(message) || !terminal::output_arrived()) return;
+                if (!take(message) || !terminal::output_arrived() || Signals::ending() != 0) return;
             } catch (const std::exception& error) {
                 std::fprintf(stderr, "chat: %s\n", error.what());
                 ++failed_;
@@ -75,25 +97,36 @@ class Chat {
         }
     }
 
-    /// Reads a message: a line, or several where all but the last end in a backslash.
-    LineReader::Event read(std::string& message) {
+    static bool is_one_of(std::string answer, std::initializer_list<const char*> words) {
+        answer = trimmed(answer);
+        for (char& c : answer) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+        return std::find(words.begin(), words.end(), answer) != words.end();
+    }
+
+    /// Reads a message: a line, or several where all but the last end in a backslash. Throws: FormatError for an input
+    /// in UTF-16.
+    Lines::Event read(const char* prompt, std::string& message) {
         message.clear();
         std::string line;
         for (;;) {
-            const LineReader::Event event = lines_.next(line);
-            if (event == LineReader::Event::end && !message.empty()) return LineReader::Event::line;
-            if (event != LineReader::Event::line) return event;
+            const Lines::Event event = lines_.next(message.empty() ? prompt : "| ", line);
+            if (event == Lines::Event::end && !message.empty() && Signals::ending() == 0) return Lines::Event::line;
+            if (event != Lines::Event::line) return event;
+            leaving_ = false;
+            if (message.empty()) first_line_ = attended_ ? 1 : lines_read_ + 1;
+            if (++lines_read_ == 1) line.erase(0, line.size() - text_input::without_mark(line, source()).size());
             message += line;
             if (!line.ends_with('\\')) return event;
             message.back() = '\n';
-            show("| ");
         }
     }
 
     /// Sends a message or carries out a command. Returns false for /quit.
     bool take(const std::string& message) {
         if (rwkv::normalize_message(message).empty()) return true;
-        if (message[0] != '/') {
+        if (message[0] != '/' || message.find('\n') != message.npos) {   // several lines are no command
+            if (rwkv::core::find_invalid_utf8(message) != message.npos)  // whether they will do, and where not
+                static_cast<void>(text_input::encode(tokenizer_, message, source(), first_line_));
             session_.ask(message, options_);
             return true;
         }
@@ -130,16 +163,21 @@ class Chat {
         return true;
     }
 
+    std::string source() const { return attended_ ? "message" : "standard input"; }
+
     /// Shows something to a person, but not to a program that reads the output.
     void show(const std::string& text) const {
         if (attended_) std::fputs(text.c_str(), stderr);
     }
 
     Session session_;
+    rwkv::Tokenizer tokenizer_;
     rwkv::GenerationOptions options_;
-    LineReader lines_;
-    bool attended_ = ::isatty(STDIN_FILENO);
+    Lines& lines_;
+    bool attended_ = terminal::is_terminal(stdin);
+    bool leaving_ = false;  // Ctrl-C was pressed, and nothing was typed since
     int failed_ = 0;
+    std::size_t lines_read_ = 0, first_line_ = 1;  // and the number of the message's first
 };
 
 }  // namespace
@@ -147,7 +185,8 @@ class Chat {
 int main(int argc, char** argv) {
     CLI::App app(
         "A chat with an RWKV-4 model. Each line of standard input is a message, or a command that begins with /\n"
-        "(/help lists them); the answers go to standard output. In a terminal Ctrl-C stops an answer.");
+        "(/help lists them); the answers go to standard output. In a terminal Ctrl-C stops an answer, and what is\n"
+        "pasted is one message.");
     ModelOptions options;
     // The defaults of ChatRWKV.
     rwkv::GenerationOptions generation{.max_new_tokens = 1024,
@@ -160,27 +199,50 @@ int main(int argc, char** argv) {
     std::vector<std::string> format_names;
     for (const rwkv::PromptFormat& format : rwkv::prompt_formats()) format_names.push_back(format.name);
     options.add_to(app);
+    options.threads_option
+        ->description(
+            "threads to compute with; 0: all processors this process may use; unless given, the number is "
+            "measured that is fastest for a token")
+        ->default_str("");
     app.add_option("--prompt-format", format_name,
                    "the format of conversations that the model was trained on; guessed unless given")
         ->check(CLI::IsMember(format_names))
         ->type_name("NAME");
     add_sampling_options(app, generation);
     return terminal::run(app, argc, argv, [&] {
-        if (app.count("--seed") == 0) generation.sampling.seed = std::random_device()();
         // Before the model is loaded: bad options need not wait for it.
-        static_cast<void>(rwkv::Sampler(generation.sampling));
-        static_cast<void>(rwkv::StopStrings(generation.stop_strings));
+        check_sampling_options(generation);
+        draw_seed(app, generation);
+        const bool attended = terminal::is_terminal(stdin);
         const rwkv::PromptFormat& format =
             format_name.empty() ? rwkv::guess_prompt_format(options.model) : rwkv::prompt_format(format_name);
+        Signals::catch_end(terminal::ending_signals);
+        // What is typed while the model is loaded is kept, whatever its length.
+        const std::unique_ptr<Lines> lines = open_lines();
+
         rwkv::Tokenizer tokenizer = rwkv::load_tokenizer(options.model);
-        Session session(options.load(), std::move(tokenizer),
-                        options.workspace(static_cast<std::size_t>(options.chunk)), format);
-        if (::isatty(STDIN_FILENO)) {
+        rwkv::Model model = options.load();
+        if (attended) Signals::catch_interrupt();
+        check_token_ids(generation, model.config().vocab_size);
+        const bool measured = options.threads_option->count() == 0;
+        if (measured) options.threads = fastest_threads(model);
+        Session session(std::move(model), tokenizer, options.workspace(static_cast<std::size_t>(options.chunk)), format,
+                        *lines);
+        if (attended)
             std::fprintf(stderr,
-                         "Prompt format: %s%s\n/help lists the commands. Ctrl-C stops an answer, Ctrl-D leaves.\n\n",
-                         format.name.c_str(), format_name.empty() ? " (guessed; --prompt-format)" : "");
-            Interrupts::catch_all();
-        }
-        Chat(std::move(session), generation).run();
+                         "Prompt format: %s%s. Threads: %d%s.\n/help lists the commands. Ctrl-C stops an answer, %s "
+                         "leaves.\n\n",
+                         format.name.c_str(), format_name.empty() ? " (guessed; --prompt-format)" : "",
+                         rwkv::thread_count(options.threads), measured ? " (measured; --threads)" : "",
+                         terminal::end_of_input_key);
+        const bool doubtful = format_name.empty() && !is_chat_model(options.model, format);
+        if (doubtful)
+            std::fprintf(stderr,
+                         "note: %s seems to be no chat model (Raven or World): it goes on with a conversation as with "
+                         "any text%s\n",
+                         rwkv::core::quoted(options.model).c_str(),
+                         attended ? "" : "; --prompt-format says that it is one");
+        Chat(std::move(session), std::move(tokenizer), generation, *lines)
+            .run(doubtful && attended ? "Chat with it all the same? [Y/n, or a message] > " : "");
     });
 }

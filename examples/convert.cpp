@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,7 +14,6 @@
 
 #include <rwkv/convert_model.hpp>
 
-#include "chat/interrupts.hpp"
 #include "terminal.hpp"
 
 namespace {
@@ -43,21 +41,6 @@ std::optional<std::uint64_t> bytes_of(std::string_view text) {
     return std::nullopt;
 }
 
-/// Draws a bar on a terminal and cancels at Ctrl-C; then the conversion removes what it has written.
-rwkv::Progress progress() {
-    Interrupts::catch_all();
-    return [bar = terminal::progress_bar()](std::string_view stage, std::uint64_t done, std::uint64_t total) {
-        if (Interrupts::taken()) return false;
-        return !bar || bar(stage, done, total);
-    };
-}
-
-rwkv::ConvertedModel convert(const std::string& in, const std::string& out, const rwkv::ConvertOptions& options) try {
-    return rwkv::convert_model(in, out, options);
-} catch (const rwkv::Cancelled&) {
-    throw std::runtime_error("interrupted: nothing was converted");
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -65,7 +48,7 @@ int main(int argc, char** argv) {
         "Writes the model IN as OUT_DIR, a directory as on Hugging Face: config.json, model.safetensors (with an "
         "index\n"
         "where there are several) and the tokenizer. q8 and q4 are for this library only, and load as they are.");
-    app.footer("Exit codes: 0; 1 with the reason on standard error; 2 for a wrong command line.");
+    app.footer(terminal::exit_codes);
     rwkv::ConvertOptions options;
     std::string in, out, format = "stored", size = "5GB", tokenizer;
     const std::vector<std::string> formats(rwkv::weight_format_names.begin(), rwkv::weight_format_names.end());
@@ -87,8 +70,10 @@ int main(int argc, char** argv) {
         options.max_shard_size = *bytes_of(size);
         options.format = *rwkv::weight_format_of(format);
         options.tokenizer = tokenizer;
-        options.progress = progress();
-        const rwkv::ConvertedModel converted = convert(in, out, options);
+        // The conversion is cancelled and removes what it has written.
+        Signals::catch_end(terminal::ending_signals);
+        options.progress = terminal::progress();
+        const rwkv::ConvertedModel converted = rwkv::convert_model(in, out, options);
         for (const std::string& warning : converted.warnings) std::fprintf(stderr, "note: %s\n", warning.c_str());
         for (const std::string& file : converted.files) std::printf("%s\n", file.c_str());
         std::printf("%zu tensors, %s\n", converted.tensors, terminal::size_of(converted.bytes).c_str());

@@ -2,8 +2,6 @@
 
 #include <cstdint>
 #include <cstdio>
-#include <iostream>
-#include <iterator>
 #include <optional>
 #include <span>
 #include <string>
@@ -13,11 +11,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include <rwkv/io/file.hpp>
-
 #include "ids.hpp"
 #include "model_options.hpp"
 #include "sampling_options.hpp"
+#include "text_input.hpp"
 
 namespace {
 
@@ -57,7 +54,7 @@ int main(int argc, char** argv) {
     CLI::App app(
         "Continues a text with an RWKV-4 model. The text goes to standard output token by token, the speed to\n"
         "standard error. Greedy unless a temperature is given. Without --prompt or --prompt-file the prompt is\n"
-        "read from standard input.");
+        "read from standard input, up to its end.");
     ModelOptions options;
     rwkv::GenerationOptions generation;
     std::string prompt, prompt_file;
@@ -65,46 +62,46 @@ int main(int argc, char** argv) {
     int num = 1;
     options.add_to(app);
     auto* prompt_option = app.add_option("-p,--prompt", prompt, "text to continue")->type_name("TEXT");
-    auto* file_option = app.add_option("--prompt-file", prompt_file, "file with the text to continue, all of it")
-                            ->type_name("F")
-                            ->excludes(prompt_option);
-    app.add_option("--num", num, "the number of continuations; each uses the next seed")
-        ->check(CLI::Range(1, 1 << 20).description(""))
-        ->type_name("N")
-        ->capture_default_str();
+    auto* file_option =
+        app.add_option("--prompt-file", prompt_file, "file with the text to continue, all of it; - is standard input")
+            ->type_name("F")
+            ->excludes(prompt_option);
+    numbers::add_integer(app, "--num", num, 1, 1 << 20, "the number of continuations; each uses the next seed");
     app.add_flag("--ids", ids, "prompt and output are token ids; needs no tokenizer");
     auto* json_option = app.add_flag("--json", as_json, "print each continuation as a JSON object when it is finished");
-    app.add_option("--top-logprobs", generation.top_logprobs,
-                   "the number of most likely tokens to report for each token")
-        ->check(CLI::Range(0, 1 << 20).description(""))
-        ->type_name("N")
+    numbers::add_integer(app, "--top-logprobs", generation.top_logprobs, 0, 1 << 20,
+                         "the number of most likely tokens to report for each token")
         ->needs(json_option);
     add_sampling_options(app, generation);
     return terminal::run(app, argc, argv, [&] {
         constexpr std::uint64_t largest_prompt = std::uint64_t(1) << 30;
-        if (*file_option) {
-            prompt = rwkv::io::read_text(prompt_file, largest_prompt);
-        } else if (!*prompt_option) {
-            prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
-            terminal::check_input("a prompt");
+        // Before the model is loaded: bad options need not wait for it.
+        check_sampling_options(generation);
+        std::string where = "prompt";
+        if (*prompt_option) {
+            prompt.erase(0, prompt.size() - text_input::without_mark(prompt, where).size());
+        } else {
+            if (!*file_option) prompt_file = "-";
+            prompt = text_input::read(prompt_file, largest_prompt, "the prompt");
+            where = prompt_file == "-" ? "standard input" : prompt_file;
         }
         std::optional<rwkv::Tokenizer> tokenizer;
         if (!ids) tokenizer = rwkv::load_tokenizer(options.model);
-        const std::vector<rwkv::TokenId> tokens = ids ? parse_ids(prompt, "prompt") : tokenizer->encode(prompt);
+        const std::vector<rwkv::TokenId> tokens =
+            ids ? parse_ids(prompt, where) : text_input::encode(*tokenizer, prompt, where);
         if (tokens.empty()) throw rwkv::ArgumentError("prompt", "", "at least one token", "none");
-        // Before the model is loaded: bad options need not wait for it.
-        static_cast<void>(rwkv::Sampler(generation.sampling));
-        static_cast<void>(rwkv::StopStrings(generation.stop_strings));
         if (ids && !generation.stop_strings.empty())
             throw rwkv::ArgumentError("--stop", "", "none with --ids", std::to_string(generation.stop_strings.size()));
 
         rwkv::Model model = options.load();
+        check_token_ids(generation, model.config().vocab_size);
+        draw_seed(app, generation);
         rwkv::Generator generator =
             ids ? rwkv::Generator(std::move(model), options.workspace(tokens.size()))
                 : rwkv::Generator(std::move(model), *tokenizer, options.workspace(tokens.size()));
         // The prompt is read once for all continuations.
         const rwkv::Generation read =
-            generator.generate(tokens, {.max_new_tokens = 0, .progress = terminal::progress_bar()});
+            generator.generate(tokens, {.max_new_tokens = 0, .progress = terminal::progress()});
         std::optional<rwkv::Conversation> start;
         if (num > 1) start = generator.conversation();
 

@@ -10,6 +10,8 @@
 #include <rwkv/core/quote.hpp>
 #include <rwkv/core/tensor.hpp>
 
+#include "text_input.hpp"
+
 /// Token ids from a text: numbers between white space or commas; a JSON array is fine too. `where` names the text in
 /// the message of the FormatError it throws for anything else.
 inline std::vector<rwkv::TokenId> parse_ids(std::string_view text, const std::string& where) {
@@ -18,7 +20,7 @@ inline std::vector<rwkv::TokenId> parse_ids(std::string_view text, const std::st
         rwkv::TokenId id = 0;
         const auto [next, error] = std::from_chars(text.data() + at, text.data() + text.size(), id);
         if (error != std::errc())
-            throw rwkv::FormatError(where, "byte " + std::to_string(at), "a token id",
+            throw rwkv::FormatError(where, text_input::place_of(text, at), "a token id",
                                     rwkv::core::quoted(text.substr(at, 12)));
         ids.push_back(id);
         at = static_cast<std::size_t>(next - text.data());

@@ -61,7 +61,7 @@ void inspect_model(const std::filesystem::path& directory) {
                 terminal::size_of(static_cast<std::uint64_t>(state_bytes)).c_str(), "workspace (rnn)",
                 terminal::size_of(workspace.bytes()).c_str());
     for (const std::string& warning : plan.warnings()) std::printf("note: %s\n", warning.c_str());
-    rwkv::checkpoint::check_weights(plan, terminal::progress_bar());
+    rwkv::checkpoint::check_weights(plan, terminal::progress());
     if (rwkv::find_tokenizer(directory)) {
         const rwkv::Tokenizer tokenizer = rwkv::load_tokenizer(directory);
         rwkv::check_tokenizer(tokenizer, plan.config(), directory.string());

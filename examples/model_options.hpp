@@ -9,6 +9,7 @@
 #include <rwkv/rwkv.hpp>
 
 #include "demo_model.hpp"
+#include "numbers.hpp"
 #include "terminal.hpp"
 
 inline std::vector<std::string> format_names() {
@@ -24,9 +25,10 @@ struct ModelOptions {
     std::string mode = "parallel";
     rwkv::Index chunk = rwkv::WorkspaceOptions{}.chunk;
     int threads = rwkv::WorkspaceOptions{}.threads;
+    CLI::Option* threads_option = nullptr;
 
     void add_to(CLI::App& app) {
-        app.footer("Exit codes: 0; 1 with the reason on standard error; 2 for a wrong command line.");
+        app.footer(terminal::exit_codes);
         add_model_option(app, model, "directory of the model: config.json, weights, tokenizer");
         app.add_option("--format", format,
                        "format of the weights in memory: as stored, f32, f16, bf16, q8 (8 bits) or q4 (4 bits)")
@@ -38,14 +40,10 @@ struct ModelOptions {
             ->check(CLI::IsMember({"rnn", "parallel"}).description(""))
             ->type_name("MODE")
             ->capture_default_str();
-        app.add_option("--chunk", chunk, "the maximum number of tokens read at once")
-            ->check(CLI::Range(1, 1 << 16).description(""))
-            ->type_name("N")
-            ->capture_default_str();
-        app.add_option("-t,--threads", threads, "threads to compute with; 0: all processors this process may use")
-            ->check(CLI::Range(0, 1024).description(""))
-            ->type_name("N")
-            ->capture_default_str();
+        numbers::add_integer<rwkv::Index>(app, "--chunk", chunk, 1, 1 << 16,
+                                          "the maximum number of tokens read at once");
+        threads_option = numbers::add_integer(app, "-t,--threads", threads, 0, 1024,
+                                              "threads to compute with; 0: all processors this process may use");
     }
 
     /// Loads the model, with a progress bar on a terminal and warnings about its files on standard error.
@@ -56,7 +54,7 @@ struct ModelOptions {
         rwkv::Model loaded = rwkv::load_model(model, {.format = *rwkv::weight_format_of(other),
                                                       .rescale = !no_rescale,
                                                       .mapped = mapped,
-                                                      .progress = terminal::progress_bar()});
+                                                      .progress = terminal::progress()});
         for (const std::string& warning : loaded.warnings()) std::fprintf(stderr, "note: %s\n", warning.c_str());
         return loaded;
     }

@@ -20,7 +20,7 @@ if ((!$#)); then
 fi
 
 . cmake/install-packages.sh
-install_packages g++ cmake make libeigen3-dev nlohmann-json3-dev libcli11-dev
+install_packages g++ cmake make libeigen3-dev nlohmann-json3-dev libcli11-dev libedit-dev
 
 echo "Building build/quickstart/examples/generate" >&2
 cmake --preset quickstart >/dev/null

@@ -1,39 +1,56 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <cstdio>
 #include <limits>
+#include <random>
 #include <string>
 #include <vector>
 
 #include <CLI/CLI.hpp>
 
 #include <rwkv/generation/options.hpp>
+#include <rwkv/generation/sampler.hpp>
+#include <rwkv/text/stop_strings.hpp>
 
-/// Adds the options of every program that generates text: length, sampling and where the text ends. The library checks
-/// their values.
+#include "numbers.hpp"
+
+/// Adds the options of every program that generates text: length, sampling and where the text ends.
+/// `check_sampling_options` checks the values that are numbers of the right kind.
 inline void add_sampling_options(CLI::App& app, rwkv::GenerationOptions& options) {
     const std::string sampling_group = "Sampling", penalties = "Penalties", end = "Where the text ends";
     rwkv::SamplingOptions& sampling = options.sampling;
-    const auto add = [&](const std::string& group, const char* name, auto& value, const char* help, const char* type) {
-        app.add_option(name, value, help)->type_name(type)->capture_default_str()->group(group);
+    const auto add = [&](const std::string& group, const char* name, float& value, const char* help, const char* type) {
+        numbers::add_real(app, name, value, help)->type_name(type)->group(group);
     };
-    app.add_option("-n,--max-new-tokens", options.max_new_tokens, "the maximum number of new tokens")
-        ->check(CLI::Range(rwkv::Index(0), std::numeric_limits<rwkv::Index>::max()).description(""))
-        ->type_name("N")
-        ->capture_default_str()
+    constexpr int max_int = std::numeric_limits<int>::max();
+    const auto ids = [&app](const std::string& name, std::vector<rwkv::TokenId>& tokens, const char* help) {
+        return app
+            .add_option_function<std::vector<std::string>>(
+                name,
+                [name, &tokens](const std::vector<std::string>& words) {
+                    for (const std::string& word : words)
+                        tokens.push_back(numbers::parse_argument<rwkv::TokenId>(name, word, 0, max_int));
+                },
+                help)
+            ->type_name("ID");
+    };
+    numbers::add_integer<rwkv::Index>(app, "-n,--max-new-tokens", options.max_new_tokens, 0,
+                                      std::numeric_limits<rwkv::Index>::max(), "the maximum number of new tokens")
         ->group(end);
     app.add_option("--stop", options.stop_strings, "end the text before this string; may be given several times")
         ->type_name("TEXT")
         ->allow_extra_args(false)
         ->group(end);
-    app.add_option("--stop-token-ids", options.stop_token_ids,
-                   "tokens that end the text, besides the model's eos_token_id")
-        ->type_name("ID")
+    ids("--stop-token-ids", options.stop_token_ids, "tokens that end the text, besides the model's eos_token_id")
         ->group(end);
 
     add(sampling_group, "--temperature", sampling.temperature,
         "0: greedy; 1: the model's probabilities; higher: more varied", "T");
-    add(sampling_group, "--top-k", sampling.top_k, "keep the K most likely tokens; 0: all", "K");
+    numbers::add_integer(app, "--top-k", sampling.top_k, 0, max_int, "keep the K most likely tokens; 0: all")
+        ->type_name("K")
+        ->group(sampling_group);
     add(sampling_group, "--top-p", sampling.top_p, "keep the most likely tokens that make up P of the probability",
         "P");
     add(sampling_group, "--min-p", sampling.min_p, "keep tokens at least P times as likely as the most likely", "P");
@@ -52,7 +69,18 @@ inline void add_sampling_options(CLI::App& app, rwkv::GenerationOptions& options
         ->type_name("ORDER")
         ->default_str("rwkv")
         ->group(sampling_group);
-    add(sampling_group, "--seed", sampling.seed, "seed of the random numbers", "S");
+    app.add_option_function<std::string>(
+           "--seed",
+           [&sampling](const std::string& text) {
+               if (text == "-1") return;  // draw_seed
+               constexpr std::uint64_t max_seed = std::numeric_limits<std::uint64_t>::max();
+               if (!numbers::parse(text, sampling.seed))
+                   throw CLI::ValidationError("--seed", "expected " + numbers::description<std::uint64_t>(0, max_seed) +
+                                                            ", or -1 for another each time, found " + text);
+           },
+           "seed of the random numbers; -1, or none: another each time, which is printed")
+        ->type_name("S")
+        ->group(sampling_group);
 
     add(penalties, "--presence-penalty", sampling.presence_penalty, "subtracted from the logits of tokens drawn before",
         "X");
@@ -61,11 +89,10 @@ inline void add_sampling_options(CLI::App& app, rwkv::GenerationOptions& options
     add(penalties, "--penalty-decay", sampling.penalty_decay, "multiplies that number after each token", "X");
     add(penalties, "--repetition-penalty", sampling.repetition_penalty,
         "divides the logits of tokens in prompt or text", "X");
-    add(penalties, "--no-repeat-ngram-size", sampling.no_repeat_ngram_size,
-        "draw no sequence of N tokens for the second time; 0: off", "N");
-    app.add_option("--suppress-tokens", sampling.suppress_tokens, "never draw these tokens")
-        ->type_name("ID")
+    numbers::add_integer(app, "--no-repeat-ngram-size", sampling.no_repeat_ngram_size, 0, max_int,
+                         "draw no sequence of N tokens for the second time; 0: off")
         ->group(penalties);
+    ids("--suppress-tokens", sampling.suppress_tokens, "never draw these tokens")->group(penalties);
     app.add_option_function<std::vector<std::string>>(
            "--logit-bias",
            [&sampling](const std::vector<std::string>& biases) {
@@ -73,13 +100,50 @@ inline void add_sampling_options(CLI::App& app, rwkv::GenerationOptions& options
                    const std::size_t equals = bias.find('=');
                    rwkv::TokenId token = 0;
                    float value = 0;
-                   if (equals == bias.npos || !CLI::detail::lexical_cast(bias.substr(0, equals), token) ||
-                       !CLI::detail::lexical_cast(bias.substr(equals + 1), value))
-                       throw CLI::ValidationError("--logit-bias", "expected ID=NUMBER, found " + bias);
+                   if (equals == bias.npos || !numbers::parse(bias.substr(0, equals), token) || token < 0 ||
+                       !numbers::parse(bias.substr(equals + 1), value))
+                       throw CLI::ValidationError("--logit-bias", "expected ID=NUMBER, with an ID from 0 to " +
+                                                                      std::to_string(max_int) + ", found " + bias);
                    sampling.logit_bias[token] = value;
                }
            },
            "added to the logits of tokens; -inf forbids")
         ->type_name("ID=X")
         ->group(penalties);
+}
+
+/// Checks what can be checked before a model is there. Throws: CLI::ValidationError, with the option's name and range.
+inline void check_sampling_options(const rwkv::GenerationOptions& options) {
+    try {
+        static_cast<void>(rwkv::Sampler(options.sampling));
+    } catch (const rwkv::ArgumentError& error) {
+        std::string option = "--" + error.subject();
+        for (char& c : option) c = c == '_' ? '-' : c;
+        throw CLI::ValidationError(option, "expected " + error.expected() + ", found " + error.found());
+    }
+    static_cast<void>(rwkv::StopStrings(options.stop_strings));
+}
+
+/// Checks that tokens which are named are the model's. Throws: CLI::ValidationError.
+inline void check_token_ids(const rwkv::GenerationOptions& options, rwkv::Index vocab_size) {
+    const auto check = [&](const char* option, rwkv::TokenId token) {
+        static_cast<void>(numbers::parse_argument<rwkv::Index>(option, std::to_string(token), 0, vocab_size - 1));
+    };
+    for (const rwkv::TokenId token : options.stop_token_ids) check("--stop-token-ids", token);
+    for (const rwkv::TokenId token : options.sampling.suppress_tokens) check("--suppress-tokens", token);
+    for (const auto& [token, bias] : options.sampling.logit_bias) check("--logit-bias", token);
+}
+
+/// A seed of nobody's choice, which is printed so that it can be given the next time.
+inline std::uint64_t random_seed() {
+    const std::uint64_t seed = std::random_device()();
+    std::fprintf(stderr, "seed: %llu\n", static_cast<unsigned long long>(seed));
+    return seed;
+}
+
+/// Draws the seed where --seed is -1, or is not given and matters.
+inline void draw_seed(const CLI::App& app, rwkv::GenerationOptions& options) {
+    const CLI::Option* const option = app.get_option("--seed");
+    const bool wanted = option->count() == 0 ? options.sampling.temperature > 0 : option->as<std::string>() == "-1";
+    if (wanted) options.sampling.seed = random_seed();
 }

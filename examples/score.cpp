@@ -12,11 +12,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include <rwkv/io/file.hpp>
 #include <rwkv/io/safetensors_writer.hpp>
 
 #include "ids.hpp"
 #include "model_options.hpp"
+#include "text_input.hpp"
 
 namespace {
 
@@ -93,7 +93,8 @@ Score score(const rwkv::Model& model, Reference* reference, const std::vector<rw
                           ++result.predicted;
                           return true;
                       },
-                      {.progress = terminal::progress_bar()});
+                      {.progress = terminal::progress()});
+    if (Signals::ending() != 0) throw rwkv::Cancelled("scoring");
     if (writer) writer->finish();
     return result;
 }
@@ -110,8 +111,10 @@ int main(int argc, char** argv) {
     options.add_to(app);
     app.add_flag("--no-rescale", options.no_rescale, "ignore rescale_every, as rwkv.cpp does");
     auto* input = app.add_option_group("input");
-    auto* text_option = input->add_option("--text-file", text_file, "text to score, UTF-8")->type_name("F");
-    input->add_option("--ids-file", ids_file, "token ids to score, between white space or commas")->type_name("F");
+    auto* text_option =
+        input->add_option("--text-file", text_file, "text to score, in UTF-8; - is standard input")->type_name("F");
+    input->add_option("--ids-file", ids_file, "token ids to score, between white space or commas; - is standard input")
+        ->type_name("F");
     input->require_option(1);
     app.add_option("--logits", logits_path, "write all logits to this safetensors file")->type_name("OUT.safetensors");
     app.add_option("--kl-from", reference_format, "also the mean KL divergence from the same model in this format")
@@ -120,19 +123,21 @@ int main(int argc, char** argv) {
     app.add_flag("--json", as_json, "print one JSON object, with every id and its log-probability");
     return terminal::run(app, argc, argv, [&] {
         constexpr std::uint64_t largest_text = std::uint64_t(4) << 30;
+        const std::string& name = *text_option ? text_file : ids_file;
+        const std::string source = name == "-" ? "standard input" : name;
         std::vector<rwkv::TokenId> ids;
         std::optional<double> bytes;  // of the tokens predicted
         if (*text_option) {
             const rwkv::Tokenizer tokenizer = rwkv::load_tokenizer(options.model);
-            const std::string text = rwkv::io::read_text(text_file, largest_text);
-            ids = tokenizer.encode(text);
+            const std::string text = text_input::read(name, largest_text, "the text to score");
+            ids = text_input::encode(tokenizer, text, source);
             if (!ids.empty()) bytes = static_cast<double>(text.size() - tokenizer.token_bytes(ids[0]).size());
         } else {
-            ids = parse_ids(rwkv::io::read_text(ids_file, largest_text), ids_file);
+            ids = parse_ids(text_input::read(name, largest_text, "the token ids to score"), source);
         }
-        const std::string& source = *text_option ? text_file : ids_file;
         if (ids.size() < 2) throw rwkv::ArgumentError(source, "", "at least two tokens", std::to_string(ids.size()));
 
+        if (!logits_path.empty()) Signals::catch_end(terminal::ending_signals);  // a half-written file is removed
         const rwkv::Model model = options.load();
         std::optional<rwkv::Model> other;
         std::optional<Reference> reference;

@@ -1,28 +1,57 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #if defined(_WIN32)
-#include <rwkv/io/system.hpp>  // which includes windows.h
+#include "windows.hpp"
 
 #include <fcntl.h>
 #include <io.h>
 #include <shellapi.h>
+#include <filesystem>
 #else
+#include <sys/ioctl.h>
 #include <unistd.h>
+#include <cerrno>
 #endif
 
 // What the programs ask the operating system.
 
 namespace terminal {
 
+/// How a person ends what is typed.
+#if defined(_WIN32)
+inline constexpr const char* end_of_input_key = "Ctrl-Z and Enter";
+#else
+inline constexpr const char* end_of_input_key = "Ctrl-D";
+#endif
+
+/// The maximum number of bytes of a line that the system's own line editing takes from a terminal: what is typed beyond
+/// it is lost. 0: no limit is known.
+#if defined(__linux__)
+inline constexpr std::size_t max_line_bytes = 4095;
+#elif defined(_WIN32)
+inline constexpr std::size_t max_line_bytes = 0;
+#else
+inline constexpr std::size_t max_line_bytes = 1023;
+#endif
+
 #if defined(_WIN32)
 
 inline bool is_terminal(std::FILE* stream) {
     return ::_isatty(::_fileno(stream)) != 0;
+}
+
+/// The width of a terminal; 0 where it is unknown.
+inline int columns(std::FILE* stream) {
+    CONSOLE_SCREEN_BUFFER_INFO info{};
+    const auto handle = reinterpret_cast<HANDLE>(::_get_osfhandle(::_fileno(stream)));
+    return ::GetConsoleScreenBufferInfo(handle, &info) ? info.srWindow.Right - info.srWindow.Left + 1 : 0;
 }
 
 /// Text comes in UTF-8, which Windows does not do by itself: the command line, and what is written, as it is.
@@ -43,14 +72,63 @@ inline void make_ready(int& argc, char**& argv) {
     if (::GetConsoleMode(console, &mode)) ::SetConsoleMode(console, mode | ENABLE_VIRTUAL_TERMINAL_PROCESSING);
 }
 
+/// Appends what standard input has next, after waiting for it, and returns how many bytes that is: 0 at its end, or
+/// where Ctrl-C was pressed. Throws: std::system_error.
+inline std::size_t read_input(std::string& text) {
+    if (!is_terminal(stdin)) {
+        char bytes[4096];
+        const int count = ::_read(::_fileno(stdin), bytes, sizeof bytes);
+        if (count < 0) throw std::system_error(errno, std::generic_category(), "standard input");
+        text.append(bytes, static_cast<std::size_t>(count));
+        return static_cast<std::size_t>(count);
+    }
+    // A console knows UTF-16 only. One half of a character may be all there is room for: the next call has the other.
+    static std::wstring wide;
+    wchar_t units[2048];
+    DWORD count = 0;
+    if (!::ReadConsoleW(::GetStdHandle(STD_INPUT_HANDLE), units, 2048, &count, nullptr))
+        throw std::system_error(static_cast<int>(::GetLastError()), std::system_category(), "standard input");
+    constexpr wchar_t ctrl_z = 0x1A;
+    if (count > 0 && wide.empty() && units[0] == ctrl_z) return 0;
+    for (DWORD i = 0; i < count; ++i)
+        if (units[i] != L'\r') wide += units[i];
+    const bool cut = !wide.empty() && (wide.back() & 0xFC00) == 0xD800;
+    const int length = static_cast<int>(wide.size()) - (cut ? 1 : 0);
+    const int needed = ::WideCharToMultiByte(CP_UTF8, 0, wide.data(), length, nullptr, 0, nullptr, nullptr);
+    const std::size_t old = text.size();
+    text.resize(old + static_cast<std::size_t>(needed));
+    ::WideCharToMultiByte(CP_UTF8, 0, wide.data(), length, text.data() + old, needed, nullptr, nullptr);
+    wide.erase(0, static_cast<std::size_t>(length));
+    return count == 0 ? 0 : text.size() - old + (cut ? 1 : 0);
+}
+
 #else
 
 inline bool is_terminal(std::FILE* stream) {
     return ::isatty(::fileno(stream)) != 0;
 }
 
+/// The width of a terminal; 0 where it is unknown.
+inline int columns(std::FILE* stream) {
+    winsize size{};
+    return ::ioctl(::fileno(stream), TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
 /// Sees to it that text comes in and goes out as it is, in UTF-8; nothing is needed here.
 inline void make_ready(int&, char**&) {}
+
+/// Appends what standard input has next, after waiting for it, and returns how many bytes that is: 0 at its end.
+/// Throws: std::system_error.
+inline std::size_t read_input(std::string& text) {
+    char bytes[4096];
+    for (;;) {
+        const ssize_t count = ::read(STDIN_FILENO, bytes, sizeof bytes);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) throw std::system_error(errno, std::generic_category(), "standard input");
+        text.append(bytes, static_cast<std::size_t>(count));
+        return static_cast<std::size_t>(count);
+    }
+}
 
 #endif
 

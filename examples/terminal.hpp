@@ -5,41 +5,71 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
-#include <iostream>
+#include <initializer_list>
 #include <new>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 
 #include <rwkv/core/error.hpp>
 #include <rwkv/core/progress.hpp>
 
+#include "signals.hpp"
 #include "system.hpp"
 
 // What the programs share: how they speak to a terminal.
 
 namespace terminal {
 
-/// Draws a bar on standard error while something long goes on, and nothing where that is no terminal.
-inline rwkv::Progress progress_bar() {
-    if (!is_terminal(stderr)) return {};
-    return [last = -1](std::string_view stage, std::uint64_t done, std::uint64_t total) mutable {
-        constexpr int width = 40;
+/// A line that shows how far something is, of fewer characters than the terminal has columns.
+inline std::string progress_line(std::string_view stage, int percent, int columns) {
+    constexpr int max_width = 40, min_width = 4;
+    const int room = (columns > 0 ? columns : 80) - 1, words = static_cast<int>(stage.size());
+    const std::string number = std::string(percent < 10    ? 2
+                                           : percent < 100 ? 1
+                                                           : 0,
+                                           ' ') +
+                               std::to_string(percent) + "%";
+    const int width = std::min(max_width, room - words - 8);  // beside the brackets, two spaces and the number
+    if (width >= min_width) {
+        const auto filled = static_cast<std::size_t>(percent * width / 100);
+        return std::string(stage) + " [" + std::string(filled, '#') +
+               std::string(static_cast<std::size_t>(width) - filled, ' ') + "] " + number;
+    }
+    return words + 5 <= room ? std::string(stage) + ' ' + number : number;
+}
+
+/// Draws a bar on standard error while something long goes on, and nothing where that is no terminal. Cancels the work
+/// where a signal that is caught (signals.hpp) asks for it.
+inline rwkv::Progress progress() {
+    return [shown = is_terminal(stderr), last = std::string()](std::string_view stage, std::uint64_t done,
+                                                               std::uint64_t total) mutable {
+        if (Signals::pending()) return false;
+        if (!shown) return true;
         const double share = total ? static_cast<double>(done) / static_cast<double>(total) : 1.0;
-        const int percent = static_cast<int>(share * 100);
-        if (percent == last) return true;
-        last = percent;
-        const auto filled = static_cast<std::size_t>(share * width);
-        const std::string bar = std::string(filled, '#') + std::string(width - filled, ' ');
-        std::fprintf(stderr, "\r%.*s [%s] %3d%%", static_cast<int>(stage.size()), stage.data(), bar.c_str(), percent);
+        std::string line = progress_line(stage, static_cast<int>(share * 100), columns(stderr));
+        if (line != last) std::fprintf(stderr, "\r%s\033[K", line.c_str());
+        last = std::move(line);
         if (done == total) {
             std::fprintf(stderr, "\r\033[K");
-            last = -1;
+            last.clear();
         }
         return true;
     };
 }
+
+/// What the help texts say of exit codes.
+inline constexpr const char* exit_codes =
+    "Exit codes: 0; 1 with the reason on standard error; 2 for a wrong command line; 128 and its number for a signal.";
+
+/// The signals that end a program which has something to remove first.
+#if defined(_WIN32)
+inline constexpr std::initializer_list<int> ending_signals = {SIGINT, SIGTERM};
+#else
+inline constexpr std::initializer_list<int> ending_signals = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+#endif
 
 /// "35.2 MB"
 inline std::string size_of(std::uint64_t bytes) {
@@ -49,40 +79,34 @@ inline std::string size_of(std::uint64_t bytes) {
     return std::snprintf(text, sizeof text, "%.1f MB", static_cast<double>(bytes) / 1e6), text;
 }
 
-/// Throws FileError if what was read from std::cin ended by an error. (libstdc++'s stream says so; libc++'s takes it
-/// for the end.)
-inline void check_input(const char* expected) {
-    if (std::cin.bad() || std::ferror(stdin))
-        throw rwkv::FileError("standard input", "", expected, "an error while reading");
-}
-
 /// Whether all that was written to standard output so far has arrived.
 inline bool output_arrived() {
     return std::fflush(stdout) == 0 && !std::ferror(stdout);
 }
 
-/// Parses the command line and runs the program. Exit codes: 0, 1 with the reason on standard error where the body
-/// throws or its output is lost, 2 where the command line is wrong.
+/// Parses the command line and runs the program. Exit codes: 0; 1 with the reason on standard error where the body
+/// throws or its output is lost; 2 where the command line is wrong, which the body may find, too (CLI::ParseError);
+/// 128 and the signal's number where the body throws because a signal that is caught asked the program to end.
 template <class Body>
 int run(CLI::App& app, int argc, char** argv, Body&& body) {
     make_ready(argc, argv);
-    try {
-        app.parse(argc, argv);
-    } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : 2;
-    }
     std::string reason = "cannot write to standard output";
     try {
+        app.parse(argc, argv);
         body();
         if (output_arrived()) return 0;
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : 2;
     } catch (const std::bad_alloc&) {
         reason = "there is not enough memory";
     } catch (const std::exception& error) {
         reason = error.what();
     }
+    const int signal = Signals::ending();
+    if (signal != 0) reason = "ended by " + Signals::name(signal);
     if (is_terminal(stderr)) std::fprintf(stderr, "\r\033[K");  // a bar may be standing there
     std::fprintf(stderr, "%s: %s\n", std::filesystem::path(argv[0]).filename().string().c_str(), reason.c_str());
-    return 1;
+    return signal != 0 ? 128 + signal : 1;
 }
 
 }  // namespace terminal

@@ -18,6 +18,7 @@
 
 #include "demo_model.hpp"
 #include "terminal.hpp"
+#include "text_input.hpp"
 
 namespace {
 
@@ -87,7 +88,7 @@ int main(int argc, char** argv) {
         "Tokenizes what standard input holds, line by line: of each JSON string, a JSON array of token ids; with\n"
         "--decode, of each array, the string. Each answer is written before the next line is waited for. A line that\n"
         "is neither ends the program.");
-    app.footer("Exit codes: 0; 1 with the reason on standard error; 2 for a wrong command line.");
+    app.footer(terminal::exit_codes);
     std::string model;
     bool decode = false;
     add_model_option(app, model, "directory of the model, or its tokenizer.json or World vocabulary");
@@ -95,8 +96,13 @@ int main(int argc, char** argv) {
     return terminal::run(app, argc, argv, [&] {
         const rwkv::Tokenizer tokenizer = rwkv::load_tokenizer(model);
         std::ios::sync_with_stdio(false);  // or every character is fetched by itself
+        if (terminal::is_terminal(stdin))
+            std::fprintf(stderr, "(waiting for lines of JSON, such as %s; %s ends them)\n",
+                         decode ? "[1, 2]" : "\"a text\"", terminal::end_of_input_key);
         std::string line;
         for (std::size_t number = 1; std::getline(std::cin, line); ++number) {
+            if (number == 1) line.erase(0, line.size() - text_input::without_mark(line, "standard input").size());
+            text_input::check_utf8(line, "standard input", number);
             std::string answer;
             try {
                 answer = decode ? nlohmann::json(tokenizer.decode(parse_ids(line))).dump()
@@ -109,6 +115,8 @@ int main(int argc, char** argv) {
             std::fwrite(answer.data(), 1, answer.size(), stdout);
             if (!terminal::output_arrived()) return;
         }
-        terminal::check_input("lines of text");
+        // (libstdc++'s stream tells an error from the end; libc++'s takes it for the end.)
+        if (std::cin.bad() || std::ferror(stdin))
+            throw rwkv::FileError("standard input", "", "lines of text", "an error while reading");
     });
 }

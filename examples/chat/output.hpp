@@ -1,11 +1,11 @@
 #pragma once
 
-#include <unistd.h>
-
 #include <cstddef>
 #include <cstdio>
 #include <string>
 #include <string_view>
+
+#include "../system.hpp"
 
 /// The model's words on their way to whoever reads them.
 namespace output {
@@ -29,7 +29,7 @@ inline std::string harmless(std::string_view text) {
 }
 
 inline bool is_terminal() {
-    static const bool answer = ::isatty(STDOUT_FILENO);
+    static const bool answer = terminal::is_terminal(stdout);
     return answer;
 }
 

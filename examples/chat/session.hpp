@@ -1,22 +1,22 @@
 #pragma once
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include <rwkv/rwkv.hpp>
 #include <rwkv/text/prompt_format.hpp>
 
 #include "../terminal.hpp"
-#include "interrupts.hpp"
+#include "lines.hpp"
 #include "output.hpp"
 
 /// A conversation in a prompt format. Whatever ends an answer or goes wrong, the conversation that the model remembers
@@ -24,10 +24,11 @@
 class Session {
   public:
     Session(rwkv::Model model, rwkv::Tokenizer tokenizer, const rwkv::WorkspaceOptions& workspace,
-            rwkv::PromptFormat format)
+            rwkv::PromptFormat format, Lines& lines)
         : tokenizer_(tokenizer),
           generator_(std::move(model), std::move(tokenizer), workspace),
-          format_(std::move(format)) {}
+          format_(std::move(format)),
+          lines_(lines) {}
 
     /// Reads a message and streams the answer to standard output, until it ends or Ctrl-C is pressed, and increments
     /// the seed. An exception leaves the conversation as it was.
@@ -49,7 +50,12 @@ class Session {
         start_.reset();
     }
 
-    void save(const std::string& path) const { rwkv::save_conversation(generator_.conversation(), path); }
+    /// Writes the conversation to a file, and makes the directory for it where there is none.
+    void save(const std::filesystem::path& path) const {
+        std::error_code ignored;  // what stands in the way, writing the file will say
+        std::filesystem::create_directories(path.parent_path(), ignored);
+        rwkv::save_conversation(generator_.conversation(), path);
+    }
 
     void load(const std::string& path) {
         generator_.resume(rwkv::load_conversation(path, generator_.model().config()));
@@ -64,21 +70,22 @@ class Session {
         rwkv::GenerationOptions now = options;
         ++options.sampling.seed;
         now.stop_strings.insert(now.stop_strings.end(), format_.stop_strings.begin(), format_.stop_strings.end());
-        now.progress = [bar = terminal::progress_bar()](std::string_view stage, std::uint64_t done,
-                                                        std::uint64_t total) {
+        now.progress = [this, progress = terminal::progress()](std::string_view stage, std::uint64_t done,
+                                                               std::uint64_t total) {
             constexpr std::uint64_t long_prompt = 512;
-            if (Interrupts::taken()) return false;
-            return !bar || total <= long_prompt || bar(stage, done, total);
+            lines_.collect();
+            return total > long_prompt ? progress(stage, done, total) : !Signals::pending();
         };
         const std::string prompt = format_.prompt(message_, history());
         try {
             const rwkv::Generation answer =
-                generator_.generate(prompt, now, [begun = false](std::string_view text) mutable {
+                generator_.generate(prompt, now, [this, begun = false](std::string_view text) mutable {
                     // After the colon of its name a model begins with a space.
                     if (!begun) text.remove_prefix(std::min(text.find_first_not_of(" \n"), text.size()));
                     begun = begun || !text.empty();
                     output::print(text);
-                    return terminal::output_arrived() && !Interrupts::taken();
+                    lines_.collect();
+                    return terminal::output_arrived() && !Signals::pending();
                 });
             if (was_cancelled(answer)) {
                 report_cancelled();
@@ -92,7 +99,8 @@ class Session {
             generator_.resume(*start_);
             throw;
         }
-        Interrupts::taken();  // pressed while the answer came to its end, and meant for it
+        if (Signals::interrupted())
+            lines_.forget();  // it has stopped the answer, or came at its end and was meant for it
     }
 
     /// Whether a prompt was not read to its end.
@@ -102,7 +110,7 @@ class Session {
 
     void report_cancelled() {
         generator_.resume(*start_);
-        if (::isatty(STDERR_FILENO)) std::fputs("\r\033[K", stderr);  // the bar
+        if (terminal::is_terminal(stderr)) std::fputs("\r\033[K", stderr);  // the bar
         std::fputs("(stopped before the message was read: it is forgotten, /retry sends it again)\n", stderr);
     }
 
@@ -127,6 +135,7 @@ class Session {
     rwkv::Tokenizer tokenizer_;
     rwkv::Generator generator_;
     rwkv::PromptFormat format_;
+    Lines& lines_;
     std::optional<rwkv::Conversation> start_;  // before the last message
     std::string message_;
 };

@@ -1,13 +1,17 @@
 #pragma once
 
-#include <cstdio>
+#include <concepts>
+#include <cstdint>
+#include <limits>
 #include <sstream>
 #include <string>
 #include <string_view>
-
-#include <CLI/CLI.hpp>
+#include <type_traits>
 
 #include <rwkv/rwkv.hpp>
+
+#include "../numbers.hpp"
+#include "../sampling_options.hpp"
 
 namespace settings {
 
@@ -37,6 +41,16 @@ inline std::string list(const rwkv::GenerationOptions& options) {
     return text.str();
 }
 
+/// Reads the value of one; false where it is no number of its kind.
+inline bool parse(const std::string& text, std::uint64_t& seed) {
+    if (text == "-1") return seed = random_seed(), true;
+    return numbers::parse(text, seed);
+}
+template <class Number>
+bool parse(const std::string& text, Number& number) {
+    return numbers::parse(text, number) && (std::floating_point<Number> || number >= 0);
+}
+
 /// Changes one. Throws: ArgumentError, and nothing is changed, for an unknown name or a value out of range.
 inline void set(rwkv::GenerationOptions& options, const std::string& name, const std::string& value) {
     rwkv::GenerationOptions changed = options;
@@ -46,11 +60,14 @@ inline void set(rwkv::GenerationOptions& options, const std::string& name, const
         names += (names.empty() ? "" : ", ") + known;
         if (known != name) return;
         found = true;
-        if (!CLI::detail::lexical_cast(value, setting))
-            throw rwkv::ArgumentError("/set", name, "a number", rwkv::core::quoted(value));
+        if (parse(value, setting)) return;
+        using Number = std::remove_reference_t<decltype(setting)>;
+        std::string expected = "a number";
+        if constexpr (std::integral<Number>)
+            expected = numbers::description<Number>(0, std::numeric_limits<Number>::max());
+        throw rwkv::ArgumentError("/set", name, expected, rwkv::core::quoted(value));
     });
     if (!found) throw rwkv::ArgumentError("/set", "", names, rwkv::core::quoted(name));
-    if (changed.max_new_tokens < 0) throw rwkv::ArgumentError("/set", name, "0 or more", value);
     rwkv::Sampler check(changed.sampling);
     options = changed;
 }

@@ -36,7 +36,7 @@ check "bad mode" 2 "--mode" "$generate" --model "$model" --prompt x --mode sidew
 check "bad threads" 2 "--threads" "$generate" --model "$model" --prompt x --threads -1
 check "too many threads" 2 "--threads" "$generate" --model "$model" --prompt x --threads 1025
 check "all processors" 0 "generated 5 tokens" "$generate" --model "$model" --prompt x --max-new-tokens 5 --threads 0
-check "bad top_p" 1 "top_p: expected a number from 0 to 1" "$generate" --model "$model" --prompt x --temperature 1 --top-p 3
+check "bad top_p" 2 "--top-p: expected a number from 0 to 1" "$generate" --model "$model" --prompt x --temperature 1 --top-p 3
 check "bad id" 1 "expected a token id, found \"x\"" "$generate" --model "$model" --prompt x --ids
 check "id out of range" 1 "expected an id from 0 to 255, found 256" "$generate" --model "$model" --prompt 256 --ids
 check "no tokenizer" 1 "tokenizer.json" "$generate" --model "$fixtures/plain" --prompt x
@@ -60,8 +60,8 @@ cmp -s "$work/seed1.1" "$work/seed2.3" && { echo "FAILED: two seeds, one text"; 
 check "negative count" 2 "--max-new-tokens" "$generate" --model "$model" --prompt x --max-new-tokens -1
 check "unknown format" 2 "--format" "$generate" --model "$model" --prompt x --format q3
 check "an empty stop string" 1 "stop string: expected at least one character" "$generate" --model "$model" --prompt x --stop ""
-check "a bias of no token" 2 "expected ID=NUMBER, found x=1" "$generate" --model "$model" --prompt x --logit-bias x=1
-check "a bias beyond the vocabulary" 1 "logit_bias: expected ids from 0 to 255, found 256" "$generate" --model "$model" --prompt x --logit-bias 256=1
+check "a bias of no token" 2 "expected ID=NUMBER, with an ID from 0 to 2147483647, found x=1" "$generate" --model "$model" --prompt x --logit-bias x=1
+check "a bias beyond the vocabulary" 2 "--logit-bias: expected an integer from 0 to 255, found 256" "$generate" --model "$model" --prompt x --logit-bias 256=1
 check "an order there is not" 2 "--order" "$generate" --model "$model" --prompt x --order sideways
 check "alternatives only in JSON" 2 "--json" "$generate" --model "$model" --prompt x --top-logprobs 2
 check "stop strings where there is no text" 1 "--stop: expected none with --ids" "$generate" --model "$model" --prompt 65 --ids --stop x
@@ -69,8 +69,85 @@ check "no words asked for" 0 "generated 0 tokens, -/s" "$generate" --model "$mod
 for program in "inspect '$model'" "score --json --model '$model' --text-file '$work/prompt'"; do
     check "a lost output is an error" 1 "standard output" bash -c "'$programs'/$program >/dev/full"
 done
-check "a prompt that cannot be read is an error" 1 "standard input: expected a prompt" bash -c "'$generate' --model '$model' </"
+check "a prompt that cannot be read is an error" 1 "cannot read standard input: Is a directory" bash -c "'$generate' --model '$model' </"
 check "a closed output is an error" 1 "standard output" bash -c "'$generate' --model '$model' --prompt x --max-new-tokens 5 >/dev/full"
+
+# numbers: a value that the option does not have is a wrong command line, which names the option and what it takes
+wrong() { # OPTION VALUE EXPECTED
+    check "$1 $2" 2 "$1: expected $3, found $2" "$generate" --model "$model" --prompt x -n 1 --temperature 1 "$1" "$2"
+}
+for option in --chunk --threads --num --top-k --no-repeat-ngram-size --seed --stop-token-ids --suppress-tokens; do
+    for value in 99999999999999999999 -99999999999999999999 -2 1x 1.5 "" " 1" 0x10 1e3; do
+        case $option in
+            --chunk) range="1 to 65536" ;;
+            --threads) range="0 to 1024" ;;
+            --num) range="1 to 1048576" ;;
+            --seed) range="0 to 18446744073709551615, or -1 for another each time" ;;
+            *) range="0 to 2147483647" ;;
+        esac
+        wrong "$option" "$value" "an integer from $range"
+    done
+done
+for value in 9223372036854775808 -1 7% ""; do
+    check "-n $value" 2 "--max-new-tokens: expected an integer from 0 to 9223372036854775807, found $value" \
+        "$generate" --model "$model" --prompt x -n "$value"
+done
+wrong --seed 18446744073709551616 "an integer from 0 to 18446744073709551615, or -1 for another each time"
+wrong --chunk 65537 "an integer from 1 to 65536"
+for option in --top-p --min-p --typical-p --mirostat-tau --repetition-penalty --presence-penalty; do
+    for value in 0.5x nan "" 1e99 0x1 ,5; do wrong "$option" "$value" "a number"; done
+done
+for option in --top-p --min-p --typical-p --mirostat-eta --penalty-decay; do
+    check "$option 1.5" 2 "$option: expected a number from 0 to 1, found 1.5" "$generate" --model "$model" --prompt x "$option" 1.5
+done
+check "--temperature inf" 2 "--temperature: expected 0 or a positive number" "$generate" --model "$model" --prompt x --temperature inf
+check "--repetition-penalty 0" 2 "--repetition-penalty: expected a positive number" "$generate" --model "$model" --prompt x --repetition-penalty 0
+for option in --stop-token-ids --suppress-tokens; do
+    check "$option beyond the vocabulary" 2 "$option: expected an integer from 0 to 255, found 256" \
+        "$generate" --model "$model" --prompt x -n 1 "$option" 5 256
+done
+check "a bias of -inf" 0 "generated 1 token" "$generate" --model "$model" --prompt x -n 1 --logit-bias 3=-inf 4=+1.5e0
+check "a bias out of range" 2 "expected ID=NUMBER" "$generate" --model "$model" --prompt x --logit-bias 99999999999=1
+check "a leading zero is no octal number" 0 "generated 10 tokens" "$generate" --model "$model" --prompt x -n 010
+check "chat has them, too" 2 "--top-k: expected an integer" "$programs/chat" --model "$model" --top-k 1x
+check "score has them, too" 2 "--threads: expected an integer from 0 to 1024" "$score" --model "$model" --text-file x -t 99999999999
+
+# texts: from files, pipes and devices, with or without a byte order mark
+printf '\xef\xbb\xbfThe cat' >"$work/marked"
+printf '\xff\xfeT\0h\0e\0' >"$work/utf16le"
+printf '\xfe\xff\0T\0h\0e' >"$work/utf16be"
+printf 'T\0h\0e\0 \0c\0a\0t\0' >"$work/unmarked16"
+printf '\xff\xfe\0\0T\0\0\0' >"$work/utf32"
+printf 'one\ntwo caf\xe9\n' >"$work/latin1"
+printf '\xef\xbb\xbf84 104' >"$work/marked-ids"
+for input in "--prompt-file '$work/prompt'" "--prompt-file <(printf 'The cat')" "--prompt-file - <'$work/prompt'" \
+    "--prompt-file /dev/stdin < <(printf 'The '; sleep 0.2; printf cat)" "< <(printf 'The '; sleep 0.2; printf cat)" \
+    "--prompt-file '$work/marked'" "<'$work/marked'" "--prompt \"\$(cat '$work/marked')\"" "--prompt-file <(cat '$work/marked')"; do
+    bash -c "'$generate' --model '$model' --max-new-tokens 20 $input" >"$work/read" 2>/dev/null
+    same "a prompt by $input" "$work/rnn" "$work/read"
+done
+"$score" --model "$model" --text-file "$work/prompt" >"$work/score.file"
+for input in "--text-file <(printf 'The cat')" "--text-file - <'$work/prompt'" "--text-file /dev/stdin < <(printf 'The cat')" \
+    "--text-file '$work/marked'" "--text-file - <'$work/marked'"; do
+    bash -c "'$score' --model '$model' $input" >"$work/read" 2>/dev/null
+    same "a text by $input" "$work/score.file" "$work/read"
+done
+for input in "--ids-file <(echo 84 104)" "--ids-file - <<<[84,104]" "--ids-file '$work/marked-ids'"; do
+    check "ids by $input" 0 "tokens          2" bash -c "'$score' --model '$model' $input"
+done
+for program in "$generate --prompt-file" "$score --text-file" "$score --ids-file"; do
+    for file in utf16le utf16be unmarked16; do
+        check "$program $file" 1 "$work/$file: line 1, byte 1: expected a text in UTF-8, found UTF-16" $program "$work/$file" --model "$model"
+    done
+    check "$program utf32" 1 "found UTF-32 (iconv -f UTF-32 -t UTF-8 converts it)" $program "$work/utf32" --model "$model"
+done
+for program in "$generate --prompt-file" "$score --text-file"; do
+    check "$program latin1" 1 "$work/latin1: line 2, byte 8: expected UTF-8, found the byte E9, as in Latin-1" $program "$work/latin1" --model "$model"
+done
+check "a prompt in Latin-1" 1 "prompt: line 1, byte 4: expected UTF-8, found the byte E9" "$generate" --model "$model" --prompt $'caf\xe9'
+check "ids that are none" 1 "$work/latin1: line 1, byte 1: expected a token id, found \"one" "$score" --model "$model" --ids-file "$work/latin1"
+check "a text from a directory" 1 "cannot read $work: Is a directory" "$score" --model "$model" --text-file "$work"
+check "no text from a closed input" 1 "standard input" bash -c "'$generate' --model '$model' <&-"
 
 # score
 echo 5 >"$work/one" && echo "[1, 2, 3]" >"$work/three"

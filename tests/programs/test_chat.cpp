@@ -1,18 +1,14 @@
 // `chat` from the outside: in a pipe, and in a terminal of its own with somebody typing. The fixture's ids are bytes,
 // so that what a saved conversation holds can be read, and biases on them decide what the model says.
 
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include <rwkv/checkpoint/checkpoint.hpp>
@@ -20,6 +16,7 @@
 #include <rwkv/text/utf8.hpp>
 
 #include "../model/support.hpp"
+#include "terminal.hpp"
 
 using namespace rwkv;
 using namespace rwkv::test;
@@ -36,17 +33,31 @@ struct Answer {
     std::string output, error;
 };
 
-/// What comes of input from a pipe.
+/// The text without the lines that begin so.
+std::string without_lines(std::string text, const std::string& beginning) {
+    for (std::size_t at = 0; at < text.size();) {
+        const std::size_t end = std::min(text.find('\n', at), text.size() - 1) + 1;
+        if (text.compare(at, beginning.size(), beginning) == 0)
+            text.erase(at, end - at);
+        else
+            at = end;
+    }
+    return text;
+}
+
+/// What comes of input from a pipe, without what is always said of a model that is none for chats.
 Answer chat(const std::string& input, const std::string& options,
             const std::filesystem::path& model = fixture("text")) {
     const TempDir directory;
     const auto file = [&](const char* name) { return "'" + (directory.path() / name).string() + "'"; };
     directory.write("in", input);
-    const std::string command = program + " --model '" + model.string() + "' " + options + " <" + file("in") + " >" +
-                                file("out") + " 2>" + file("err");
+    const std::string command = program + " --model '" + model.string() + "' -t 1 " + options + " <" + file("in") +
+                                " >" + file("out") + " 2>" + file("err");
     const int status = std::system(command.c_str());
     REQUIRE(WIFEXITED(status));
-    return {WEXITSTATUS(status), read_all(directory.path() / "out"), read_all(directory.path() / "err")};
+    const std::string error = read_all(directory.path() / "err");
+    return {WEXITSTATUS(status), read_all(directory.path() / "out"),
+            without_lines(without_lines(error, "seed: "), "note: \"")};
 }
 
 /// All that was read and said in a conversation saved by the fixture's model.
@@ -94,106 +105,35 @@ void make_world_model(const TempDir& directory) {
     directory.write("rwkv_vocab_v20230424.txt", vocabulary);
 }
 
-/// Chat in a terminal, and whoever types there and looks at it.
-class Terminal {
+/// Chat in a terminal, waited for.
+class ChatTerminal : public Terminal {
   public:
-    explicit Terminal(const std::string& options) {
-        terminal_ = ::posix_openpt(O_RDWR | O_NOCTTY);
-        REQUIRE(terminal_ >= 0);
-        REQUIRE(::grantpt(terminal_) == 0);
-        REQUIRE(::unlockpt(terminal_) == 0);
-        const std::string name = ::ptsname(terminal_);
-        const std::string command = "exec " + program + " --model '" + fixture("text").string() + "' " + options;
-        child_ = ::fork();
-        REQUIRE(child_ >= 0);
-        if (child_ == 0) {
-            ::setsid();  // so that the terminal, once opened, is this process's own and Ctrl-C is its signal
-            const int end = ::open(name.c_str(), O_RDWR);
-            for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(end, standard);
-            ::close(terminal_);
-            ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
-            ::_exit(127);
-        }
-        expect("> ");
-    }
-    Terminal(const Terminal&) = delete;
-    Terminal& operator=(const Terminal&) = delete;
-    ~Terminal() {
-        if (child_ > 0) {
-            ::kill(child_, SIGKILL);
-            ::waitpid(child_, nullptr, 0);
-        }
-        ::close(terminal_);
+    explicit ChatTerminal(const std::string& options, Options terminal = Options())
+        : Terminal(program + " --model '" + fixture("text").string() + "' -t 1 " + options, terminal) {
+        begin_ = expect("> ");
     }
 
-    void type(std::string_view keys) {
-        while (!keys.empty()) {
-            const ssize_t count = ::write(terminal_, keys.data(), keys.size());
-            REQUIRE(count > 0);
-            keys.remove_prefix(static_cast<std::size_t>(count));
-        }
-    }
-
-    /// Waits for the text and returns what was shown since the last time, up to its end.
-    std::string expect(const std::string& text) {
-        const auto deadline = Clock::now() + patience;
-        std::size_t at = shown_.find(text);
-        while (at == shown_.npos) {
-            const std::size_t searched = shown_.size() - std::min(shown_.size(), text.size());
-            if (!look(deadline))
-                FAIL("waiting for \"" << text << "\", seeing \""
-                                      << shown_.substr(shown_.size() - std::min<std::size_t>(shown_.size(), 2000))
-                                      << '"');
-            at = shown_.find(text, searched);
-        }
-        const std::string seen = shown_.substr(0, at + text.size());
-        shown_.erase(0, seen.size());
-        return seen;
-    }
-
-    /// Types a line at the prompt and returns what was shown until the next prompt.
-    std::string enter(const std::string& line) {
-        type(line + "\n");
-        expect("\r\n");  // the line itself
-        return expect("> ");
-    }
-
-    /// Waits for the program to end; its exit code.
-    int end() {
-        const auto deadline = Clock::now() + patience;
-        while (look(deadline)) {
-        }
-        REQUIRE(Clock::now() < deadline);
-        int status = 0;
-        REQUIRE(::waitpid(child_, &status, 0) == child_);
-        child_ = -1;
-        REQUIRE(WIFEXITED(status));
-        return WEXITSTATUS(status);
-    }
+    /// What was shown before the first prompt.
+    const std::string& begin() const { return begin_; }
 
   private:
-    using Clock = std::chrono::steady_clock;
-    static constexpr std::chrono::seconds patience{120};
-
-    /// Waits for more to be shown; false where nothing more comes: the program has ended, or hangs.
-    bool look(Clock::time_point deadline) {
-        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
-        pollfd waited_for{terminal_, POLLIN, 0};
-        char bytes[4096];
-        if (left <= 0 || ::poll(&waited_for, 1, static_cast<int>(left)) != 1) return false;
-        const ssize_t count = ::read(terminal_, bytes, sizeof bytes);
-        if (count > 0) shown_.append(bytes, static_cast<std::size_t>(count));
-        return count > 0;
-    }
-
-    int terminal_ = -1;
-    pid_t child_ = -1;
-    std::string shown_;
+    std::string begin_;
 };
 
-const std::string ctrl_c = "\x03", ctrl_d = "\x04";
 const std::string always_a = " --logit-bias 65=1000 ";
 const std::string endless = always_a + "-n 1000000000000 ";
+
+#if defined(RWKV_HAS_LIBEDIT)
+constexpr bool edits = true;
+#else
+constexpr bool edits = false;
+#endif
+
+/// Whether chat was built with a library to edit lines; else says that a test is skipped.
+bool edits_lines() {
+    if (!edits) WARN("skipped: chat was built without libedit");
+    return edits;
+}
 
 }  // namespace
 
@@ -313,8 +253,12 @@ TEST_CASE("settings change on the fly, and only to what will do") {
     } cases[] = {
         {"/set top_p 3", "chat: Sampler: top_p: expected a number from 0 to 1, found 3"},
         {"/set top_p", "chat: /set: top_p: expected a number, found \"\""},
-        {"/set top_k 1.5", "chat: /set: top_k: expected a number, found \"1.5\""},
-        {"/set max_new_tokens -1", "chat: /set: max_new_tokens: expected 0 or more, found -1"},
+        {"/set top_k 1.5", "chat: /set: top_k: expected an integer from 0 to 2147483647, found \"1.5\""},
+        {"/set top_k 99999999999", "chat: /set: top_k: expected an integer from 0 to 2147483647, found"},
+        {"/set top_p 0.5x", "chat: /set: top_p: expected a number, found \"0.5x\""},
+        {"/set seed -2", "chat: /set: seed: expected an integer from 0 to 18446744073709551615, found"},
+        {"/set max_new_tokens -1",
+         "chat: /set: max_new_tokens: expected an integer from 0 to 9223372036854775807, found"},
         {"/set topp 1", "chat: /set: expected temperature, top_k, top_p"},
     };
     for (const auto& [command, complaint] : cases) {
@@ -323,7 +267,7 @@ TEST_CASE("settings change on the fly, and only to what will do") {
                                     ContainsSubstring("top_k 0\n") && ContainsSubstring("max_new_tokens 1\n"));
         CHECK(found.output == "A\n");
     }
-    CHECK(chat("", "--top-p 3").code == 1);
+    CHECK(chat("", "--top-p 3").code == 2);
 }
 
 TEST_CASE("what goes wrong does not end the chat") {
@@ -332,10 +276,10 @@ TEST_CASE("what goes wrong does not end the chat") {
     } cases[] = {
         {"/frobnicate it", "chat: no command \"/frobnicate\"; there are\n/retry"},
         {"/save", "chat: /save: expected the name of a file, found none"},
-        {"/save no-such-dir/x", "chat: cannot create no-such-dir/x"},
+        {"/save /dev/null/x", "chat: cannot create /dev/null/x"},
         {"/load no-such-file", "chat: cannot open no-such-file"},
         {"/retry", "chat: /retry: expected a message"},
-        {"\xff", "chat: "},
+        {"\xff", "chat: standard input: line 1, byte 1: expected UTF-8, found the byte FF"},
     };
     for (const auto& [input, complaint] : cases) {
         const Answer answer = chat(std::string(input) + "\nhi\n", always_a + "-n 1");
@@ -353,8 +297,8 @@ TEST_CASE("what goes wrong does not end the chat") {
 TEST_CASE("Ctrl-C stops the answer and not the program") {
     const TempDir directory;
     const std::string file = (directory.path() / "saved").string();
-    Terminal terminal(endless);
-    terminal.type("hi\n");
+    ChatTerminal terminal(endless);
+    terminal.type("hi\r");
     terminal.expect("AAAAAAAAAA");  // the answer has no end: it comes as it is made
     terminal.type(ctrl_c);
     terminal.expect("> ");
@@ -367,7 +311,7 @@ TEST_CASE("Ctrl-C stops the answer and not the program") {
     CHECK(text.substr(end) == "\n\nBob: again\n\nAlice:AAA");
 
     terminal.enter("/set max_new_tokens 1000000000000");
-    terminal.type("/retry\n");
+    terminal.type("/retry\r");
     terminal.expect("AAAAAAAAAA");
     terminal.type(ctrl_c);
     terminal.expect("> ");
@@ -379,20 +323,20 @@ TEST_CASE("Ctrl-C while a message is read takes it back") {
     const TempDir directory;
     const std::string mine = (directory.path() / "mine").string(), expected = (directory.path() / "expected").string();
     REQUIRE(chat("hi\n/save " + expected + "\n", always_a + "-n 3").code == 0);
-    Terminal terminal(always_a + "-n 3 --mode rnn");
+    ChatTerminal terminal(always_a + "-n 3 --mode rnn");
     terminal.enter("hi");
     for (int i = 0; i < 200; ++i) {
-        terminal.type(repeat("long ", 800) + "\\\n");
-        terminal.expect("| ");
+        terminal.type(repeat("long ", 800) + "\\\r");
+        terminal.expect("\r\n| ");
     }
-    terminal.type("end\n");
+    terminal.type("end\r");
     terminal.expect("prompt [");
     terminal.type(ctrl_c);
     terminal.expect("it is forgotten");
     terminal.expect("> ");
     terminal.enter("/save " + mine);
     CHECK(text_of(mine) == text_of(expected));
-    terminal.type("/retry\n");  // sends it again
+    terminal.type("/retry\r");  // sends it again
     terminal.expect("prompt [");
     terminal.type(ctrl_c);
     terminal.expect("it is forgotten");
@@ -403,24 +347,24 @@ TEST_CASE("Ctrl-C while a message is read takes it back") {
 }
 
 TEST_CASE("Ctrl-C at the prompt clears what was typed") {
-    Terminal terminal(always_a + "-n 3");
+    ChatTerminal terminal(always_a + "-n 3");
     terminal.type("half a li");
     terminal.expect("half a li");
     terminal.type(ctrl_c);
-    terminal.expect("Ctrl-D or /quit to leave");
+    terminal.expect("(Ctrl-C again, Ctrl-D or /quit to leave)");
     terminal.expect("> ");
-    terminal.type("one line \\\n");
+    terminal.type("one line \\\r");
     terminal.expect("| ");
     terminal.type(ctrl_c);
     CHECK_THAT(terminal.expect("> "), ContainsSubstring("to leave") && !ContainsSubstring("A"));
     terminal.enter("/set seed 77");
     CHECK_THAT(terminal.enter("/set"), ContainsSubstring("seed 77\r\n"));
-    terminal.type("/quit\n");
+    terminal.type("/quit\r");
     CHECK(terminal.end() == 0);
 }
 
 TEST_CASE("in a terminal") {
-    Terminal terminal("--logit-bias 27=1000 -n 3 --prompt-format world");
+    ChatTerminal terminal("--logit-bias 27=1000 -n 3 --prompt-format world");
     CHECK_THAT(terminal.enter("hi"),
                StartsWith("\uFFFD\uFFFD\uFFFD\r\n\r\n"));  // no escape sequence of the model's making
     CHECK_THAT(terminal.enter("/load no-such-file"), StartsWith("chat: cannot open no-such-file"));
@@ -431,4 +375,261 @@ TEST_CASE("in a terminal") {
     CHECK(terminal.enter("") == "> ");
     terminal.type(ctrl_d);
     CHECK(terminal.end() == 0);
+}
+
+TEST_CASE("Ctrl-C twice leaves") {
+    ChatTerminal terminal(always_a + "-n 3");
+    terminal.type("half a line");
+    terminal.expect("line");
+    terminal.type(ctrl_c);
+    terminal.expect("> ");
+    terminal.enter("one message");
+    terminal.type(ctrl_c);
+    terminal.expect("> ");
+    terminal.type(ctrl_c);
+    CHECK(terminal.end() == 0);
+    CHECK(terminal.is_ordinary());
+}
+
+TEST_CASE("a line is edited, and the lines before come back") {
+    if (!edits_lines()) return;
+    const TempDir directory;
+    const std::string file = (directory.path() / "saved").string();
+    ChatTerminal terminal(always_a + "-n 1");
+    terminal.enter("second" + ctrl_a + "the ");
+    terminal.enter(up_key + left_key + left_key + left_key + "X");
+    terminal.enter("/save " + file);
+    CHECK(text_of(file) == "Bob: the second\n\nAlice:A\n\nBob: the secXond\n\nAlice:A");
+}
+
+TEST_CASE("a line may have any length") {
+    if (!edits_lines()) return;
+    const TempDir directory;
+    const std::string file = (directory.path() / "saved").string(), line = repeat("word ", 2000) + "end";
+    ChatTerminal terminal(always_a + "-n 1");
+    terminal.type(line + "\r");
+    terminal.expect("(cut");
+    terminal.expect("> ");
+    terminal.enter("/save " + file);
+    CHECK((text_of(file) == "Bob: " + line + "\n\nAlice:A"));
+}
+
+TEST_CASE("what is pasted is one message") {
+    if (!edits_lines()) return;
+    const TempDir directory;
+    const std::string file = (directory.path() / "saved").string();
+    const std::string text =
+        "/* a\nprogram */\nint x;\t// \xC3\xA9, \xF0\x9F\x98\x80\n" + repeat("long ", 1400) + "line";
+    ChatTerminal terminal(always_a + "-n 1", {.columns = 80});
+    CHECK_THAT(terminal.begin(), ContainsSubstring("\x1b[?2004h"));
+    terminal.type(pasted(text + "\n"));
+    terminal.expect("line");
+    terminal.type("s\r");
+    terminal.expect("(cut");
+    terminal.expect("> ");
+    terminal.enter("/save " + file);
+    CHECK((text_of(file) == "Bob: " + text + "s\n\nAlice:A"));
+    terminal.type(ctrl_d);
+    CHECK(terminal.end() == 0);
+    CHECK_THAT(terminal.shown(), ContainsSubstring("\x1b[?2004l"));
+    CHECK(terminal.is_ordinary());
+}
+
+TEST_CASE("what is typed while an answer is given waits, and Ctrl-C behind it is heard") {
+    if (!edits_lines()) return;
+    const TempDir directory;
+    const std::string file = (directory.path() / "saved").string();
+    ChatTerminal terminal(always_a + "-n 100000");
+    terminal.type("hi\r");
+    terminal.expect("AAAA");
+    terminal.type(pasted(repeat("x", 9000) + "\nsecond line") + "\r");
+    terminal.expect("(cut");
+    terminal.expect("(cut");
+    terminal.expect("> ");
+    terminal.enter("/save " + file);
+    const std::string text = text_of(file);
+    CHECK(text.find("Bob: " + repeat("x", 9000) + "\nsecond line\n\nAlice:A") != text.npos);
+
+    terminal.enter("/set max_new_tokens 1000000000000");
+    terminal.type("hi\r");
+    terminal.expect("AAAA");
+    terminal.type(pasted(repeat("x", 9000)) + ctrl_c);
+    terminal.expect("> ");
+    terminal.type(ctrl_d);
+    CHECK(terminal.end() == 0);
+}
+
+TEST_CASE("Ctrl-Z gives the terminal back, and takes it again") {
+    ChatTerminal terminal(endless, {.columns = 200, .has_shell = true});
+    terminal.type("half ");
+    terminal.expect("half ");
+    terminal.type(ctrl_z);
+    CHECK(terminal.is_ordinary_when_stopped());
+    terminal.resume();
+    if (edits) {
+        terminal.expect("> half ");
+        terminal.type("a line\r");
+    } else {
+        terminal.type("a line\r");
+    }
+    terminal.expect("AAAAAAAA");  // the answer
+    terminal.type(ctrl_z);
+    CHECK(terminal.is_ordinary_when_stopped());
+    terminal.resume();
+    terminal.expect("AAAAAAAA");
+    if (edits) CHECK_FALSE(terminal.is_ordinary());
+    terminal.type(ctrl_c);
+    terminal.expect("> ");
+    terminal.type(ctrl_d);
+    CHECK(terminal.end() == 0);
+}
+
+TEST_CASE("a signal that ends chat finds the terminal restored") {
+    for (const int signal : {SIGTERM, SIGHUP, SIGQUIT}) {
+        CAPTURE(signal);
+        ChatTerminal waiting(endless);
+        waiting.type("half a line");
+        waiting.expect("line");
+        waiting.signal(signal);
+        CHECK(waiting.end() == 128 + signal);
+        CHECK(waiting.is_ordinary());
+        ChatTerminal answering(endless);
+        answering.type("hi\r");
+        answering.expect("AAAAA");
+        answering.signal(signal);
+        CHECK(answering.end() == 128 + signal);
+        CHECK(answering.is_ordinary());
+    }
+    // One that is ignored, as nohup's, stays so.
+    const TempDir directory;
+    const std::string script =
+        directory
+            .write("script", "trap '' HUP\n(sleep 1; kill -HUP $$; sleep 0.2; kill -TERM $$) &\nexec " + program +
+                                 " --model '" + fixture("text").string() + "'" + endless + " <<<hi >/dev/null 2>&1\n")
+            .string();
+    CHECK(WEXITSTATUS(std::system(("bash '" + script + "'").c_str())) == 128 + SIGTERM);
+}
+
+TEST_CASE("a narrow terminal, and one that changes its width") {
+    const TempDir directory;
+    const std::string file = (directory.path() / "saved").string();
+    ChatTerminal terminal(always_a + "-n 1 --prompt-format raven", {.columns = 20});
+    std::string bar = terminal.begin();  // of loading
+    bar.erase(0, bar.find("loading"));
+    bar.resize(bar.find("\x1b[K"));
+    CHECK(bar.size() < 20);
+    terminal.type("a line of more than twenty columns");
+    terminal.expect("mns");
+    for (const int columns : {50, 11, 30}) {
+        terminal.resize(columns);
+        if (edits) terminal.expect("\x1b[J> a ");
+    }
+    terminal.type("!\r");
+    terminal.expect("(cut");
+    terminal.expect("> ");
+    terminal.resize(200);
+    terminal.enter("/save " + file);
+    CHECK(text_of(file) == "Bob: a line of more than twenty columns!\n\nAlice:A");
+}
+
+TEST_CASE("a terminal's own lines are cut at its limit, and that is said") {
+    const TempDir directory;
+    const std::string notes = (directory.path() / "notes").string(), file = (directory.path() / "saved").string();
+    Terminal terminal(program + " --model '" + fixture("text").string() + "' -t 1 " + always_a + "-n 1 2>'" + notes +
+                      "'");
+    terminal.type(repeat("x", 3000) + "\n");  // echoed by the terminal
+    terminal.expect("A\r\n");
+    terminal.type(repeat("y", 5000) + "\n/save " + file + "\n");
+    terminal.expect("A\r\n");
+    terminal.type(ctrl_d);
+    CHECK(terminal.end() == 0);
+    CHECK_THAT(read_all(notes), ContainsSubstring("note: line 2 was cut short") && !ContainsSubstring("line 1 was"));
+}
+
+TEST_CASE("a model that is no chat model is asked about") {
+    const TempDir directory;
+    const auto answers = [&](const std::string& keys) {
+        ChatTerminal terminal(always_a + "-n 1");
+        CHECK_THAT(terminal.begin(),
+                   ContainsSubstring("seems to be no chat model") && EndsWith("[Y/n, or a message] > "));
+        terminal.type(keys + "\r");
+        if (keys == "n" || keys == " No") return terminal.end();
+        terminal.expect("\r\n");
+        const std::string shown = terminal.expect("> ");
+        CHECK((shown.find("A\r\n") != shown.npos) == (keys == "hi"));
+        terminal.type(ctrl_d);
+        return terminal.end();
+    };
+    for (const char* keys : {"y", "", "hi", "n", " No", "/reset"}) {
+        CAPTURE(keys);
+        CHECK(answers(keys) == 0);
+    }
+    ChatTerminal named(always_a + "-n 1 --prompt-format raven");
+    CHECK_THAT(named.begin(), !ContainsSubstring("no chat model") && EndsWith("\n> "));
+
+    // In a pipe it is noted; not where the model's name, or its tokenizer, says that it is one.
+    const auto notes = [&](const std::filesystem::path& model, const std::string& options) {
+        const std::string err = (directory.path() / "err").string();
+        const std::string command = "echo hi | " + program + " -m '" + model.string() + "' -t 1 -n 1 " + options +
+                                    " >/dev/null 2>'" + err + "'";
+        CHECK(std::system(command.c_str()) == 0);
+        return read_all(err);
+    };
+    const auto raven = directory.path() / "RWKV-4-Raven-test", craven = directory.path() / "craven",
+               world = directory.path() / "w";
+    for (const auto& copy : {raven, craven}) std::filesystem::copy(fixture("text"), copy);
+    std::filesystem::create_directory(world);
+    const TempDir made;
+    make_world_model(made);
+    std::filesystem::copy(made.path(), world);
+    CHECK_THAT(notes(fixture("text"), ""),
+               ContainsSubstring("seems to be no chat model") && ContainsSubstring("--prompt-format"));
+    CHECK_THAT(notes(craven, ""), ContainsSubstring("seems to be no chat model"));
+    CHECK_THAT(notes(fixture("text"), "--prompt-format raven"), !ContainsSubstring("no chat model"));
+    CHECK_THAT(notes(raven, ""), !ContainsSubstring("no chat model"));
+    CHECK_THAT(notes(world, ""), !ContainsSubstring("no chat model"));
+}
+
+TEST_CASE("a seed of nobody's choice is said, and can be given again") {
+    const TempDir directory;
+    const auto answers = [&](const std::string& input, const std::string& options) {
+        const std::string err = (directory.path() / "err").string(), out = (directory.path() / "out").string();
+        const std::string command = "printf '" + input + "' | " + program + " -m '" + fixture("text").string() +
+                                    "' -t 1 -n 20 " + options + " >'" + out + "' 2>'" + err + "'";
+        CHECK(std::system(command.c_str()) == 0);
+        const std::string said = read_all(err);
+        const std::size_t at = said.find("seed: ");
+        return std::pair(at == said.npos ? "" : said.substr(at + 6, said.find('\n', at) - at - 6), read_all(out));
+    };
+    for (const std::string options : {"", "--seed -1"}) {
+        const auto [seed, text] = answers("hi\\n", options);
+        REQUIRE(!seed.empty());
+        CHECK(answers("hi\\n", "--seed " + seed) == std::pair(std::string(), text));
+        CHECK(answers("hi\\n", options).first != seed);
+    }
+    CHECK(!answers("/set seed -1\\n", "--seed 1").first.empty());
+}
+
+TEST_CASE("messages from files of other systems") {
+    CHECK(told("\xEF\xBB\xBFhi\n", always_a + "-n 1") == "Bob: hi\n\nAlice:A");
+    const Answer latin = chat("hi\none\\\ncaf\xE9\nhi\n", always_a + "-n 1");
+    CHECK(latin.code == 1);
+    CHECK(latin.output == "A\nA\n");
+    CHECK_THAT(latin.error,
+               ContainsSubstring("chat: standard input: line 3, byte 4: expected UTF-8, found the byte E9"));
+    using namespace std::string_literals;
+    for (const std::string& text : {"\xFF\xFEh\0i\0\n\0"s, "h\0i\0!\0\n\0"s, "\xFE\xFF\0h\0i\0\n"s}) {
+        const Answer wide = chat(text, always_a + "-n 1");
+        CHECK(wide.code == 1);
+        CHECK(wide.output.empty());
+        CHECK_THAT(wide.error,
+                   ContainsSubstring("chat: standard input: line 1, byte 1: expected a text in UTF-8, found UTF-16"));
+    }
+}
+
+TEST_CASE("a conversation is saved where there is no directory yet") {
+    const TempDir directory;
+    const std::string file = (directory.path() / "new/and newer/talk").string();
+    CHECK(chat("hi\n/save " + file + "\n", always_a + "-n 1").code == 0);
+    CHECK(text_of(file) == "Bob: hi\n\nAlice:A");
 }

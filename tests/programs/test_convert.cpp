@@ -60,7 +60,7 @@ TEST_CASE("convert writes a directory and says what is in it") {
     for (const char* format : {"f32", "f16", "q8", "q4"}) {
         const std::string to = out + format;
         CHECK(run(fixture("tied") + " " + to + " --format " + format).code == 0);
-        const auto file = rwkv::checkpoint::Checkpoint::open(to);
+        const auto file = rwkv::checkpoint::Checkpoint::open(std::filesystem::path(to));
         CHECK((file.find("head.weight") != nullptr) == (format[0] == 'q'));
     }
 }
@@ -72,7 +72,7 @@ TEST_CASE("a size is a number of bytes, or of larger units, decimal ones as Hugg
         const std::string out = (directory.path() / std::to_string(++number)).string();
         const Answer answer = run(fixture("plain") + " " + out + " --max-shard-size " + size);
         CHECK(answer.code == 0);
-        return rwkv::checkpoint::Checkpoint::open(out).file_count();
+        return rwkv::checkpoint::Checkpoint::open(std::filesystem::path(out)).file_count();
     };
     CHECK(shards("249000") == 1);  // there are 248,936
     CHECK(shards("249kb") == 1);
@@ -111,30 +111,57 @@ TEST_CASE("convert ends as every program does, and leaves nothing behind") {
     CHECK(directory.count() == 1);
 }
 
-TEST_CASE("an interrupted conversion leaves nothing behind") {
-    int interrupted = 0;
-    for (int attempt = 0; attempt < 50 && interrupted < 3; ++attempt) {
+namespace {
+
+/// Starts a conversion that takes a while, a file for each tensor, and sends it the signal once it has begun to write.
+/// Its wait status.
+int converted_until(int signal, const std::filesystem::path& out) {
+    const pid_t program = ::fork();
+    REQUIRE(program >= 0);
+    if (program == 0) {
+        ::close(STDOUT_FILENO), ::close(STDERR_FILENO);
+        ::execl(convert.c_str(), "convert", fixture("odd").c_str(), out.c_str(), "--max-shard-size", "1", nullptr);
+        ::_exit(127);
+    }
+    while (!std::filesystem::exists(out) && ::waitpid(program, nullptr, WNOHANG) == 0) ::usleep(100);
+    ::kill(program, signal);
+    int status = 0;
+    REQUIRE(::waitpid(program, &status, 0) == program);
+    return status;
+}
+
+}  // namespace
+
+TEST_CASE("a conversion that is ended leaves nothing behind") {
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+        CAPTURE(signal);
+        int ended = 0;
+        for (int attempt = 0; attempt < 50 && ended < 3; ++attempt) {
+            const TempDir directory;
+            const int status = converted_until(signal, directory.path() / "out");
+            REQUIRE(WIFEXITED(status));
+            if (WEXITSTATUS(status) == 128 + signal) {
+                ++ended;
+                CHECK(directory.count() == 0);
+            } else {  // it was done before
+                CHECK(std::filesystem::exists(directory.path() / "out" / "config.json"));
+            }
+        }
+        CHECK(ended == 3);
+    }
+}
+
+TEST_CASE("after a conversion that was killed the next one says what is in the way") {
+    int killed = 0;
+    for (int attempt = 0; attempt < 50 && killed < 3; ++attempt) {
         const TempDir directory;
         const auto out = directory.path() / "out";
-        const pid_t program = ::fork();
-        REQUIRE(program >= 0);
-        if (program == 0) {
-            ::close(STDOUT_FILENO), ::close(STDERR_FILENO);
-            // A file for each tensor takes a while.
-            ::execl(convert.c_str(), "convert", fixture("odd").c_str(), out.c_str(), "--max-shard-size", "1", nullptr);
-            ::_exit(127);
-        }
-        while (!std::filesystem::exists(out) && ::waitpid(program, nullptr, WNOHANG) == 0) ::usleep(100);
-        ::kill(program, SIGINT);
-        int status = 0;
-        REQUIRE(::waitpid(program, &status, 0) == program);
-        REQUIRE(WIFEXITED(status));
-        if (WEXITSTATUS(status) == 1) {
-            ++interrupted;
-            CHECK(directory.count() == 0);
-        } else {  // it was done before
-            CHECK(std::filesystem::exists(out / "config.json"));
-        }
+        if (!WIFSIGNALED(converted_until(SIGKILL, out)) || std::filesystem::is_empty(out)) continue;
+        ++killed;
+        const Answer again = run(fixture("odd") + " " + out.string());
+        CHECK(again.code == 1);
+        CHECK_THAT(again.error,
+                   ContainsSubstring("found one that holds \"") && ContainsSubstring("remove what is there"));
     }
-    CHECK(interrupted == 3);
+    CHECK(killed == 3);
 }

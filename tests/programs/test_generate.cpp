@@ -11,9 +11,13 @@
 
 #include "../catch.hpp"
 #include "../model/support.hpp"
+#include "terminal.hpp"
 
 using namespace rwkv;
 using namespace rwkv::test;
+using Catch::Matchers::ContainsSubstring;
+using Catch::Matchers::EndsWith;
+using Catch::Matchers::StartsWith;
 
 namespace {
 
@@ -98,7 +102,8 @@ TEST_CASE("every sampling option of generate is the library's") {
     for (const auto& [words, options] : cases) {
         INFO(words);
         const auto expected = by_library("x", {.max_new_tokens = 25, .sampling = options}).tokens;
-        CHECK(json_lines("--prompt x -n 25 " + words).at(0)["tokens"] == nlohmann::json(expected));
+        CHECK(json_lines("--prompt x -n 25 " + words + (words.find("--seed") == words.npos ? " --seed 0" : ""))
+                  .at(0)["tokens"] == nlohmann::json(expected));
         all.push_back(expected);
     }
     std::sort(all.begin(), all.end());
@@ -126,4 +131,61 @@ TEST_CASE("generate's ids are its text's") {
     const auto text = json_lines("--prompt A -n 10").at(0), ids = json_lines("--prompt 65 --ids -n 10").at(0);
     CHECK(ids["tokens"] == text["tokens"]);
     CHECK(!ids.contains("text"));
+}
+
+TEST_CASE("generate says in a terminal that it waits for a prompt, and takes what is typed") {
+    const std::string command =
+        std::string(RWKV_PROGRAMS_DIR) + "/generate --model '" + fixture("text").string() + "' -n 12";
+    Terminal terminal(command);
+    CHECK_THAT(terminal.expect("\n"), StartsWith("(waiting for the prompt: type it, and Ctrl-D on a line of its own"));
+    terminal.type("The cat\nsat\n" + ctrl_d);
+    CHECK(terminal.end() == 0);
+    // The terminal shows a line end as two characters.
+    CHECK_THAT(terminal.shown(), ContainsSubstring("\r\nprompt 12 tokens"));
+    const std::string text = by_library("The cat\nsat\n", {.max_new_tokens = 12}).text;
+    const TempDir directory;
+    CHECK(generate("-n 12 --prompt-file - <" + directory.write("prompt", "The cat\nsat\n").string()) == text + "\n");
+
+    Terminal cut(command + " --prompt-file /dev/stdin");
+    cut.expect("(waiting for the prompt");
+    cut.type(repeat("x", 3000) + "\n" + repeat("y", 5000) + "\n" + ctrl_d);
+    CHECK(cut.end() == 0);
+    CHECK_THAT(cut.shown(), ContainsSubstring("note: line 2 was cut short: a terminal takes 4095 bytes in a line"));
+}
+
+TEST_CASE("the bar of generate fits any terminal") {
+    for (const int columns : {10, 20, 40, 120}) {
+        CAPTURE(columns);
+        Terminal terminal(std::string(RWKV_PROGRAMS_DIR) + "/generate -p Once -n 1", {.columns = columns});
+        CHECK(terminal.end() == 0);
+        std::string shown = terminal.shown();
+        shown.resize(shown.rfind("\r\x1b[K"));
+        std::size_t longest = 0;
+        for (std::size_t at = 0; (at = shown.find('\r', at)) != shown.npos; ++at)
+            longest = std::max(longest, std::min(shown.find("\x1b[K", at), shown.size()) - at - 1);
+        CHECK(longest < static_cast<std::size_t>(columns));
+        CHECK(longest >= 4);
+    }
+}
+
+TEST_CASE("generate draws a seed of its own unless told one, and says which") {
+    const TempDir directory;
+    const auto answer = [&](const std::string& options) {
+        const auto error = directory.path() / "err";
+        const std::string command = std::string(RWKV_PROGRAMS_DIR) + "/generate --model " + fixture("text").string() +
+                                    " -p x -n 30 " + options + " 2>" + error.string() + " >" +
+                                    (directory.path() / "out").string();
+        REQUIRE(std::system(command.c_str()) == 0);
+        const std::string said = read_all(error);
+        const std::string seed = said.starts_with("seed: ") ? said.substr(6, said.find('\n') - 6) : "";
+        return std::pair(seed, read_all(directory.path() / "out"));
+    };
+    for (const std::string options : {"--temperature 1", "--temperature 1 --seed -1"}) {
+        const auto [seed, text] = answer(options);
+        REQUIRE(!seed.empty());
+        CHECK(answer("--temperature 1 --seed " + seed) == std::pair(std::string(), text));
+        CHECK(answer(options).first != seed);
+    }
+    CHECK(answer("").first.empty());  // greedy: no seed matters
+    CHECK(json_lines("-p x -n 2 --temperature 1 --seed 18446744073709551615").at(0)["seed"] == 18446744073709551615U);
 }

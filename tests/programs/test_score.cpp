@@ -1,5 +1,9 @@
 // The numbers that `score` writes and prints, against Hugging Face's.
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
@@ -94,4 +98,30 @@ TEST_CASE("score measures how far a format strays from another") {
     const double found = score("odd", directory, "--chunk 11 --format q4 --kl-from f32")["kl_divergence"].get<double>();
     CHECK(found > 1e-4);
     CHECK(std::abs(found / (sum / static_cast<double>(predicted)) - 1) < 1e-4);
+}
+
+TEST_CASE("score that is ended leaves no half-written file") {
+    const std::string program = std::string(RWKV_PROGRAMS_DIR) + "/score";
+    std::string ids;
+    for (int i = 0; i < 100000; ++i) ids += "5 ";
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+        const TempDir directory, out;
+        const std::string ids_file = directory.write("ids", ids).string(), logits = (out.path() / "logits").string(),
+                          model = fixture("text").string();
+        const pid_t child = ::fork();
+        REQUIRE(child >= 0);
+        if (child == 0) {
+            ::close(STDOUT_FILENO), ::close(STDERR_FILENO);
+            ::execl(program.c_str(), "score", "--model", model.c_str(), "--ids-file", ids_file.c_str(), "--logits",
+                    logits.c_str(), "--mode", "rnn", nullptr);
+            ::_exit(127);
+        }
+        while (out.count() == 0 && ::waitpid(child, nullptr, WNOHANG) == 0) ::usleep(100);
+        ::kill(child, signal);
+        int status = 0;
+        REQUIRE(::waitpid(child, &status, 0) == child);
+        REQUIRE(WIFEXITED(status));
+        CHECK(WEXITSTATUS(status) == 128 + signal);
+        CHECK(out.count() == 0);
+    }
 }

@@ -126,3 +126,21 @@ for i in 1 2 3; do
 done)");
     CHECK(run("bash '" + talk.string() + "'") == 0);
 }
+
+TEST_CASE("tokenize reads lines from files of other systems") {
+    using namespace std::string_literals;
+    const std::string model = "--model '" + bytes + "'";
+    CHECK(answer("\xEF\xBB\xBF\"a\"\r\n\"b\"", model).output == "[97]\n[98]\n");
+    const Answer latin = answer("\"a\"\n\"caf\xE9\"\n", model);
+    CHECK(latin.code == 1);
+    CHECK(latin.output == "[97]\n");
+    CHECK_THAT(
+        latin.error,
+        StartsWith("tokenize: standard input: line 2, byte 5: expected UTF-8, found the byte E9, as in Latin-1"));
+    for (const std::string& text : {"\xFF\xFE\"\0a\0\"\0\n\0"s, "\0\"\0a\0\"\0\n"s}) {
+        const Answer wide = answer(text, model);
+        CHECK(wide.code == 1);
+        CHECK_THAT(wide.error,
+                   StartsWith("tokenize: standard input: line 1, byte 1: expected a text in UTF-8, found UTF-16"));
+    }
+}
