@@ -117,6 +117,8 @@ TEST_CASE("every type and every view, from two versions of PyTorch", "[pytorch]"
 
 TEST_CASE("files that PyTorch wrote and that are no plain state dict", "[pytorch]") {
     const std::map<std::string, std::vector<std::string>> expected{
+        {"chatrwkv.pth",
+         {"ModelError", "found one converted for the package rwkv (of ChatRWKV): take what it was made"}},
         {"deflated.pth", {"FormatError", "data.pkl\": expected an entry stored without compression", "a deflated one"}},
         {"expanded.pth", {"FormatError", "tensor \"w\": expected no more elements than the 4 of its storage"}},
         {"legacy.pth", {"FormatError", "found a PyTorch checkpoint of before 2020"}},

@@ -153,6 +153,10 @@ TEST_CASE("what is no model of weights as trained is named for what it is") {
     CHECK(holds(after(add("rwkv.blocks.0.attention.key.weight.absmax")), "weights quantized by bitsandbytes"));
     CHECK(holds(after(add("rwkv.blocks.0.attention.key.SCB")), "weights quantized by bitsandbytes"));
     CHECK(holds(after(add("rwkv.blocks.0.attention.key.qweight")), "weights quantized by GPTQ or AWQ"));
+    CHECK(holds(after([](auto& tensors) {
+                    std::erase_if(tensors, [](const RawTensor& tensor) { return holds(tensor.info.name, "pre_ln"); });
+                }),
+                "blocks.0.pre_ln.weight: expected the layer norm of the embeddings, found none: a model converted"));
     CHECK(holds(only("model.embed_tokens.weight"),
                 "expected tensors of an RWKV-4 model, found none, but \"model.embed_tokens.weight\""));
     CHECK(holds(with_config("\"rwkv\"", "\"rwkv\", \"quantization_config\": {\"quant_method\": \"bitsandbytes\"}"),

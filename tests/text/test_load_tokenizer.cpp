@@ -25,7 +25,8 @@ TEST_CASE("a tokenizer is loaded by what the directory holds", "[tokenizer]") {
     CHECK_THAT(load(directory), ContainsSubstring("FileError") && ContainsSubstring("none of them"));
     CHECK_THAT(load(directory / "absent"), ContainsSubstring("FileError"));
     std::ofstream(directory / "rwkv_vocab_v20230424.json") << "{}";
-    CHECK_THAT(load(directory), ContainsSubstring("FileError") && ContainsSubstring(".json, which lacks tokens"));
+    CHECK_THAT(load(directory),
+               ContainsSubstring("ModelError") && ContainsSubstring("rwkv_vocab_v20230424.txt has all"));
 
     std::ofstream(directory / "rwkv_vocab_v20230424.txt", std::ios::binary) << world_bytes();
     CHECK(rwkv::load_tokenizer(directory).vocab_size() == 257);
@@ -94,6 +95,46 @@ TEST_CASE("a World vocabulary is told by its name or by its first byte", "[token
     CHECK(rwkv::guess_prompt_format(files).name == "world");
     CHECK_THAT(outcome([&] { return rwkv::load_tokenizer(rwkv::MemorySource("tokenizer.json", vocabulary)); }),
                ContainsSubstring("FormatError tokenizer.json"));
+}
+
+TEST_CASE("a World vocabulary in JSON is the one in text", "[tokenizer]") {
+    std::string json = "{";
+    for (int byte = 0; byte < 256; ++byte)
+        json += "\"" + std::to_string(byte + 1) + "\":[" + std::to_string(byte) + "],";
+    json += R"("257":"ab","258":"abcd","259":"é","260":[226,130]})";
+    const auto read = [&](const std::string& text, const char* name = "any.json") {
+        return rwkv::load_tokenizer(rwkv::MemorySource(name, text));
+    };
+    for (const char* name : {"rwkv_vocab_v20230424.json", "any.json", ""}) {
+        const rwkv::Tokenizer tokenizer = read(json, name);
+        CHECK(tokenizer.encode("xabcabcdé\xE2\x82\xFF") ==
+              std::vector<rwkv::TokenId>{121, 257, 100, 258, 259, 260, 256});
+        CHECK(tokenizer.is_special(0));
+        CHECK(rwkv::guess_prompt_format(tokenizer).name == "world");
+    }
+    const auto with = [&](const std::string& from, const std::string& to) {
+        std::string changed = json;
+        changed.replace(changed.find(from), from.size(), to);
+        return outcome([&] { return read(changed, "rwkv_vocab.json"); });
+    };
+    CHECK_THAT(with("\"65\":[64],", ""), ContainsSubstring("ModelError") && ContainsSubstring("none for byte 64"));
+    CHECK_THAT(with("\"ab\"", "7"),
+               ContainsSubstring("FormatError rwkv_vocab.json: id 257: expected a text or a list"));
+    CHECK_THAT(with("[226,130]", "[226,256]"), ContainsSubstring("id 260: expected numbers from 0 to 255"));
+    CHECK_THAT(with("[226,130]", "[226,-1]"), ContainsSubstring("id 260: expected numbers from 0 to 255"));
+    CHECK_THAT(with("[226,130]", "[]"), ContainsSubstring("id 260: expected a token of at least one byte"));
+    CHECK_THAT(with("\"abcd\"", "\"ab\""), ContainsSubstring("id 258: expected every token once"));
+    for (const char* id : {"70000", "-1", "x", "01", ""})
+        CHECK_THAT(with("\"258\"", "\"" + std::string(id) + "\""), ContainsSubstring("expected an id from 0 to 65535"));
+    CHECK_THAT(outcome([&] { return read("[]", "rwkv_vocab.json"); }), ContainsSubstring("FormatError"));
+
+    rwkv::MemoryFiles files("pack");
+    files.add("rwkv_vocab_v20230424.json", json);
+    CHECK(rwkv::load_tokenizer(files).vocab_size() == 261);
+    CHECK(rwkv::guess_prompt_format(files).name == "world");
+    const std::string vocabulary = world_bytes();
+    files.add("rwkv_vocab_v20230424.txt", vocabulary);
+    CHECK(rwkv::load_tokenizer(files).vocab_size() == 257);
 }
 
 TEST_CASE("a tokenizer that is another model's is told by its size", "[tokenizer]") {

@@ -16,6 +16,7 @@
 #include <rwkv/load_tokenizer.hpp>
 #include <rwkv/text/prompt_format.hpp>
 #include <rwkv/text/tokenizer_json.hpp>
+#include <rwkv/text/world_json.hpp>
 #include <rwkv/text/world_tokenizer.hpp>
 
 namespace rwkv::inline RWKV_ABI {
@@ -25,21 +26,20 @@ namespace checkpoint {
 inline Tokenizer read_tokenizer(TokenizerKind kind, const ByteSource& source) {
     const std::string text = read_tokenizer_text(source);
     if (kind == TokenizerKind::world_vocabulary) return text::read_world_vocabulary(text, source.name());
-    return text::read_tokenizer_json(io::parse_json(text, source.name()).root, source.name());
+    const io::JsonDocument document = io::parse_json(text, source.name());
+    // By its content, since a file that was given may have any name.
+    if (kind == TokenizerKind::world_json || text::is_world_json(document.root))
+        return text::read_world_json(document.root, source.name());
+    return text::read_tokenizer_json(document.root, source.name());
 }
 
 /// The tokenizer among the files of a model.
 inline Tokenizer load_tokenizer_among(const ModelFiles& files, std::optional<Index> vocab_size) {
     const auto file = find_tokenizer_file(files, vocab_size);
     if (file) return read_tokenizer(file->kind, *file->source);
-    // Hugging Face's directories of World models may have the vocabulary as a JSON of texts, so without every token
-    // that is not UTF-8.
-    const bool has_json = files.contains("rwkv_vocab_v20230424.json");
-    const bool has_slow = !has_json && files.contains("vocab.json");
     core::fail<FileError>(files.name(), {}, {"tokenizer.json, 20B_tokenizer.json or rwkv_vocab_v20230424.txt"},
-                          {has_json   ? "rwkv_vocab_v20230424.json, which lacks tokens that the .txt has"
-                           : has_slow ? "vocab.json, which is not read here (save the fast tokenizer)"
-                                      : "none of them"});
+                          {files.contains("vocab.json") ? "vocab.json, which is not read here (save the fast tokenizer)"
+                                                        : "none of them"});
 }
 
 /// The tokenizer of a model given by its path, or the one in the file given.
@@ -91,7 +91,7 @@ RWKV_INLINE std::string describe_mismatch(const Tokenizer& tokenizer, const Conf
 
 RWKV_INLINE const PromptFormat& guess_prompt_format(const ModelFiles& files) {
     const std::vector<checkpoint::NamedTokenizer> found = checkpoint::tokenizers_among(files);
-    bool is_world = found.size() == 1 && found[0].kind == checkpoint::TokenizerKind::world_vocabulary;
+    bool is_world = found.size() == 1 && found[0].kind != checkpoint::TokenizerKind::json;
     if (found.size() > 1)
         is_world = checkpoint::vocab_size_among(files).value_or(0) >= checkpoint::world_vocabulary_size;
     return prompt_format(is_world ? "world" : "raven");

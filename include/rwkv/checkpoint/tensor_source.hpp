@@ -55,6 +55,12 @@ class TensorSource {
                                    {find(rwkv4_tensor(TensorRole::embeddings).canonical_name())
                                         ? "a LoRA adapter that is not merged into them"
                                         : "a LoRA adapter without its model"});
+        const std::string pre_ln = rwkv4_tensor(TensorRole::pre_ln_weight).canonical_name();
+        if (find(rwkv4_tensor(TensorRole::ln1_weight).canonical_name()) && !find(pre_ln) &&
+            !find(rwkv4_tensor(TensorRole::pre_ln_bias).canonical_name()))
+            core::fail<ModelError>(where_, {pre_ln}, {"the layer norm of the embeddings"},
+                                   {"none: a model converted for another program, which has applied it to them (take "
+                                    "what it was made of)"});
         if (tensors_.empty() && !checkpoint.tensors().empty())
             core::fail<ModelError>(where_, {}, {"tensors of an RWKV-4 model"},
                                    {"none, but ", core::Quoted{checkpoint.tensors()[0].info.name}, " for example"});

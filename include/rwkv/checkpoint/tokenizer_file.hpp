@@ -29,6 +29,7 @@ namespace rwkv::inline RWKV_ABI::checkpoint {
 enum class TokenizerKind {
     json,              ///< tokenizer.json of Hugging Face's tokenizers
     world_vocabulary,  ///< a list of tokens, as of RWKV World models
+    world_json,        ///< the same in JSON, as of web-rwkv
 };
 
 /// The file of a tokenizer.
@@ -39,15 +40,19 @@ struct TokenizerFile {
 
 /// The name that a directory's tokenizer of that kind has.
 inline const char* usual_name(TokenizerKind kind) noexcept {
-    return kind == TokenizerKind::json ? "tokenizer.json" : "rwkv_vocab_v20230424.txt";
+    if (kind == TokenizerKind::json) return "tokenizer.json";
+    return kind == TokenizerKind::world_json ? "rwkv_vocab_v20230424.json" : "rwkv_vocab_v20230424.txt";
 }
 
 /// What a file that was given itself is: by its name, or where that says nothing by its first byte, since a World
 /// vocabulary begins with an id.
 inline TokenizerKind tokenizer_kind(const ByteSource& source) {
-    if (source.name().ends_with(".txt")) return TokenizerKind::world_vocabulary;
+    const std::string& name = source.name();
+    if (name.ends_with(".txt")) return TokenizerKind::world_vocabulary;
+    if (name.ends_with(".json"))
+        return name.find("rwkv_vocab") == name.npos ? TokenizerKind::json : TokenizerKind::world_json;
     std::byte first{};
-    if (!source.name().ends_with(".json") && source.size() > 0) source.read(0, {&first, 1});
+    if (source.size() > 0) source.read(0, {&first, 1});
     return first >= std::byte{'0'} && first <= std::byte{'9'} ? TokenizerKind::world_vocabulary : TokenizerKind::json;
 }
 
@@ -68,25 +73,28 @@ struct NamedTokenizer {
 };
 
 /// The tokenizers among the files of a model, the best of each kind: tokenizer.json, 20B_tokenizer.json or the only
-/// other one whose name ends so; rwkv_vocab_v20230424.txt or the only other one whose name begins with rwkv_vocab.
+/// other one whose name ends so; rwkv_vocab_v20230424.txt or the only other one whose name begins with rwkv_vocab, or
+/// the same in JSON.
 inline std::vector<NamedTokenizer> tokenizers_among(const ModelFiles& files) {
     const std::vector<std::string> names = files.names();
     std::vector<NamedTokenizer> found;
-    for (const TokenizerKind kind : {TokenizerKind::json, TokenizerKind::world_vocabulary}) {
+    for (const TokenizerKind kind : {TokenizerKind::json, TokenizerKind::world_vocabulary, TokenizerKind::world_json}) {
         const bool is_json = kind == TokenizerKind::json;
+        const std::string_view end = is_json ? "tokenizer.json" : kind == TokenizerKind::world_json ? ".json" : ".txt";
         const std::string_view first = usual_name(kind), second = is_json ? "20B_tokenizer.json" : first;
         const std::string* best = nullptr;
         int best_rank = 0, unusual = 0;
         for (const std::string& name : names) {
-            if (is_json ? !name.ends_with("tokenizer.json")
-                        : !name.starts_with("rwkv_vocab") || !name.ends_with(".txt"))
-                continue;
+            if (!name.ends_with(end) || (!is_json && !name.starts_with("rwkv_vocab"))) continue;
             const int rank = name == first ? 3 : name == second ? 2 : 1;
             if (rank == 1) ++unusual;
             if (rank <= best_rank) continue;
             best = &name;
             best_rank = rank;
         }
+        // The same vocabulary in JSON counts where the usual one is not there.
+        if (kind == TokenizerKind::world_json && !found.empty() && found.back().kind == TokenizerKind::world_vocabulary)
+            continue;
         if (best && (best_rank > 1 || unusual == 1)) found.push_back({kind, *best});
     }
     return found;

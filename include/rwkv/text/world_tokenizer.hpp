@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -47,6 +48,12 @@ namespace world_detail {
 /// the escapes \n \t \r \\ \' \" \xNN, and in strings \uNNNN. Nothing where it is
 /// anything else; nothing is ever evaluated.
 [[nodiscard]] std::optional<std::string> parse_literal(std::string_view literal);
+
+/// A whole number in decimal, without sign or leading zeros.
+[[nodiscard]] std::optional<std::uint32_t> parse_number(std::string_view text);
+
+/// Throws ModelError where a single byte has no token.
+void require_every_byte(const ByteTrie& trie, const std::string& where);
 
 }  // namespace world_detail
 

@@ -59,14 +59,23 @@ RWKV_INLINE std::optional<std::string> parse_literal(std::string_view literal) {
     return bytes;
 }
 
-/// A whole number in decimal, without sign or leading zeros.
-inline std::optional<std::uint32_t> parse_number(std::string_view text) {
+RWKV_INLINE std::optional<std::uint32_t> parse_number(std::string_view text) {
     std::uint32_t value = 0;
+    if (text.empty()) return std::nullopt;
     const char* const end = text.data() + text.size();
     const auto result = std::from_chars(text.data(), end, value);
     if (result.ec != std::errc() || result.ptr != end) return std::nullopt;
     if (text.front() == '0' && text.size() > 1) return std::nullopt;
     return value;
+}
+
+RWKV_INLINE void require_every_byte(const ByteTrie& trie, const std::string& where) {
+    for (unsigned byte = 0; byte < 256; ++byte) {
+        const char single = static_cast<char>(static_cast<std::uint8_t>(byte));
+        if (trie.longest({&single, 1}, 0).length == 0)
+            core::fail<ModelError>(where, {"vocabulary"}, {"a token for every byte"},
+                                   {"none for byte ", byte, " (rwkv_vocab_v20230424.txt has all)"});
+    }
 }
 
 }  // namespace world_detail
@@ -100,11 +109,7 @@ RWKV_INLINE Tokenizer read_world_vocabulary(std::string_view file, const std::st
         require(trie.insert(*bytes, id), {"every token once"}, "one of an earlier line");
         tokens.set(id, *bytes);
     }
-    for (unsigned byte = 0; byte < 256; ++byte) {
-        const char single = static_cast<char>(static_cast<std::uint8_t>(byte));
-        if (trie.longest({&single, 1}, 0).length == 0)
-            core::fail<ModelError>(where, {"vocabulary"}, {"a token for every byte"}, {"none for byte ", byte});
-    }
+    world_detail::require_every_byte(trie, where);
     return Tokenizer(WorldTokenizer(std::move(tokens), std::move(trie)));
 }
 
