@@ -214,13 +214,13 @@ int main(int argc, char** argv) {
         check_sampling_options(generation);
         draw_seed(app, generation);
         const bool attended = terminal::is_terminal(stdin);
-        const rwkv::PromptFormat& format =
-            format_name.empty() ? rwkv::guess_prompt_format(options.model) : rwkv::prompt_format(format_name);
         Signals::catch_end(terminal::ending_signals);
         // What is typed while the model is loaded is kept, whatever its length.
         const std::unique_ptr<Lines> lines = open_lines();
 
-        rwkv::Tokenizer tokenizer = rwkv::load_tokenizer(options.model);
+        rwkv::Tokenizer tokenizer = options.load_tokenizer();
+        const rwkv::PromptFormat& format =
+            format_name.empty() ? rwkv::guess_prompt_format(tokenizer) : rwkv::prompt_format(format_name);
         rwkv::Model model = options.load();
         if (attended) Signals::catch_interrupt();
         check_token_ids(generation, model.config().vocab_size);

@@ -86,7 +86,7 @@ int main(int argc, char** argv) {
             where = prompt_file == "-" ? "standard input" : prompt_file;
         }
         std::optional<rwkv::Tokenizer> tokenizer;
-        if (!ids) tokenizer = rwkv::load_tokenizer(options.model);
+        if (!ids) tokenizer = options.load_tokenizer();
         const std::vector<rwkv::TokenId> tokens =
             ids ? parse_ids(prompt, where) : text_input::encode(*tokenizer, prompt, where);
         if (tokens.empty()) throw rwkv::ArgumentError("prompt", "", "at least one token", "none");

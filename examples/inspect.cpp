@@ -8,10 +8,12 @@
 
 #include <rwkv/checkpoint/checkpoint.hpp>
 #include <rwkv/checkpoint/export_plan.hpp>
+#include <rwkv/checkpoint/tokenizer_file.hpp>
 #include <rwkv/core/quote.hpp>
 #include <rwkv/io/pytorch.hpp>
 #include <rwkv/rwkv.hpp>
 
+#include "demo_model.hpp"
 #include "terminal.hpp"
 
 namespace {
@@ -48,7 +50,7 @@ void print_config(const rwkv::Config& config) {
     line("eos_token_id", config.eos_token_id);
 }
 
-void inspect_model(const std::filesystem::path& directory) {
+void inspect_model(const std::filesystem::path& directory, const std::string& given) {
     const rwkv::checkpoint::CheckpointPlan plan(directory, rwkv::WeightFormat::stored, rwkv::io::read_pytorch_tensors);
     print_config(plan.config());
     print_tensors(plan.checkpoint());
@@ -62,10 +64,14 @@ void inspect_model(const std::filesystem::path& directory) {
                 terminal::size_of(workspace.bytes()).c_str());
     for (const std::string& warning : plan.warnings()) std::printf("note: %s\n", warning.c_str());
     rwkv::checkpoint::check_weights(plan, terminal::progress());
-    if (rwkv::find_tokenizer(directory)) {
-        const rwkv::Tokenizer tokenizer = rwkv::load_tokenizer(directory);
+    const rwkv::checkpoint::ModelLocation location(directory);
+    if (!given.empty() || rwkv::checkpoint::find_tokenizer_among(*location.files, plan.config().vocab_size)) {
+        const rwkv::Tokenizer tokenizer =
+            given.empty() ? rwkv::load_tokenizer(directory, plan.config()) : rwkv::load_tokenizer(given);
         rwkv::check_tokenizer(tokenizer, plan.config(), directory.string());
         std::printf("tokenizer\n  %-22s %zu\n", "vocabulary", tokenizer.vocab_size());
+        const std::string mismatch = rwkv::describe_mismatch(tokenizer, plan.config());
+        if (!mismatch.empty()) std::printf("note: %s\n", mismatch.c_str());
     } else {
         std::printf("tokenizer\n  none\n");
     }
@@ -83,12 +89,13 @@ int main(int argc, char** argv) {
     CLI::App app(
         "Shows what a model directory, a safetensors or a PyTorch file holds, and runs every check on it.\n"
         "Exit code 0 if it is sound, 1 with the reason if it is not.");
-    std::string path;
+    std::string path, tokenizer;
     app.add_option("path", path, "a model directory, a .safetensors, .bin or .pth file, or an index")
         ->required()
         ->type_name("PATH");
+    add_tokenizer_option(app, tokenizer);
     return terminal::run(app, argc, argv, [&] {
-        std::filesystem::is_directory(path) ? inspect_model(path) : inspect_file(path);
+        std::filesystem::is_directory(path) ? inspect_model(path, tokenizer) : inspect_file(path);
         std::printf("sound\n");
     });
 }

@@ -19,6 +19,7 @@ inline std::vector<std::string> format_names() {
 /// The options of every program that runs a model: which one, in what format, and how it is computed.
 struct ModelOptions {
     std::string model;
+    std::string tokenizer;
     std::string format = "stored";
     bool mapped = false;
     bool no_rescale = false;
@@ -29,7 +30,9 @@ struct ModelOptions {
 
     void add_to(CLI::App& app) {
         app.footer(terminal::exit_codes);
-        add_model_option(app, model, "directory of the model: config.json, weights, tokenizer");
+        add_model_option(app, model,
+                         "directory of the model (config.json, weights, tokenizer), or the file with its weights");
+        add_tokenizer_option(app, tokenizer);
         app.add_option("--format", format,
                        "format of the weights in memory: as stored, f32, f16, bf16, q8 (8 bits) or q4 (4 bits)")
             ->check(CLI::IsMember(format_names()).description(""))
@@ -48,6 +51,17 @@ struct ModelOptions {
 
     /// Loads the model, with a progress bar on a terminal and warnings about its files on standard error.
     rwkv::Model load() const { return load_as(format); }
+
+    /// The tokenizer that was given, or lies beside the model and fits it; a note on standard error where it may be
+    /// another model's. The model's files are looked at first: what is wrong with them is said before what is not
+    /// there.
+    rwkv::Tokenizer load_tokenizer() const {
+        const rwkv::Config config = rwkv::load_config(model);
+        rwkv::Tokenizer loaded = rwkv::load_tokenizer(tokenizer.empty() ? model : tokenizer, config);
+        const std::string mismatch = rwkv::describe_mismatch(loaded, config);
+        if (!mismatch.empty()) std::fprintf(stderr, "note: %s\n", mismatch.c_str());
+        return loaded;
+    }
 
     /// The same model in another format.
     rwkv::Model load_as(const std::string& other) const {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds the program `generate` (in build/quickstart) and lets a model write:
-#   bash examples/quickstart.sh [MODEL_DIR [OPTION OF generate]...]
+#   bash examples/quickstart.sh [MODEL [OPTION OF generate]...]
 # Without a model the small one in examples/fairy-tales tells a story.
 set -euo pipefail
 caller=$PWD
@@ -12,7 +12,7 @@ if (($#)); then
 else
     model=$PWD/examples/fairy-tales
 fi
-[[ -d $model ]] || { echo "$model is not a directory" >&2; exit 2; }
+[[ -e $model ]] || { echo "there is no $model" >&2; exit 2; }
 beginning=
 if ((!$#)); then
     beginning="Once upon a time"  # generate prints what follows it

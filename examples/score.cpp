@@ -128,7 +128,7 @@ int main(int argc, char** argv) {
         std::vector<rwkv::TokenId> ids;
         std::optional<double> bytes;  // of the tokens predicted
         if (*text_option) {
-            const rwkv::Tokenizer tokenizer = rwkv::load_tokenizer(options.model);
+            const rwkv::Tokenizer tokenizer = options.load_tokenizer();
             const std::string text = text_input::read(name, largest_text, "the text to score");
             ids = text_input::encode(tokenizer, text, source);
             if (!ids.empty()) bytes = static_cast<double>(text.size() - tokenizer.token_bytes(ids[0]).size());

@@ -89,12 +89,13 @@ int main(int argc, char** argv) {
         "--decode, of each array, the string. Each answer is written before the next line is waited for. A line that\n"
         "is neither ends the program.");
     app.footer(terminal::exit_codes);
-    std::string model;
+    std::string model, given;
     bool decode = false;
-    add_model_option(app, model, "directory of the model, or its tokenizer.json or World vocabulary");
+    add_model_option(app, model, "the model, or its tokenizer.json or World vocabulary");
+    add_tokenizer_option(app, given);
     app.add_flag("--decode", decode, "from ids to text");
     return terminal::run(app, argc, argv, [&] {
-        const rwkv::Tokenizer tokenizer = rwkv::load_tokenizer(model);
+        const rwkv::Tokenizer tokenizer = rwkv::load_tokenizer(given.empty() ? model : given);
         std::ios::sync_with_stdio(false);  // or every character is fetched by itself
         if (terminal::is_terminal(stdin))
             std::fprintf(stderr, "(waiting for lines of JSON, such as %s; %s ends them)\n",

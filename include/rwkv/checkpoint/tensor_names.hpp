@@ -115,7 +115,7 @@ constexpr std::string_view architecture_of(std::string_view name) noexcept {
 }
 
 /// Removes what programs that wrap a model put into the names of its tensors: torch.compile, FSDP and checkpointing
-/// anywhere, DataParallel, DeepSpeed and those who hold it as a member at the beginning.
+/// anywhere, DataParallel, DeepSpeed, PEFT and those who hold it as a member at the beginning.
 inline std::string unwrapped(std::string_view name) {
     std::string text(name);
     for (const std::string_view part :
@@ -126,7 +126,7 @@ inline std::string unwrapped(std::string_view name) {
             else
                 at += part.size();
     std::string_view rest = text;
-    while (strip(rest, "module.") || strip(rest, "model.")) continue;
+    while (strip(rest, "module.") || strip(rest, "model.") || strip(rest, "base_model.")) continue;
     return std::string(rest);
 }
 

@@ -80,13 +80,13 @@ inline ShardIndex open_index(const ModelFiles& files, const WeightFile& index) {
     return read_index(*open_file(files, index.name), index.kind == WeightFileKind::pytorch ? ".bin" : ".safetensors");
 }
 
-/// The files that an index lists; nothing where it cannot be read.
-inline std::optional<std::set<std::string>> listed_files(const ModelFiles& files, const WeightFile& index) try {
-    std::set<std::string> names;
-    for (const auto& [tensor, shard] : open_index(files, index).weight_map) names.insert(shard);
-    return names;
+/// Whether an index lists a file; not where it cannot be read.
+inline bool lists(const ModelFiles& files, const WeightFile& index, const std::string& name) try {
+    for (const auto& [tensor, shard] : open_index(files, index).weight_map)
+        if (shard == name) return true;
+    return false;
 } catch (const Error&) {
-    return std::nullopt;
+    return false;
 }
 
 /// Looks through the files of a model for what leads to its weights.
@@ -105,8 +105,8 @@ class WeightFinder {
     /// file; without any of these `pytorch_model.bin`, `pytorch_model.bin.index.json`, or a single other PyTorch file.
     /// An index of which no file is left is passed over where something else is there.
     ///
-    /// Throws: FileError where there is none, or more than one to choose from; ModelError for an adapter without its
-    /// model.
+    /// Throws: FileError where there is none, or more than one to choose from; FormatError for a bad index; ModelError
+    /// for an adapter without its model.
     WeightFile find() {
         const Found found = search();
         if (!found && !empty_index_) fail();
@@ -114,6 +114,9 @@ class WeightFinder {
             warnings_.push_back(files_.name_of(empty_index_->name) + ": ignored, because its files are not there");
         return found ? *found : *empty_index_;
     }
+
+    /// The index that was found, where it was read already.
+    std::optional<ShardIndex> take_index() { return std::exchange(index_, std::nullopt); }
 
     /// A sentence each: what was passed over.
     std::vector<std::string> warnings() const {
@@ -144,15 +147,17 @@ class WeightFinder {
     Found of_usual_name(const std::string& name, WeightFileKind kind) {
         const WeightFile single{name, kind, false}, index{name + std::string(index_extension), kind, true};
         if (!has(index.name)) return has(name) ? Found(single) : std::nullopt;
-        const auto listed = listed_files(files_, index);
         if (has(name)) {
-            if (listed && listed->contains(name)) return index;
+            if (lists(files_, index, name)) return index;
             warnings_.push_back(files_.name_of(index.name) + ": ignored, because there is " + name);
             return single;
         }
-        if (!listed) return index;  // which then says what is wrong with it
-        for (const std::string& file : *listed)
-            if (has(file)) return index;
+        ShardIndex read = open_index(files_, index);
+        for (const auto& [tensor, shard] : read.weight_map)
+            if (has(shard)) {
+                index_ = std::move(read);
+                return index;
+            }
         if (!empty_index_) empty_index_ = index;
         return std::nullopt;
     }
@@ -183,6 +188,7 @@ class WeightFinder {
     const ModelFiles& files_;
     std::set<std::string> names_, safetensors_, pytorch_;
     Found empty_index_;
+    std::optional<ShardIndex> index_;
     std::vector<std::string> warnings_;
 };
 
@@ -216,6 +222,7 @@ inline WeightFiles find_weight_files(const ModelLocation& location, bool accept_
         detail::WeightFinder finder(all);
         found = finder.find();
         files.warnings = finder.warnings();
+        files.index = finder.take_index();
     }
     if (found.kind == WeightFileKind::pytorch && !accept_pytorch && all.contains(found.name))
         core::fail<ModelError>(all.name_of(found.name), {}, {"a safetensors file"},
@@ -224,7 +231,7 @@ inline WeightFiles find_weight_files(const ModelLocation& location, bool accept_
     files.names = {found.name};
     if (!found.is_index) return files;
 
-    files.index = detail::open_index(all, found);
+    if (!files.index) files.index = detail::open_index(all, found);
     files.index_name = found.name;
     for (std::string& warning : files.index->warnings) files.warnings.push_back(std::move(warning));
     std::set<std::string> names;
