@@ -810,11 +810,12 @@ def make_world():
     R("an id out of order", "258 'ab' 2\n257 'cd' 2\n", "the id 257")
     for number in ["0257", "+257", "-257", "257.0", "0x101", "", "99999999999", "4294967553", "\u0662\u0665\u0667"]:
         R(f"id {number}", f"{number} 'ab' 2\n", "the id 257")
-    for number in ["1", "3", "-2", "02", "+2", "2.0", "x", "4294967298", "2\r", "2\t"]:
+    for number in ["1", "3", "-2", "02", "+2", "2.0", "x", "4294967298", "2\r\r", "2\t"]:
         R(f"length {number!r}", f"257 'ab' {number}\n", "the length 2")
     R("a space after", "257 'ab' 2 \n", "a Python string or bytes literal")
     R("characters for a length", "257 '\\u3042' 1\n", "the length 3")
     R("no line feed", "257 'ab' 2", "a line feed at its end")
+    R("a length cut short", "257 'abcdefghijkl' 1", "the length 12")
     R("an empty line", "\n", "an id, a literal and a length")
     R("two parts", "257 'ab'\n", "an id, a literal and a length")
     R("one part", "257\n", "an id, a literal and a length")
@@ -830,7 +831,7 @@ def make_world():
     R("a literal that is not UTF-8", b"257 '\xff' 1\n", "a Python string or bytes literal")
     R("a literal cut in a character", b"257 '\xe6\x97' 2\n", "a Python string or bytes literal")
     corpus.refuse("byte order mark", "\ufeff" + lines, "line 1: expected the id 1")
-    corpus.refuse("CRLF", lines.replace("\n", "\r\n"), "line 1: expected the length 1")
+    corpus.accept("CRLF", lines.replace("\n", "\r\n"))
     corpus.refuse("counted from 0", lines.replace("1 b", "0 b", 1), "line 1: expected the id 1")
     corpus.refuse("a blank line before", "\n" + lines, "line 1: expected an id, a literal and a length")
     corpus.unfit("few lines", "1 'ab' 2\n2 'abc' 3\n3 b'\\xff' 1\n4 \"\\u3042'\" 4\n5 ' \u65e5' 4\n", "found none for byte 0")

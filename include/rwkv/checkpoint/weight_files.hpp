@@ -164,6 +164,10 @@ class WeightFinder {
 
     Found only(const std::set<std::string>& names, WeightFileKind kind, const std::string& expected) const {
         if (names.empty()) return std::nullopt;
+        if (names.size() > 1 && names.begin()->find("-of-0") != std::string::npos)
+            core::fail<FileError>(
+                files_.name(), {},
+                {"the index of its shards, *", index_extension, ", beside ", core::Quoted{*names.begin()}}, {"none"});
         if (names.size() > 1)
             core::fail<FileError>(
                 files_.name(), {}, {expected},
@@ -182,6 +186,10 @@ class WeightFinder {
                 if (name.ends_with(end))
                     core::fail<FileError>(files_.name(), {}, {"a model.safetensors file"},
                                           {core::Quoted{name}, ", of a format that is not read here"});
+        for (const std::string& name : names_)
+            if (name.starts_with("checkpoint-") || name.starts_with("models--"))
+                core::fail<FileError>(files_.name(), {}, {"a model.safetensors file"},
+                                      {"none (perhaps the model is ", core::Quoted{name}, " in it)"});
         core::fail<FileError>(files_.name(), {}, {"a model.safetensors file"}, {"none"});
     }
 

@@ -93,7 +93,8 @@ RWKV_INLINE Tokenizer read_world_vocabulary(std::string_view file, const std::st
         };
         const std::size_t end = file.find('\n', at);
         require(end != file.npos, {"a line feed at its end"}, "the end of the file");
-        const std::string_view line = file.substr(at, end - at);
+        std::string_view line = file.substr(at, end - at);
+        if (line.ends_with('\r')) line.remove_suffix(1);  // as a download on Windows may end it
         at = end + 1;
         // The literal itself may hold spaces.
         const std::size_t first = line.find(' '), last = line.rfind(' ');
