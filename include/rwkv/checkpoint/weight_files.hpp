@@ -92,7 +92,8 @@ inline bool lists(const ModelFiles& files, const WeightFile& index, const std::s
 /// Looks through the files of a model for what leads to its weights.
 class WeightFinder {
   public:
-    explicit WeightFinder(const ModelFiles& files) : files_(files) {
+    /// An index of PyTorch files is only read where these are accepted.
+    WeightFinder(const ModelFiles& files, bool accept_pytorch) : files_(files), accept_pytorch_(accept_pytorch) {
         for (const std::string& name : files.names()) {
             names_.insert(name);
             const WeightFile file = classify(name);
@@ -152,6 +153,7 @@ class WeightFinder {
             warnings_.push_back(files_.name_of(index.name) + ": ignored, because there is " + name);
             return single;
         }
+        if (kind == WeightFileKind::pytorch && !accept_pytorch_) return index;
         ShardIndex read = open_index(files_, index);
         for (const auto& [tensor, shard] : read.weight_map)
             if (has(shard)) {
@@ -194,6 +196,7 @@ class WeightFinder {
     }
 
     const ModelFiles& files_;
+    bool accept_pytorch_;
     std::set<std::string> names_, safetensors_, pytorch_;
     Found empty_index_;
     std::optional<ShardIndex> index_;
@@ -227,7 +230,7 @@ inline WeightFiles find_weight_files(const ModelLocation& location, bool accept_
     if (location.weights) {
         found = detail::classify_given(all, *location.weights);
     } else {
-        detail::WeightFinder finder(all);
+        detail::WeightFinder finder(all, accept_pytorch);
         found = finder.find();
         files.warnings = finder.warnings();
         files.index = finder.take_index();
