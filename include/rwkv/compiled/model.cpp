@@ -6,5 +6,6 @@
 #include <rwkv/kernels/encode.inl>
 #include <rwkv/kernels/matmul.inl>
 #include <rwkv/kernels/target.inl>
+#include <rwkv/kernels/thread_pool.inl>
 #include <rwkv/kernels/weight_matrix.inl>
 #include <rwkv/model/model.inl>

@@ -11,7 +11,6 @@
 namespace rwkv::inline RWKV_ABI::core {
 
 inline constexpr std::uint32_t float_infinity_bits = 0x7F80'0000;
-inline constexpr float infinity = std::bit_cast<float>(float_infinity_bits);
 inline constexpr float minus_infinity = std::bit_cast<float>(float_infinity_bits | 0x8000'0000);
 inline constexpr float not_a_number = std::bit_cast<float>(float_infinity_bits | 0x0040'0000);
 
