@@ -4,6 +4,13 @@
 // that needs less may include less: model/model.hpp computes and reads no file, text/ and generation/sampler.hpp know
 // nothing of models.
 
+// windows.h without NOMINMAX defines min and max, which standard headers that follow it do not survive.
+#pragma push_macro("min")
+#pragma push_macro("max")
+#undef min
+#undef max
+
+// IWYU pragma: begin_exports
 #include <rwkv/core/error.hpp>
 #include <rwkv/generation/generator.hpp>
 #include <rwkv/generation/sampler.hpp>
@@ -15,3 +22,7 @@
 #include <rwkv/text/stop_strings.hpp>
 #include <rwkv/text/streaming_decoder.hpp>
 #include <rwkv/version.hpp>
+// IWYU pragma: end_exports
+
+#pragma pop_macro("max")
+#pragma pop_macro("min")

@@ -1,0 +1,4 @@
+#include <rwkv/convert_model.hpp>
+#include <rwkv/rwkv.hpp>
+
+int main() {}

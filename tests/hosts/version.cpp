@@ -1,0 +1,3 @@
+#include <rwkv/version.hpp>
+
+int main() {}
