@@ -14,6 +14,7 @@
 
 #include <rwkv/convert_model.hpp>
 
+#include "adapter_option.hpp"
 #include "terminal.hpp"
 
 namespace {
@@ -58,6 +59,7 @@ int main(int argc, char** argv) {
         ->check(CLI::IsMember(formats).description(""))
         ->type_name("FORMAT")
         ->capture_default_str();
+    add_adapter_option(app, options.adapters);
     app.add_option("--max-shard-size", size, "the maximum bytes of weights in a file: 500MB, 5GB, 4GiB …")
         ->check([](const std::string& text) {
             return bytes_of(text) ? "" : "expected a number of bytes, KB, MB, GB, KiB …, found " + text;

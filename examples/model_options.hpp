@@ -8,6 +8,7 @@
 
 #include <rwkv/rwkv.hpp>
 
+#include "adapter_option.hpp"
 #include "demo_model.hpp"
 #include "numbers.hpp"
 #include "terminal.hpp"
@@ -21,6 +22,7 @@ struct ModelOptions {
     std::string model;
     std::string tokenizer;
     std::string format = "stored";
+    std::vector<rwkv::Adapter> adapters;
     bool mapped = false;
     bool no_rescale = false;
     std::string mode = "parallel";
@@ -38,6 +40,7 @@ struct ModelOptions {
             ->check(CLI::IsMember(format_names()).description(""))
             ->type_name("FORMAT")
             ->capture_default_str();
+        add_adapter_option(app, adapters);
         app.add_flag("--mapped", mapped, "map the files into memory where weights have this format there");
         app.add_option("--mode", mode, "read a prompt token by token (rnn) or many tokens at once (parallel)")
             ->check(CLI::IsMember({"rnn", "parallel"}).description(""))
@@ -68,6 +71,7 @@ struct ModelOptions {
         rwkv::Model loaded = rwkv::load_model(model, {.format = *rwkv::weight_format_of(other),
                                                       .rescale = !no_rescale,
                                                       .mapped = mapped,
+                                                      .adapters = adapters,
                                                       .progress = terminal::progress()});
         for (const std::string& warning : loaded.warnings()) std::fprintf(stderr, "note: %s\n", warning.c_str());
         return loaded;

@@ -62,6 +62,8 @@ TEST_CASE("loading a model without enough memory", "[memory]") {
     }
     load(fixture("bf16"), {.format = WeightFormat::q4, .threads = 1});
     load(fixture("pytorch") / "views", {.format = WeightFormat::q8, .threads = 2});
+    const fs::path adapter = fixture("adapters") / "second";
+    load(fixture("plain"), {.format = WeightFormat::bf16, .threads = 1, .adapters = {{adapter, 0.5F}}});
     load(fixture("bf16"), {.threads = 1, .mapped = true});
     load(quantized, {.threads = 1});
     load(quantized, {.threads = 1, .mapped = true});

@@ -85,6 +85,10 @@ TEST_CASE("reads that fail, are interrupted, or come in pieces", "[reading]") {
             return all_elements(load_model(path, {.threads = 1})) == whole;
         };
     };
+    const fs::path adapter = fixture("adapters") / "second";
+    const auto adapted = [&] {
+        return all_elements(load_model(fixture("plain"), {.threads = 1, .adapters = {{adapter}}}));
+    };
     const auto tokenizer = [](const fs::path& path) {
         const auto ids = [path] { return load_tokenizer(path).encode("The cat and the abcd"); };
         return [ids, whole = ids()] { return ids() == whole; };
@@ -93,6 +97,7 @@ TEST_CASE("reads that fail, are interrupted, or come in pieces", "[reading]") {
         {fixture("bf16"), model(fixture("bf16"))},
         {fixture("sharded"), model(fixture("sharded"))},
         {fixture("pytorch") / "views", model(fixture("pytorch") / "views")},
+        {fixture(""), [&, whole = adapted()] { return adapted() == whole; }},
         {fixture("text") / "tokenizer.json", tokenizer(fixture("text") / "tokenizer.json")},
         {vocabulary, tokenizer(vocabulary)},
         {directory.path() / "state",

@@ -198,6 +198,14 @@ for format in q8 q4; do
 done
 check "a lost output is an error" 1 "standard output" bash -c "'$programs/convert' '$model' '$work/full' >/dev/full"
 
+# adapters
+adapter=$fixtures/adapters/rwkv-lm-lora/rwkv-0.pth
+check "adapter without a scale" 1 "lora_alpha / lora_r" "$programs/convert" "$fixtures/bf16" "$work/merged" --adapter "$adapter"
+check "adapter of another model" 1 "by the model" "$generate" --model "$model" --prompt x --adapter "$adapter:2"
+check "adapter, merged" 0 "tensors" "$programs/convert" "$fixtures/bf16" "$work/merged" --format f32 --adapter "$adapter:2"
+check "adapters, merged" 0 "tensors" "$programs/convert" "$fixtures/plain" "$work/twice" \
+    --adapter "$fixtures/adapters/default" --adapter "$fixtures/adapters/second:-0.5"
+
 # inspect
 for config in "$fixtures"/*/config.json; do check "inspect $config" 0 "sound" "$inspect" "${config%/*}"; done
 check "inspect a file" 0 "blocks.0.attention.key.weight" "$inspect" "$model/model.safetensors"

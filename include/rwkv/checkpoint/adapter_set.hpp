@@ -99,7 +99,7 @@ class AdapterSet {
             const Shape& shape = whole.tensor->info.shape;
             if (has_vocabulary && shape.size() == 2 && shape[0] > static_cast<std::uint64_t>(spec.rows))
                 fail(whole, {"the model's ", spec.rows, " tokens"}, {shape[0], ": tokens were added"});
-            validate(whole, spec.shape());
+            validate(whole, spec.shape(), "the model");
             found->change.files = &whole.file->checkpoint;
             found->change.replacement = whole.tensor;
         }
@@ -226,13 +226,13 @@ class AdapterSet {
                          {"no ", pair.a.tensor ? "lora_B" : "lora_A", " beside it"});
     }
 
-    static void validate(const Source& source, const Shape& shape) {
+    static void validate(const Source& source, const Shape& shape, const char* why) {
         const TensorInfo& info = source.tensor->info;
         if (info.dtype != DType::f32 && info.dtype != DType::f16 && info.dtype != DType::bf16 &&
             info.dtype != DType::f64)
             fail(source, {"dtype F32, F16, BF16 or F64"}, {core::name(info.dtype)});
         if (info.shape != shape)
-            fail(source, {"shape ", core::to_string(shape), " (by model and rank)"}, {core::to_string(info.shape)});
+            fail(source, {"shape ", core::to_string(shape), " (by ", why, ")"}, {core::to_string(info.shape)});
     }
 
     /// Checks the factors' shapes. Returns their rank: the config's, or else that which lora_A has.
@@ -245,8 +245,8 @@ class AdapterSet {
                 fail(pair.a, {"a matrix"}, {"shape ", core::to_string(shape)});
             rank = static_cast<Index>(shape[0]);
         }
-        validate(pair.a, matrix_shape(*rank, pair.is_embedding ? spec.rows : spec.cols));
-        validate(pair.b, matrix_shape(pair.is_embedding ? spec.cols : spec.rows, *rank));
+        validate(pair.a, matrix_shape(*rank, pair.is_embedding ? spec.rows : spec.cols), "model and rank");
+        validate(pair.b, matrix_shape(pair.is_embedding ? spec.cols : spec.rows, *rank), "model and rank");
         if (!file.scale)
             core::fail<ArgumentError>(
                 file.where, {"scale"},
