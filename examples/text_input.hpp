@@ -53,20 +53,22 @@ inline std::string_view without_mark(std::string_view text, const std::string& w
     return text;
 }
 
-/// Says of a byte that does not belong to UTF-8 what it is.
-inline std::string description_of(char byte) {
-    char text[128];
-    std::snprintf(text, sizeof text,
-                  "the byte %02X, as in Latin-1 or Windows-1252 (iconv -f WINDOWS-1252 -t UTF-8 converts it)",
-                  static_cast<unsigned>(static_cast<unsigned char>(byte)));
-    return text;
+/// Says what there is at a byte that does not belong to UTF-8.
+inline std::string description_of(std::string_view text, std::size_t at) {
+    const bool is_cut = rwkv::core::decode_utf8(text, at).status == rwkv::core::Utf8Status::truncated;
+    char description[128];
+    std::snprintf(description, sizeof description,
+                  "the byte %02X, as %sin Latin-1 or Windows-1252 (iconv -f WINDOWS-1252 -t UTF-8 converts it)",
+                  static_cast<unsigned>(static_cast<unsigned char>(text[at])),
+                  is_cut ? "of a character cut off or " : "");
+    return description;
 }
 
 /// Throws FormatError, naming `where` and the place, where the text is not UTF-8.
 inline void check_utf8(std::string_view text, const std::string& where, std::size_t first_line = 1) {
     const std::size_t at = rwkv::core::find_invalid_utf8(text);
     if (at != text.npos)
-        throw rwkv::FormatError(where, place_of(text, at, first_line), "UTF-8", description_of(text[at]));
+        throw rwkv::FormatError(where, place_of(text, at, first_line), "UTF-8", description_of(text, at));
 }
 
 /// The ids of a text. A text that is not UTF-8 is noted, where the tokenizer takes any bytes (World), or refused by
@@ -79,10 +81,10 @@ inline std::vector<rwkv::TokenId> encode(const rwkv::Tokenizer& tokenizer, std::
     try {
         std::vector<rwkv::TokenId> ids = tokenizer.encode(text);
         std::fprintf(stderr, "note: %s: %s: not UTF-8 but %s\n", where.c_str(), place.c_str(),
-                     description_of(text[at]).c_str());
+                     description_of(text, at).c_str());
         return ids;
     } catch (const rwkv::ArgumentError&) {
-        throw rwkv::FormatError(where, place, "UTF-8", description_of(text[at]));
+        throw rwkv::FormatError(where, place, "UTF-8", description_of(text, at));
     }
 }
 

@@ -144,6 +144,7 @@ done
 for program in "$generate --prompt-file" "$score --text-file"; do
     check "$program latin1" 1 "$work/latin1: line 2, byte 8: expected UTF-8, found the byte E9, as in Latin-1" $program "$work/latin1" --model "$model"
 done
+check "a prompt that is cut" 1 "prompt: line 2, byte 1: expected UTF-8, found the byte E2, as of a character cut off or in Latin-1" "$generate" --model "$model" --prompt $'a\n\xe2\x82'
 check "a prompt in Latin-1" 1 "prompt: line 1, byte 4: expected UTF-8, found the byte E9" "$generate" --model "$model" --prompt $'caf\xe9'
 check "ids that are none" 1 "$work/latin1: line 1, byte 1: expected a token id, found \"one" "$score" --model "$model" --ids-file "$work/latin1"
 check "a text from a directory" 1 "cannot read $work: Is a directory" "$score" --model "$model" --text-file "$work"
