@@ -86,6 +86,30 @@ TEST_CASE("products of every format equal those in double, on every target") {
     }
 }
 
+TEST_CASE("products of quantized weights have the same bits on every target that multiplies bytes") {
+    std::mt19937 random(11);
+    const auto check = [&]<class Format>(Format) {
+        for (const auto& [rows, cols] : {std::pair<Index, Index>{37, 35}, {100, 401}, {70, 1100}}) {
+            const WeightMatrix w = random_matrix<Format>(rows, cols, random);
+            for (const Index tokens : {1, 3, 5, 6, 12, 16, 33, 100}) {
+                const Columns<float> x = Columns<float>::Random(cols, tokens);
+                Columns<float> first;
+                for (const Target* target : tested_targets()) {
+                    if (!multiplies_bytes(*target)) continue;
+                    MatmulContext context = context_of(2, 200, 1100, *target);
+                    Columns<float> y(rows, tokens);
+                    matmul(context, {{w, view(x), view(y)}});
+                    if (first.size() == 0) first = y;
+                    CAPTURE(target->name, rows, cols, tokens);
+                    CHECK((y == first).all());
+                }
+            }
+        }
+    };
+    check(Q8{});
+    check(Q4{});
+}
+
 TEST_CASE("products of one call do not mix, and mixed formats keep their own") {
     std::mt19937 random(3);
     const WeightMatrix a = random_matrix<F32>(50, 33, random), b = random_matrix<Q8>(20, 33, random),

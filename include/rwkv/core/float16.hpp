@@ -25,10 +25,10 @@ struct BFloat16 {
     return std::bit_cast<float>(static_cast<std::uint32_t>(number.bits) << 16);
 }
 [[nodiscard]] constexpr float to_float(Float16 number) noexcept {
-    constexpr std::uint32_t infinity = 0x7C00u << 13;  // and NaN above it, once moved to a float's places
+    constexpr std::uint32_t first_infinite = 0x7C00u << 13;  // and NaN above it, once moved to a float's places
     const std::uint32_t sign = static_cast<std::uint32_t>(number.bits & 0x8000u) << 16;
     std::uint32_t magnitude = static_cast<std::uint32_t>(number.bits & 0x7FFFu) << 13;
-    if (magnitude >= infinity) return std::bit_cast<float>(sign | (magnitude + ((255u - 31u) << 23)));
+    if (magnitude >= first_infinite) return std::bit_cast<float>(sign | (magnitude + ((255u - 31u) << 23)));
     magnitude += (127u - 15u) << 23;
     if (number.bits & 0x7C00u) return std::bit_cast<float>(sign | magnitude);
     // Zero and subnormal numbers: 2^-14 · (1 + fraction) less 2^-14.

@@ -27,14 +27,18 @@ class MatmulContext {
                   const Target& target = chosen_target())
         : executor_(std::move(executor)), target_(&target) {
         Index packed_bits = 0;
+        bool blocked = false;
         for (const KernelList& kernels : target.kernels)
             for (const Kernel& kernel : kernels)
-                if (kernel.min_tokens <= max_tokens) packed_bits = (std::max)(packed_bits, kernel.packed_bits);
+                if (kernel.min_tokens <= max_tokens) {
+                    packed_bits = (std::max)(packed_bits, kernel.packed_bits);
+                    blocked = blocked || kernel.rows_per_task > 0;
+                }
         const Kernel largest{.packed_bits = packed_bits};
         const Index panel_bytes =
             largest.panel_bytes(max_features) + static_cast<Index>(max_products - 1) * largest.panel_bytes(1);
         panels_bytes_ = static_cast<std::size_t>(token_panels(max_tokens) * panel_bytes);
-        if (max_tokens >= Blocking::gemm_min_tokens) thread_floats_ = kernels::scratch_floats(max_tokens);
+        if (blocked) thread_floats_ = kernels::scratch_floats(max_tokens);
         memory_ = core::AlignedBuffer(panels_bytes_ +
                                       static_cast<std::size_t>(thread_floats_ * executor_->threads()) * sizeof(float));
         std::fill_n(memory_.data(), memory_.size(), std::byte(0));

@@ -95,11 +95,13 @@ struct Simd {
     }
 };
 
-/// Dot products of a column step, sixteen rows by four columns of 8-bit values, with four 16-bit activations of a
-/// token. The activations lie in the order 0 2 1 3: bytes 0 and 2 of each row make one register of 16-bit values, 1 and
-/// 3 the other.
+/// Dot products of a column step, sixteen rows by four columns of 8-bit values, with four 8-bit activations of a token,
+/// all widened to 16 bits. The activations lie in the order 0 2 1 3: bytes 0 and 2 of each row make one register of
+/// 16-bit values, 1 and 3 the other.
 struct IntDot {
-    using Value = std::int16_t;           ///< a quantized activation
+    using Value = std::int16_t;  ///< a quantized activation
+    /// The largest; as with dot products of bytes, so that the results are the same.
+    static constexpr float max_value = 127;
     static constexpr int max_tokens = 4;  ///< that there are registers for
 
     /// A column step, a byte a value.
@@ -190,16 +192,18 @@ struct IntDot {
         }
     }
 
+    /// Two activations, in every pair of the register.
+    static __m256i pair(const std::int16_t* two) noexcept {
+        std::int32_t bits;
+        std::memcpy(&bits, two, sizeof bits);
+        return _mm256_set1_epi32(bits);
+    }
+
   private:
     static __m256i look_up(__m256i nibbles) noexcept {
         const __m256i table =
             _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(Q4::shifted_codebook.data())));
         return _mm256_shuffle_epi8(table, _mm256_and_si256(nibbles, _mm256_set1_epi8(15)));
-    }
-    static __m256i pair(const std::int16_t* two) noexcept {
-        std::int32_t bits;
-        std::memcpy(&bits, two, sizeof bits);
-        return _mm256_set1_epi32(bits);
     }
 };
 
@@ -211,6 +215,8 @@ struct IntDot {
 
 #include <rwkv/kernels/simd/bodies.inl>
 
+#include <rwkv/kernels/simd/word_gemm.inl>
+
 #undef RWKV_TARGET
 #undef RWKV_TARGET_FLAGS
 
@@ -220,6 +226,22 @@ namespace rwkv::inline RWKV_ABI::kernels::avx2 {
 struct Description : Bodies {
     static constexpr std::string_view name = "avx2";
     static constexpr unsigned bit = 1, features = cpu_avx2 | cpu_fma | cpu_f16c;
+
+    template <DenseFormat Format>
+    static constexpr KernelList kernels() {
+        return Bodies::kernels<Format>();
+    }
+    template <QuantizedFormat Format>
+    static constexpr KernelList kernels() {
+        constexpr Kernel skinny{
+            .multiply_rows = gemv<Format>, .pack = quantize_activations<Format>, .packed_bits = quantized_bits};
+        constexpr Kernel blocked{.min_tokens = word_gemm_min_tokens<Format>,
+                                 .multiply_rows = word_gemm<Format>,
+                                 .rows_per_task = Blocking::mc,
+                                 .pack = quantize_activations<Format>,
+                                 .packed_bits = quantized_bits};
+        return {skinny, blocked, blocked};
+    }
 };
 
 }  // namespace rwkv::inline RWKV_ABI::kernels::avx2

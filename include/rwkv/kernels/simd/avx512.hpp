@@ -87,7 +87,7 @@ struct Description : Bodies {
     }
     template <QuantizedFormat Format>
     static constexpr KernelList kernels() {
-        return {avx2::Description::kernels<Format>()[0], blocked<Format>(), blocked<Format>()};
+        return avx2::Description::kernels<Format>();
     }
 };
 

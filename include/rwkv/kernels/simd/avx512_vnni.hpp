@@ -18,7 +18,8 @@ using V = Simd::V;
 
 /// Dot products of a column step, sixteen rows by four columns of 8-bit values, with four 8-bit activations of a token.
 struct IntDot {
-    using Value = std::int8_t;            ///< a quantized activation
+    using Value = std::int8_t;  ///< a quantized activation
+    static constexpr float max_value = 127;
     static constexpr int max_tokens = 8;  ///< that there are registers for
 
     using Quantized = __m512i;

@@ -85,7 +85,8 @@ struct Simd {
 /// Dot products of a column step, sixteen rows by four columns of 8-bit values, with four 16-bit activations of a
 /// token: a register of four sums, one for each column, for each row.
 struct IntDot {
-    using Value = std::int16_t;           ///< a quantized activation
+    using Value = std::int16_t;  ///< a quantized activation
+    static constexpr float max_value = 32767;
     static constexpr int max_tokens = 4;  ///< that there are registers for
 
     /// A column step, a byte a value.

@@ -18,7 +18,7 @@ inline constexpr Index quantized_bits = 8 * Index(sizeof(IntDot::Value)) + 8 * I
 template <QuantizedFormat Format>
 void quantize_activations(const float* x, Index x_stride, Index tokens, Index cols, std::byte* panel) noexcept {
     const QuantizedPanel<IntDot::Value> quantized(panel, cols, Format::block_cols);
-    constexpr float max_value = (std::numeric_limits<IntDot::Value>::max)();
+    constexpr float max_value = IntDot::max_value;
     constexpr float smallest = 1e-30f;  // below, the quotient would be infinite
     for (Index t = 0; t < tokens; ++t, x += x_stride) {
         IntDot::Value* values = quantized.values(t);

@@ -1,0 +1,129 @@
+// Blocked products of quantized weights with quantized activations, both of 8 bits, multiplied as pairs of 16-bit
+// numbers: the instruction that multiplies bytes (vpmaddubsw) would saturate.
+#ifndef RWKV_TARGET
+#define RWKV_AVX2_WITHOUT_BODIES
+#include <rwkv/kernels/simd/avx2.hpp>
+
+#include <rwkv/kernels/simd/token_runs.inl>
+
+#include <rwkv/kernels/simd/gemv.inl>
+
+#include <rwkv/kernels/simd/quantized_gemv.inl>
+#endif
+#include <rwkv/kernels/simd/begin_target.inl>
+
+namespace rwkv::inline RWKV_ABI::kernels::RWKV_TARGET {
+
+/// With fewer tokens than this a gemv is as fast, which does not widen 8-bit values twice.
+template <QuantizedFormat Format>
+inline constexpr Index word_gemm_min_tokens = Format::bits == 8 ? 16 : 6;
+
+// Bytes of a column step of a row group whose values are widened to 16 bits.
+inline constexpr Index widened_step_bytes = 2 * step_cols * group_rows;
+
+// Quantized values of row groups × scale blocks as pairs of 16-bit numbers:
+// [row group][column step][even columns, odd columns][16 rows][2 columns].
+template <QuantizedFormat Format>
+inline void widen_values(const WeightView<Format>& weights, Index first_group, Index groups, Index block, Index blocks,
+                         std::byte* to) noexcept {
+    const auto put = [&](const IntDot::Quantized& bytes) {
+        const IntDot::Prepared step = IntDot::prepare(bytes);
+        auto* const at = reinterpret_cast<__m256i*>(to);
+        for (int i = 0; i < 2; ++i) {
+            _mm256_storeu_si256(at + i, step.even[i]);
+            _mm256_storeu_si256(at + 2 + i, step.odd[i]);
+        }
+        to += widened_step_bytes;
+    };
+    for (Index g = first_group; g < first_group + groups; ++g) {
+        const std::uint8_t* from = weights.quantized(g) + block * weights.block_bytes;
+        for (const std::uint8_t* const end = from + blocks * weights.block_bytes; from < end; from += 64) {
+            const IntDot::Quantized bytes = IntDot::load(from);
+            if constexpr (Format::bits == 8) {
+                put(bytes);
+            } else {
+                put(IntDot::lower_nibbles(bytes));
+                put(IntDot::upper_nibbles(bytes));
+            }
+        }
+    }
+}
+
+// The microkernel: y (+)= W x for a row group and `Tokens` tokens: integers in registers within a scale block, floats
+// in y over the blocks.
+template <int Tokens>
+inline void word_microkernel(const std::byte* weights, const core::BFloat16* row_scales, Index blocks, Index block_cols,
+                             const std::int16_t* x, Index x_stride, const ActivationScale* scales, Index scale_stride,
+                             float* y, Index y_stride, bool first) noexcept {
+    for (Index b = 0; b < blocks; ++b, ++scales, row_scales += group_rows) {
+        __m256i products[Tokens][2];
+#pragma GCC unroll 8
+        for (int t = 0; t < Tokens; ++t)
+            products[t][0] = products[t][1] = _mm256_set1_epi32(scales[t * scale_stride].bias);
+#pragma GCC unroll 4
+        for (Index pair = 0; pair < block_cols / 2; ++pair, weights += widened_step_bytes / 2, x += 2) {
+            const auto* const at = reinterpret_cast<const __m256i*>(weights);
+            const __m256i w0 = _mm256_loadu_si256(at), w1 = _mm256_loadu_si256(at + 1);
+#pragma GCC unroll 8
+            for (int t = 0; t < Tokens; ++t) {
+                const __m256i two = IntDot::pair(x + t * x_stride);
+                products[t][0] = _mm256_add_epi32(products[t][0], _mm256_madd_epi16(w0, two));
+                products[t][1] = _mm256_add_epi32(products[t][1], _mm256_madd_epi16(w1, two));
+            }
+        }
+#pragma GCC unroll 2
+        for (int i = 0; i < 2; ++i) {
+            const __m256 of_rows = avx2::Simd::load(row_scales + 8 * i);
+#pragma GCC unroll 8
+            for (int t = 0; t < Tokens; ++t) {
+                float* const sum = y + t * y_stride + 8 * i;
+                avx2::Simd::store(
+                    sum, avx2::Simd::mul_add(_mm256_cvtepi32_ps(products[t][i]),
+                                             avx2::Simd::mul(of_rows, avx2::Simd::set(scales[t * scale_stride].scale)),
+                                             first && b == 0 ? avx2::Simd::zero() : avx2::Simd::load(sum)));
+            }
+        }
+    }
+}
+
+// Rows [begin, end), whole row groups and at most Blocking::mc rows, of y = W x for tokens packed by
+// quantize_activations. `scratch` holds scratch_floats(tokens) floats.
+template <QuantizedFormat Format>
+void word_gemm(const WeightMatrix& matrix, Index begin, Index end, const Activations& x, Index tokens, float* y,
+               Index y_stride, float* scratch) noexcept {
+    constexpr Index block_cols = Format::block_cols, depth = 256, depth_blocks = depth / block_cols;
+    constexpr Index panel_tokens = Blocking::panel_tokens, group_bytes = depth / step_cols * widened_step_bytes;
+    static_assert(Blocking::mc / group_rows * group_bytes <= scratch_floats(0) * Index(sizeof(float)));
+    const WeightView<Format> weights(matrix);
+    const Index groups = row_groups(end - begin), first_group = begin / group_rows;
+    auto* const values = reinterpret_cast<std::byte*>(scratch);
+    float* const last_group = scratch + scratch_floats(0);  // [token][16 rows], where the last row group is not whole
+    const bool whole = (end - begin) % group_rows == 0;
+    for (Index b = 0; b < weights.blocks(); b += depth_blocks) {
+        const Index blocks = (std::min)(depth_blocks, weights.blocks() - b);
+        widen_values(weights, first_group, groups, b, blocks, values);
+        for (Index p = 0; p < token_panels(tokens); ++p) {
+            const QuantizedPanel<std::int16_t> panel(x.panels + p * x.panel_bytes, weights.cols(), block_cols);
+            const Index first_token = p * panel_tokens, count = (std::min)(panel_tokens, tokens - first_token);
+            for_token_runs<4>(count, [&]<int Tokens>(Index t, std::integral_constant<int, Tokens>) {
+                for (Index g = 0; g < groups; ++g) {
+                    const bool in_y = whole || g + 1 < groups;
+                    word_microkernel<Tokens>(values + g * blocks * block_cols / step_cols * widened_step_bytes,
+                                             weights.scales(first_group + g) + b * group_rows, blocks, block_cols,
+                                             panel.values(t) + b * block_cols, panel.blocks() * block_cols,
+                                             panel.scales(t) + b, panel.blocks(),
+                                             in_y ? y + (first_token + t) * y_stride + begin + g * group_rows
+                                                  : last_group + (first_token + t) * group_rows,
+                                             in_y ? y_stride : group_rows, b == 0);
+                }
+            });
+        }
+    }
+    const Index rest = (end - begin) % group_rows;
+    for (Index t = 0; rest > 0 && t < tokens; ++t)
+        std::copy_n(last_group + t * group_rows, rest, y + t * y_stride + end - rest);
+}
+
+}  // namespace rwkv::inline RWKV_ABI::kernels::RWKV_TARGET
+
+#include <rwkv/kernels/simd/end_target.inl>
