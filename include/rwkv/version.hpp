@@ -24,6 +24,12 @@
 #define RWKV_TARGETS 31
 #endif
 
+// What a shared library that is made with RWKV_COMPILED says of each function, such as
+// __attribute__((visibility("default"))) where all else is hidden.
+#ifndef RWKV_API
+#define RWKV_API
+#endif
+
 // The inline namespace that everything is in, so that what may not be mixed in one program fails to link: another minor
 // version, other instruction sets, and the library compiled once (RWKV_COMPILED) beside the library in every source
 // file.

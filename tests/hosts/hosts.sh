@@ -72,6 +72,25 @@ quick() {
     json_in_two_layouts
 }
 
+# A shared library that hides what it does not export, with the library in it, and a program that has the headers alone.
+shared_library() {
+    local right=0 part objects=() api='-DRWKV_API=__attribute__((visibility("default")))'
+    (
+        for part in model files text; do
+            "$compiler" -std=c++20 "${includes[@]}" -O1 -fPIC -fvisibility=hidden -fvisibility-inlines-hidden -DRWKV_COMPILED "$api" \
+                -c "$root/include/rwkv/compiled/$part.cpp" -o "$work/$part.o" || exit 1
+            objects+=("$work/$part.o")
+        done
+        "$compiler" -shared "${objects[@]}" -o "$work/libhost.so" -pthread || exit 1
+        for part in host.cpp derived.cpp; do
+            "$compiler" -std=c++20 "${includes[@]}" -fvisibility=hidden -DRWKV_COMPILED "$api" "$part" "$work/libhost.so" \
+                -o "$work/host" -Wl,-rpath,"$work" -pthread || exit 1
+            "$work/host" "$root/examples/fairy-tales" || exit 1
+        done
+    ) >"$work/output" 2>&1 && right=1
+    conclude "$compiler: RWKV_API, in a shared library that hides the rest" $right
+}
+
 # Everything that the plain program says, said again.
 full() {
     local says_so="there was a king" flags
@@ -93,6 +112,7 @@ full() {
             -Wno-deprecated-declarations -Wno-documentation-unknown-command -Wno-documentation -Wno-float-equal
     fi
     says "-Ofast" "$says_so" host.cpp -Ofast
+    shared_library
 }
 
 if [[ ${1:-} == full ]]; then

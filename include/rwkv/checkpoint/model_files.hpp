@@ -18,7 +18,7 @@ namespace rwkv::inline RWKV_ABI {
 /// way.
 ///
 /// Thread safety: called by one thread at a time, that of `load_model`.
-class ModelFiles {
+class RWKV_API ModelFiles {
   public:
     virtual ~ModelFiles() = default;
 
@@ -55,7 +55,7 @@ class ModelFiles {
 ///     files.add("config.json", config_text);
 ///     files.add("model.safetensors", weights);
 ///     rwkv::Model model = rwkv::load_model(files);
-class MemoryFiles final : public ModelFiles {
+class RWKV_API MemoryFiles final : public ModelFiles {
   public:
     explicit MemoryFiles(std::string name) : ModelFiles(std::move(name)) {}
 

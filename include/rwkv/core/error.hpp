@@ -14,7 +14,7 @@ namespace rwkv::inline RWKV_ABI {
 /// Most errors say what was expected and what was found: "config.json: vocab_size: expected an integer from 1 to
 /// 4194304, found the number 0". The others are a sentence of their own: "cannot open model.safetensors: Permission
 /// denied"; they have no `expected()`.
-class Error : public std::runtime_error {
+class RWKV_API Error : public std::runtime_error {
   public:
     /// The message "where: subject: expected …, found …", or without the subject where it is empty.
     Error(std::string where, std::string subject, std::string expected, std::string found);
@@ -37,7 +37,7 @@ class Error : public std::runtime_error {
 
 /// A file that cannot be opened, read or written: it is absent, it is not a regular file, access is denied, or the
 /// disk fails.
-class FileError : public Error {
+class RWKV_API FileError : public Error {
   public:
     using Error::Error;  ///< as Error
 
@@ -53,27 +53,27 @@ class FileError : public Error {
 };
 
 /// A file that breaks the rules of its own format: a wrong header, malformed JSON, overlapping tensors, trailing bytes.
-class FormatError : public Error {
+class RWKV_API FormatError : public Error {
   public:
     using Error::Error;  ///< as Error
 };
 
 /// Well-formed files that are not an RWKV-4 model (or a tokenizer) which this library can run: a missing tensor, a
 /// wrong shape, an unusable type, a tokenizer larger than the vocabulary.
-class ModelError : public Error {
+class RWKV_API ModelError : public Error {
   public:
     using Error::Error;  ///< as Error
 };
 
 /// An argument that a function does not take: a token id outside the vocabulary, a state of another model's shape, a
 /// probability over 1.
-class ArgumentError : public Error {
+class RWKV_API ArgumentError : public Error {
   public:
     using Error::Error;  ///< as Error
 };
 
 /// Long work that the caller cancelled through its progress callback.
-class Cancelled : public Error {
+class RWKV_API Cancelled : public Error {
   public:
     /// `work` is a noun: "loading". The message is "loading was cancelled".
     explicit Cancelled(const std::string& work);

@@ -26,9 +26,9 @@ namespace rwkv::inline RWKV_ABI {
 ///         Handle handle_;
 ///     };
 ///
-/// Thread safety: any number of threads may call `read` and `map` at once, and so `do_read` and `do_map` are called; with
-/// LoadOptions::threads 1 by the thread that loads alone.
-class ByteSource {
+/// Thread safety: any number of threads may call `read` and `map` at once, and so `do_read` and `do_map` are called;
+/// with LoadOptions::threads 1 by the thread that loads alone.
+class RWKV_API ByteSource {
   public:
     virtual ~ByteSource() = default;
 
@@ -70,7 +70,7 @@ class ByteSource {
 };
 
 /// Bytes in memory.
-class MemorySource final : public ByteSource {
+class RWKV_API MemorySource final : public ByteSource {
   public:
     /// `owner`, if there is one, keeps the bytes alive, and is kept for as long as they are used. Without one they are
     /// the caller's, and must outlive the source and, where LoadOptions::mapped leaves weights in them, the model.

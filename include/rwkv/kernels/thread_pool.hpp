@@ -24,7 +24,7 @@ namespace rwkv::inline RWKV_ABI {
 ///
 /// Thread safety: several threads may run loops at once. One of them has the workers; the loops of the others run on
 /// their callers alone.
-class ThreadPool final : public Executor {
+class RWKV_API ThreadPool final : public Executor {
   public:
     /// `threads` as in thread_count(). Throws: std::system_error if the system has no thread to give.
     explicit ThreadPool(int threads = 0);

@@ -12,6 +12,10 @@
 #include <rwkv/kernels/simd/vector_simd.hpp>
 #include <rwkv/version.hpp>
 
+#if !EIGEN_VERSION_AT_LEAST(3, 4, 0)
+#error "rwkv.hpp needs Eigen 3.4 or later"
+#endif
+
 // The target for every processor: Eigen, as fast as the flags of the source file make it.
 #define RWKV_TARGET portable
 
