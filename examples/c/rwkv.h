@@ -23,14 +23,14 @@
 
 #if defined(_WIN32) && defined(RWKV_C_SHARED)
 #ifdef RWKV_C_BUILD
-#define RWKV_API __declspec(dllexport)
+#define RWKV_C_API __declspec(dllexport)
 #else
-#define RWKV_API __declspec(dllimport)
+#define RWKV_C_API __declspec(dllimport)
 #endif
 #elif defined(__GNUC__)
-#define RWKV_API __attribute__((visibility("default")))
+#define RWKV_C_API __attribute__((visibility("default")))
 #else
-#define RWKV_API
+#define RWKV_C_API
 #endif
 
 #ifdef __cplusplus
@@ -38,7 +38,7 @@ extern "C" {
 #endif
 
 /// The version of the library, "0.1.0".
-RWKV_API const char* rwkv_version(void);
+RWKV_C_API const char* rwkv_version(void);
 
 // ---- Errors
 
@@ -111,13 +111,13 @@ typedef struct rwkv_file {
 } rwkv_file;
 
 /// Loads a model from a directory as downloaded from Hugging Face, or from a file with weights. `options` may be NULL.
-RWKV_API rwkv_model* rwkv_model_load(const char* path, const rwkv_load_options* options, rwkv_error* error);
+RWKV_C_API rwkv_model* rwkv_model_load(const char* path, const rwkv_load_options* options, rwkv_error* error);
 
 /// Loads a model from the caller's own files, which `name` stands for in messages.
-RWKV_API rwkv_model* rwkv_model_load_files(const char* name, const rwkv_file* files, size_t count,
-                                           const rwkv_load_options* options, rwkv_error* error);
+RWKV_C_API rwkv_model* rwkv_model_load_files(const char* name, const rwkv_file* files, size_t count,
+                                             const rwkv_load_options* options, rwkv_error* error);
 
-RWKV_API void rwkv_model_free(rwkv_model* model);
+RWKV_C_API void rwkv_model_free(rwkv_model* model);
 
 /// The shape and settings of a model, under the names of config.json.
 typedef struct rwkv_config {
@@ -126,35 +126,35 @@ typedef struct rwkv_config {
     rwkv_token bos_token_id, eos_token_id;
 } rwkv_config;
 
-RWKV_API rwkv_status rwkv_model_config(const rwkv_model* model, rwkv_config* config, rwkv_error* error);
+RWKV_C_API rwkv_status rwkv_model_config(const rwkv_model* model, rwkv_config* config, rwkv_error* error);
 
 /// Warning number `i` about the model's files, a sentence, valid as long as the model; NULL where there is none.
-RWKV_API const char* rwkv_model_warning(const rwkv_model* model, size_t i);
+RWKV_C_API const char* rwkv_model_warning(const rwkv_model* model, size_t i);
 
 /// Loads a tokenizer from a model directory, or from the file given.
-RWKV_API rwkv_tokenizer* rwkv_tokenizer_load(const char* path, rwkv_error* error);
+RWKV_C_API rwkv_tokenizer* rwkv_tokenizer_load(const char* path, rwkv_error* error);
 
 /// Loads the tokenizer that is among the caller's own files.
-RWKV_API rwkv_tokenizer* rwkv_tokenizer_load_files(const char* name, const rwkv_file* files, size_t count,
-                                                   rwkv_error* error);
+RWKV_C_API rwkv_tokenizer* rwkv_tokenizer_load_files(const char* name, const rwkv_file* files, size_t count,
+                                                     rwkv_error* error);
 
-RWKV_API void rwkv_tokenizer_free(rwkv_tokenizer* tokenizer);
+RWKV_C_API void rwkv_tokenizer_free(rwkv_tokenizer* tokenizer);
 
 /// The ids of a text: writes up to `capacity` of them, and their number to `count`.
-RWKV_API rwkv_status rwkv_tokenizer_encode(const rwkv_tokenizer* tokenizer, const char* text, size_t bytes,
-                                           rwkv_token* tokens, size_t capacity, size_t* count, rwkv_error* error);
+RWKV_C_API rwkv_status rwkv_tokenizer_encode(const rwkv_tokenizer* tokenizer, const char* text, size_t bytes,
+                                             rwkv_token* tokens, size_t capacity, size_t* count, rwkv_error* error);
 
 /// The text of ids, in valid UTF-8: writes up to `capacity` bytes, a NUL at the end among them, and the number of bytes
 /// of the whole text, without the NUL, to `bytes`.
-RWKV_API rwkv_status rwkv_tokenizer_decode(const rwkv_tokenizer* tokenizer, const rwkv_token* tokens, size_t count,
-                                           char* text, size_t capacity, size_t* bytes, rwkv_error* error);
+RWKV_C_API rwkv_status rwkv_tokenizer_decode(const rwkv_tokenizer* tokenizer, const rwkv_token* tokens, size_t count,
+                                             char* text, size_t capacity, size_t* bytes, rwkv_error* error);
 
 /// The bytes of one token, perhaps part of a character, as `rwkv_tokenizer_decode` writes a text.
-RWKV_API rwkv_status rwkv_tokenizer_token_bytes(const rwkv_tokenizer* tokenizer, rwkv_token token, char* out,
-                                                size_t capacity, size_t* bytes, rwkv_error* error);
+RWKV_C_API rwkv_status rwkv_tokenizer_token_bytes(const rwkv_tokenizer* tokenizer, rwkv_token token, char* out,
+                                                  size_t capacity, size_t* bytes, rwkv_error* error);
 
 /// The largest id plus one; 0 for NULL.
-RWKV_API size_t rwkv_tokenizer_vocab_size(const rwkv_tokenizer* tokenizer);
+RWKV_C_API size_t rwkv_tokenizer_vocab_size(const rwkv_tokenizer* tokenizer);
 
 // ---- Logits, token by token
 
@@ -162,31 +162,33 @@ typedef struct rwkv_state rwkv_state;          ///< what one sequence has left b
 typedef struct rwkv_workspace rwkv_workspace;  ///< scratch memory and threads of one caller
 
 /// The state of an empty sequence.
-RWKV_API rwkv_state* rwkv_state_new(const rwkv_model* model, rwkv_error* error);
-RWKV_API rwkv_state* rwkv_state_copy(const rwkv_state* state, rwkv_error* error);
-RWKV_API void rwkv_state_free(rwkv_state* state);
+RWKV_C_API rwkv_state* rwkv_state_new(const rwkv_model* model, rwkv_error* error);
+RWKV_C_API rwkv_state* rwkv_state_copy(const rwkv_state* state, rwkv_error* error);
+RWKV_C_API void rwkv_state_free(rwkv_state* state);
 
 /// The bytes of a state, a safetensors file: writes them where all fit into `capacity`, and their number to `bytes`.
-RWKV_API rwkv_status rwkv_state_to_bytes(const rwkv_state* state, void* out, size_t capacity, size_t* bytes,
-                                         rwkv_error* error);
+RWKV_C_API rwkv_status rwkv_state_to_bytes(const rwkv_state* state, void* out, size_t capacity, size_t* bytes,
+                                           rwkv_error* error);
 /// The state of these bytes, of a model of that shape.
-RWKV_API rwkv_state* rwkv_state_from_bytes(const rwkv_model* model, const void* data, size_t bytes, rwkv_error* error);
+RWKV_C_API rwkv_state* rwkv_state_from_bytes(const rwkv_model* model, const void* data, size_t bytes,
+                                             rwkv_error* error);
 
 /// `threads` 0: all processors. `chunk` is the maximum number of tokens computed together, 0: 256; 1 saves memory.
-RWKV_API rwkv_workspace* rwkv_workspace_new(const rwkv_model* model, int threads, int chunk, rwkv_error* error);
-RWKV_API void rwkv_workspace_free(rwkv_workspace* workspace);
+RWKV_C_API rwkv_workspace* rwkv_workspace_new(const rwkv_model* model, int threads, int chunk, rwkv_error* error);
+RWKV_C_API void rwkv_workspace_free(rwkv_workspace* workspace);
 
 /// Reads tokens into the state. `logits`, unless NULL, receives the vocab_size logits after the last.
-RWKV_API rwkv_status rwkv_model_forward(const rwkv_model* model, const rwkv_token* tokens, size_t count,
-                                        rwkv_state* state, rwkv_workspace* workspace, float* logits, rwkv_error* error);
+RWKV_C_API rwkv_status rwkv_model_forward(const rwkv_model* model, const rwkv_token* tokens, size_t count,
+                                          rwkv_state* state, rwkv_workspace* workspace, float* logits,
+                                          rwkv_error* error);
 
 /// Receives the logits after the token number `position` of a call, valid during the call. Return false to stop there.
 typedef bool (*rwkv_logits_callback)(void* user_data, size_t position, const float* logits, size_t count);
 
 /// The same with the logits after every token: what scoring a text needs.
-RWKV_API rwkv_status rwkv_model_forward_all(const rwkv_model* model, const rwkv_token* tokens, size_t count,
-                                            rwkv_state* state, rwkv_workspace* workspace, rwkv_logits_callback callback,
-                                            void* user_data, rwkv_error* error);
+RWKV_C_API rwkv_status rwkv_model_forward_all(const rwkv_model* model, const rwkv_token* tokens, size_t count,
+                                              rwkv_state* state, rwkv_workspace* workspace,
+                                              rwkv_logits_callback callback, void* user_data, rwkv_error* error);
 
 // ---- Sampling
 
@@ -219,17 +221,17 @@ typedef struct rwkv_sampling_options {
     uint64_t seed;
 } rwkv_sampling_options;
 
-RWKV_API void rwkv_sampling_options_init(rwkv_sampling_options* options);
+RWKV_C_API void rwkv_sampling_options_init(rwkv_sampling_options* options);
 
 /// A sampler by itself, for programs with a loop of their own. `options` NULL: greedy.
-RWKV_API rwkv_sampler* rwkv_sampler_new(const rwkv_sampling_options* options, rwkv_error* error);
-RWKV_API void rwkv_sampler_free(rwkv_sampler* sampler);
+RWKV_C_API rwkv_sampler* rwkv_sampler_new(const rwkv_sampling_options* options, rwkv_error* error);
+RWKV_C_API void rwkv_sampler_free(rwkv_sampler* sampler);
 /// Tells it of tokens that it did not draw, such as the prompt, which penalties look at.
-RWKV_API rwkv_status rwkv_sampler_observe(rwkv_sampler* sampler, const rwkv_token* tokens, size_t count,
-                                          rwkv_error* error);
+RWKV_C_API rwkv_status rwkv_sampler_observe(rwkv_sampler* sampler, const rwkv_token* tokens, size_t count,
+                                            rwkv_error* error);
 /// Draws the next token and remembers it.
-RWKV_API rwkv_status rwkv_sampler_sample(rwkv_sampler* sampler, const float* logits, size_t count, rwkv_token* token,
-                                         rwkv_error* error);
+RWKV_C_API rwkv_status rwkv_sampler_sample(rwkv_sampler* sampler, const float* logits, size_t count, rwkv_token* token,
+                                           rwkv_error* error);
 
 // ---- Text
 
@@ -248,7 +250,7 @@ typedef struct rwkv_generation_options {
     void* user_data;         ///< passed to `progress`
 } rwkv_generation_options;
 
-RWKV_API void rwkv_generation_options_init(rwkv_generation_options* options);
+RWKV_C_API void rwkv_generation_options_init(rwkv_generation_options* options);
 
 typedef enum rwkv_finish_reason {
     RWKV_FINISH_LENGTH = 0,   ///< max_new_tokens
@@ -273,40 +275,40 @@ typedef struct rwkv_generation {
 typedef bool (*rwkv_text_callback)(void* user_data, const char* text, size_t bytes);
 
 /// `threads` and `chunk` as of rwkv_workspace_new.
-RWKV_API rwkv_generator* rwkv_generator_new(const rwkv_model* model, const rwkv_tokenizer* tokenizer, int threads,
-                                            int chunk, rwkv_error* error);
-RWKV_API void rwkv_generator_free(rwkv_generator* generator);
+RWKV_C_API rwkv_generator* rwkv_generator_new(const rwkv_model* model, const rwkv_tokenizer* tokenizer, int threads,
+                                              int chunk, rwkv_error* error);
+RWKV_C_API void rwkv_generator_free(rwkv_generator* generator);
 
 /// Continues the conversation with the prompt, and then with a text of the model. `options` NULL: the defaults;
 /// `callback` NULL: the text is in rwkv_generator_result.
-RWKV_API rwkv_status rwkv_generator_generate(rwkv_generator* generator, const char* prompt, size_t prompt_bytes,
-                                             const rwkv_generation_options* options, rwkv_text_callback callback,
-                                             void* user_data, rwkv_error* error);
+RWKV_C_API rwkv_status rwkv_generator_generate(rwkv_generator* generator, const char* prompt, size_t prompt_bytes,
+                                               const rwkv_generation_options* options, rwkv_text_callback callback,
+                                               void* user_data, rwkv_error* error);
 
 /// The same step by step: `start`, then `next` until it gives no text.
-RWKV_API rwkv_status rwkv_generator_start(rwkv_generator* generator, const char* prompt, size_t prompt_bytes,
-                                          const rwkv_generation_options* options, rwkv_error* error);
+RWKV_C_API rwkv_status rwkv_generator_start(rwkv_generator* generator, const char* prompt, size_t prompt_bytes,
+                                            const rwkv_generation_options* options, rwkv_error* error);
 /// The next chunk of text, valid until the next call; no bytes where the text is finished.
-RWKV_API rwkv_status rwkv_generator_next(rwkv_generator* generator, const char** text, size_t* bytes,
-                                         rwkv_error* error);
+RWKV_C_API rwkv_status rwkv_generator_next(rwkv_generator* generator, const char** text, size_t* bytes,
+                                           rwkv_error* error);
 /// Ends the text that was started, if it is not finished. Until then other calls that change the conversation are
 /// refused.
-RWKV_API void rwkv_generator_stop(rwkv_generator* generator);
+RWKV_C_API void rwkv_generator_stop(rwkv_generator* generator);
 
-RWKV_API rwkv_status rwkv_generator_result(rwkv_generator* generator, rwkv_generation* result, rwkv_error* error);
+RWKV_C_API rwkv_status rwkv_generator_result(rwkv_generator* generator, rwkv_generation* result, rwkv_error* error);
 
 /// All tokens of the conversation that were read or drawn, valid until the next call.
-RWKV_API const rwkv_token* rwkv_generator_tokens(const rwkv_generator* generator, size_t* count);
+RWKV_C_API const rwkv_token* rwkv_generator_tokens(const rwkv_generator* generator, size_t* count);
 
 /// Forgets the conversation.
-RWKV_API rwkv_status rwkv_generator_reset(rwkv_generator* generator, rwkv_error* error);
+RWKV_C_API rwkv_status rwkv_generator_reset(rwkv_generator* generator, rwkv_error* error);
 
 /// The bytes of where the conversation stands, to go on from there later: as rwkv_state_to_bytes.
-RWKV_API rwkv_status rwkv_generator_to_bytes(const rwkv_generator* generator, void* out, size_t capacity, size_t* bytes,
-                                             rwkv_error* error);
+RWKV_C_API rwkv_status rwkv_generator_to_bytes(const rwkv_generator* generator, void* out, size_t capacity,
+                                               size_t* bytes, rwkv_error* error);
 /// Continues from there, forgetting the present conversation.
-RWKV_API rwkv_status rwkv_generator_from_bytes(rwkv_generator* generator, const void* data, size_t bytes,
-                                               rwkv_error* error);
+RWKV_C_API rwkv_status rwkv_generator_from_bytes(rwkv_generator* generator, const void* data, size_t bytes,
+                                                 rwkv_error* error);
 
 #ifdef __cplusplus
 }

@@ -63,13 +63,9 @@ class RWKV_API MemoryFiles final : public ModelFiles {
     void add(const std::string& file, std::shared_ptr<const ByteSource> source);
 
     /// Adds bytes as a MemorySource, which says who keeps them.
-    void add(const std::string& file, std::span<const std::byte> bytes, std::shared_ptr<const void> owner = nullptr) {
-        add(file, std::make_shared<const MemorySource>(name_of(file), bytes, std::move(owner)));
-    }
+    void add(const std::string& file, std::span<const std::byte> bytes, std::shared_ptr<const void> owner = nullptr);
     /// Likewise text.
-    void add(const std::string& file, std::string_view text, std::shared_ptr<const void> owner = nullptr) {
-        add(file, std::as_bytes(std::span(text)), std::move(owner));
-    }
+    void add(const std::string& file, std::string_view text, std::shared_ptr<const void> owner = nullptr);
 
     [[nodiscard]] std::vector<std::string> names() const override;
     [[nodiscard]] std::shared_ptr<const ByteSource> open(const std::string& file) const override;

@@ -25,6 +25,15 @@ RWKV_INLINE void MemoryFiles::add(const std::string& file, std::shared_ptr<const
     files_.emplace_back(file, std::move(source));
 }
 
+RWKV_INLINE void MemoryFiles::add(const std::string& file, std::span<const std::byte> bytes,
+                                  std::shared_ptr<const void> owner) {
+    add(file, std::make_shared<const MemorySource>(name_of(file), bytes, std::move(owner)));
+}
+
+RWKV_INLINE void MemoryFiles::add(const std::string& file, std::string_view text, std::shared_ptr<const void> owner) {
+    add(file, std::make_shared<const MemorySource>(name_of(file), text, std::move(owner)));
+}
+
 RWKV_INLINE std::vector<std::string> MemoryFiles::names() const {
     std::vector<std::string> names;
     for (const auto& [name, source] : files_) names.push_back(name);

@@ -79,7 +79,8 @@ class RWKV_API MemorySource final : public ByteSource {
 
     /// The same of text.
     MemorySource(std::string name, std::string_view text, std::shared_ptr<const void> owner = nullptr)
-        : MemorySource(std::move(name), std::as_bytes(std::span(text)), std::move(owner)) {}
+        : MemorySource(std::move(name), {reinterpret_cast<const std::byte*>(text.data()), text.size()},
+                       std::move(owner)) {}
 
   private:
     std::size_t do_read(std::uint64_t offset, std::span<std::byte> out) const override;
