@@ -1,22 +1,30 @@
 #pragma once
 
-#include <cstdlib>
+#include <cmath>
+#include <cstddef>
+#include <filesystem>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include <CLI/CLI.hpp>
 
 #include <rwkv/load_model.hpp>
 
+#include "numbers.hpp"
+
 /// "lora" or "lora:0.5": what follows the last colon is the scale where it is a number, and else a part of the path.
+/// Throws: CLI::ValidationError where it is neither, since only what stands before the colon is there.
 inline rwkv::Adapter adapter_of(const std::string& text) {
     const std::size_t colon = text.rfind(':');
-    if (colon == text.npos || colon == 0 || colon + 1 == text.size()) return {text};
-    const char* const number = text.c_str() + colon + 1;
-    char* end = nullptr;
-    const float scale = std::strtof(number, &end);
-    if (end != text.c_str() + text.size()) return {text};
-    return {text.substr(0, colon), scale};
+    if (colon == text.npos || colon == 0) return {text};
+    const std::string path = text.substr(0, colon), number = text.substr(colon + 1);
+    float scale = 0;
+    if (numbers::parse(number, scale) && std::isfinite(scale)) return {path, scale};
+    std::error_code ignored;
+    if (!std::filesystem::exists(text, ignored) && std::filesystem::exists(path, ignored))
+        throw CLI::ValidationError("--adapter", "expected a number after " + path + ":, found " + number);
+    return {text};
 }
 
 /// Adds the option for adapters that are merged into the model.

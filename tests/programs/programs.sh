@@ -109,6 +109,9 @@ done
 check "a bias of -inf" 0 "generated 1 token" "$generate" --model "$model" --prompt x -n 1 --logit-bias 3=-inf 4=+1.5e0
 check "a bias out of range" 2 "expected ID=NUMBER" "$generate" --model "$model" --prompt x --logit-bias 99999999999=1
 check "a leading zero is no octal number" 0 "generated 10 tokens" "$generate" --model "$model" --prompt x -n 010
+for value in 1e99 0.5x nan ""; do
+    check "--adapter PATH:$value" 2 "--adapter: expected a number after $model:, found $value" "$generate" --model "$model" --prompt x --adapter "$model:$value"
+done
 check "chat has them, too" 2 "--top-k: expected an integer" "$programs/chat" --model "$model" --top-k 1x
 check "score has them, too" 2 "--threads: expected an integer from 0 to 1024" "$score" --model "$model" --text-file x -t 99999999999
 
