@@ -94,6 +94,18 @@ TEST_CASE("without a config.json the sizes are those of the tensors", "[pytorch]
     same("mixed", false, true);
 }
 
+TEST_CASE("weights of BlinkDL's lie among downloads of other models", "[pytorch]") {
+    const TempDir directory;
+    const auto path = alone(directory, pytorch / "blinkdl" / "RWKV-4-Pile-tiny.pth", "RWKV-4.pth");
+    const auto config = directory.write("config.json", R"({"model_type": "llama", "hidden_size": 4096})");
+    const Model model = load_model(path);
+    CHECK(model.config() == load_model(pytorch / "blinkdl").config());
+    CHECK(model.warnings() == std::vector{config.string() + ": ignored, because it is of another architecture"});
+    CHECK(as_expected(refusal(directory.path()), {"ModelError", "model_type: expected \"rwkv\", found \"llama\""}));
+    directory.write("config.json", R"({"hidden_size": "4096"})");
+    CHECK(as_expected(refusal(path), {"FormatError", "hidden_size"}));
+}
+
 TEST_CASE("sizes that cannot be inferred", "[pytorch]") {
     const auto after = [](const std::function<void(std::vector<RawTensor>&)>& change) {
         const TempDir directory;

@@ -40,6 +40,25 @@ check "bad top_p" 2 "--top-p: expected a number from 0 to 1" "$generate" --model
 check "bad id" 1 "expected a token id, found \"x\"" "$generate" --model "$model" --prompt x --ids
 check "id out of range" 1 "expected an id from 0 to 255, found 256" "$generate" --model "$model" --prompt 256 --ids
 check "no tokenizer" 1 "tokenizer.json" "$generate" --model "$fixtures/plain" --prompt x
+
+# the model and its tokenizer, wherever they lie
+mkdir "$work/loose" && cp "$model/model.safetensors" "$work/loose/RWKV-4.st" && cp "$model/tokenizer.json" "$work/loose/20B_tokenizer.json"
+for place in "$work/loose/RWKV-4.st" "$fixtures/pytorch/blinkdl/RWKV-4-Pile-tiny.pth"; do
+    check "weights as the model: $place" 0 "generated 5 tokens" "$generate" --model "$place" --ids --prompt "1 2" -n 5
+done
+check "a tokenizer beside the weights" 0 "generated 5 tokens" "$generate" --model "$work/loose/RWKV-4.st" --prompt x -n 5
+check "weights by a bare name" 0 "generated 5 tokens" env -C "$work/loose" "$generate" --model RWKV-4.st --prompt x -n 5
+check "a tokenizer given" 0 "generated 5 tokens" "$generate" --model "$model/model.safetensors" --tokenizer "$work/loose/20B_tokenizer.json" --prompt x -n 5
+check "another model's tokenizer" 1 "at most the 101 tokens of the model, found 256" "$generate" --model "$fixtures/plain" --tokenizer "$model/tokenizer.json" --prompt x
+check "a tokenizer that is none" 1 "no-such-file" "$programs/tokenize" --model "$model" --tokenizer no-such-file
+hub=$work/models--RWKV--tiny
+mkdir -p "$hub/refs" "$hub/snapshots/abc" && echo abc >"$hub/refs/main" && cp "$model"/* "$hub/snapshots/abc"
+check "the Hub's cache" 0 "generated 5 tokens" "$generate" --model "$hub" --prompt x -n 5
+mkdir "$work/pointer" && cp "$model/config.json" "$work/pointer" && echo "version https://git-lfs.github.com/spec/v1" >"$work/pointer/model.safetensors"
+check "weights before the tokenizer" 1 "model.safetensors: expected a safetensors file, found a Git LFS pointer" "$generate" --model "$work/pointer" --prompt x
+check "an adapter" 1 "a LoRA adapter without its model" "$generate" --model "$fixtures/resaved/5/adapter" --prompt x
+check "quantized by bitsandbytes" 1 "quantized by bitsandbytes" "$generate" --model "$fixtures/resaved/5/bitsandbytes_4_bits" --prompt x
+check "a conversion without a tokenizer" 0 "no tokenizer lies beside" "$programs/convert" "$fixtures/plain" "$work/alone"
 check "speed goes to stderr" 0 "generated 5 tokens" "$generate" --model "$model" --prompt x --max-new-tokens 5
 check "missing prompt file" 1 "no-such-file" "$generate" --model "$model" --prompt-file no-such-file
 "$generate" --model "$model" --prompt "The cat" --max-new-tokens 20 >"$work/rnn" --mode rnn 2>/dev/null

@@ -63,11 +63,20 @@ inline Config infer_config(const TensorSource& source) {
 
 /// The config of a model: the config.json beside the weights, or the one that the shapes tell where there is no
 /// config.json and either the weights' file was given itself or the weights are BlinkDL's, which never have one.
+/// BlinkDL's weights that were given themselves may lie among downloads, where another architecture's config.json is
+/// ignored, with a warning.
+///
 /// Throws: FileError, FormatError, ModelError.
-inline Config find_config(const ModelLocation& location, const TensorSource& source) {
+inline Config find_config(const ModelLocation& location, TensorSource& source) {
     const char* const name = "config.json";
-    if (location.files->contains(name) || (!location.weights && !source.is_blinkdl_model()))
-        return read_config(*open_file(*location.files, name));
+    if (location.files->contains(name) || (!location.weights && !source.is_blinkdl_model())) {
+        try {
+            return read_config(*open_file(*location.files, name));
+        } catch (const ModelError& error) {
+            if (!location.weights || !source.is_blinkdl_model() || error.subject() != "model_type") throw;
+            source.warn(error.where() + ": ignored, because it is of another architecture");
+        }
+    }
     return infer_config(source);
 }
 

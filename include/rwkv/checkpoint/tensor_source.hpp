@@ -89,6 +89,7 @@ class TensorSource {
     const std::string& file(const CheckpointTensor& tensor) const { return checkpoint_.file_of(tensor); }
     /// Warnings about the files, a sentence each.
     const std::vector<std::string>& warnings() const noexcept { return warnings_; }
+    void warn(std::string warning) { warnings_.push_back(std::move(warning)); }
 
     /// Whether the names are those of a model saved without its prefix "rwkv.", as a base model is.
     bool is_base_model() const noexcept { return is_base_model_; }
