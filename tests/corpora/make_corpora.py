@@ -815,7 +815,7 @@ def make_world():
     R("a space after", "257 'ab' 2 \n", "a Python string or bytes literal")
     R("characters for a length", "257 '\\u3042' 1\n", "the length 3")
     R("no line feed", "257 'ab' 2", "a line feed at its end")
-    R("a length cut short", "257 'abcdefghijkl' 1", "the length 12")
+    R("a length cut short", "257 'abcdefghijkl' 1\n", "the length 12")
     R("an empty line", "\n", "an id, a literal and a length")
     R("two parts", "257 'ab'\n", "an id, a literal and a length")
     R("one part", "257\n", "an id, a literal and a length")

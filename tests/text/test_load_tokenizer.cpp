@@ -28,6 +28,7 @@ TEST_CASE("a tokenizer is loaded by what the directory holds", "[tokenizer]") {
     CHECK_THAT(load(directory),
                ContainsSubstring("ModelError") && ContainsSubstring("rwkv_vocab_v20230424.txt has all"));
 
+    fs::remove(directory / "rwkv_vocab_v20230424.json");
     std::ofstream(directory / "rwkv_vocab_v20230424.txt", std::ios::binary) << world_bytes();
     CHECK(rwkv::load_tokenizer(directory).vocab_size() == 257);
     CHECK(rwkv::load_tokenizer(directory / "rwkv_vocab_v20230424.txt").vocab_size() == 257);
