@@ -102,6 +102,18 @@ if(CHECK STREQUAL "wrong_version")
     return()
 endif()
 
+if(CHECK STREQUAL "exported")
+    run(${configure} -DCMAKE_CXX_FLAGS=-O0 -DCMAKE_BUILD_TYPE=)
+    run("${CMAKE_COMMAND}" --build "${work}/build")
+    run("${CMAKE_COMMAND}" --install "${work}/build" --prefix "${work}/prefix")
+    string(REPLACE ";" "\\;" paths "${work}/prefix;${PREFIX_PATH}")
+    run("${CMAKE_COMMAND}" -S "${CMAKE_CURRENT_LIST_DIR}/exported" -B "${work}/found" -G "${GENERATOR}" -DFIND=ON
+        "-DCMAKE_CXX_COMPILER=${CXX}" "-DCMAKE_PREFIX_PATH=${paths}")
+    run("${CMAKE_COMMAND}" --build "${work}/found")
+    run("${work}/found/consumer")
+    return()
+endif()
+
 set(optimise -O0)
 if(CHECK STREQUAL "polite") # some warnings come with optimisation only
     set(optimise -O1)
