@@ -60,7 +60,9 @@ struct ModelOptions {
     /// there.
     rwkv::Tokenizer load_tokenizer() const {
         const rwkv::Config config = rwkv::load_config(model);
-        rwkv::Tokenizer loaded = rwkv::load_tokenizer(tokenizer.empty() ? model : tokenizer, config);
+        const std::string& path = tokenizer.empty() ? model : tokenizer;
+        rwkv::Tokenizer loaded = rwkv::load_tokenizer(path, config);
+        rwkv::check_tokenizer(loaded, config, path);
         const std::string mismatch = rwkv::describe_mismatch(loaded, config);
         if (!mismatch.empty()) std::fprintf(stderr, "note: %s\n", mismatch.c_str());
         return loaded;
