@@ -48,7 +48,7 @@ TEST_CASE("bytes in memory are read within their size", "[source]") {
     constexpr auto last = std::numeric_limits<std::uint64_t>::max();
     for (const auto& [offset, size] :
          std::vector<std::pair<std::uint64_t, std::size_t>>{{0, 11}, {9, 2}, {10, 1}, {11, 0}, {last, 1}, {last, 2}}) {
-        const std::string found = outcome([&] { read(source, offset, size); });
+        const std::string found = outcome([&, at = offset, count = size] { read(source, at, count); });
         CAPTURE(offset, size, found);
         CHECK(found.starts_with("FileError memory: expected "));
     }
@@ -80,7 +80,9 @@ TEST_CASE("bytes in memory are mapped where they lie, and kept by their owner", 
     constexpr auto last = std::numeric_limits<std::size_t>::max();
     for (const auto& [offset, size] :
          std::vector<std::pair<std::uint64_t, std::size_t>>{{0, 0}, {5, 0}, {0, 11}, {10, 1}, {last, 1}, {1, last}})
-        CHECK(outcome([&] { return borrowed.map(offset, size); }).starts_with("FileError memory: expected at least "));
+        CHECK(outcome([&, at = offset, count = size] {
+                  return borrowed.map(at, count);
+              }).starts_with("FileError memory: expected at least "));
     Archive archive;
     archive.add("file", "bytes");
     CHECK(archive.open("file")->map(0, 5) == nullptr);  // has to be read
