@@ -26,7 +26,7 @@ struct WorkspaceOptions {
     /// The maximum number of tokens that go through the model together, 1 to 65536: 1 is RNN mode, token by token; more
     /// is parallel mode, where one reading of the weights serves many tokens. Of one sequence about 128 tokens for each
     /// thread go together (at most 191), so that a larger chunk pays for batches only. A longer prompt is cut into
-    /// pieces; the results are the same but for rounding, and with q8 and q4 on x86-64 with VNNI bit by bit. Scratch
+    /// pieces; the results are the same but for rounding, and with q8 and q4 on x86-64 with AVX2 bit by bit. Scratch
     /// memory is allocated for a whole chunk.
     Index chunk = 256;
     /// Runs the loops: a ThreadPool shared with other workspaces, or threads of the host's. Empty: a pool of its own.
