@@ -14,9 +14,9 @@
 
 namespace rwkv::inline RWKV_ABI::kernels::RWKV_TARGET {
 
-/// With fewer tokens than this a gemv, which widens values as it goes, is as fast.
+/// With fewer tokens than this a gemv, which takes up to a panel of them, is as fast.
 template <QuantizedFormat Format>
-inline constexpr Index word_gemm_min_tokens = Format::bits == 8 ? 64 : 8;
+inline constexpr Index word_gemm_min_tokens = Format::bits == 8 ? Blocking::panel_tokens : 8;
 
 // Bytes of a column step of a row group whose values are widened to 16 bits.
 inline constexpr Index widened_step_bytes = 2 * step_cols * group_rows;
