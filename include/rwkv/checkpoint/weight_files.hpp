@@ -122,7 +122,8 @@ class WeightFinder {
     /// A sentence each: what was passed over.
     std::vector<std::string> warnings() const {
         std::vector<std::string> all = warnings_;
-        if (has_adapter()) all.push_back(files_.name() + ": the LoRA adapter in adapter_model is not used");
+        if (has_adapter())
+            all.push_back(files_.name() + ": the LoRA adapter in adapter_model is merged only if it is asked for");
         return all;
     }
 
