@@ -2,6 +2,7 @@
 # Header-only ones are fetched without running their build, as imported targets, so that nothing of theirs is built,
 # tested or installed with ours.
 
+include(CheckCXXSourceCompiles)
 include(FetchContent)
 
 # rwkv_fetch_headers(NAME TARGET REPOSITORY COMMIT INCLUDE_DIR)
@@ -85,6 +86,12 @@ macro(rwkv_find_libedit)
     mark_as_advanced(RWKV_LIBEDIT_INCLUDE_DIR RWKV_LIBEDIT_LIBRARY)
     set(RWKV_HAS_LIBEDIT OFF)
     if(NOT WIN32 AND RWKV_LIBEDIT_INCLUDE_DIR AND RWKV_LIBEDIT_LIBRARY)
-        set(RWKV_HAS_LIBEDIT ON)
+        # Cross-compiling, the one that is found may be of the machine that compiles.
+        set(CMAKE_REQUIRED_INCLUDES "${RWKV_LIBEDIT_INCLUDE_DIR}")
+        set(CMAKE_REQUIRED_LIBRARIES "${RWKV_LIBEDIT_LIBRARY}")
+        check_cxx_source_compiles("#include <histedit.h>\nint main() { return el_wset(nullptr, 0); }" RWKV_LIBEDIT_LINKS)
+        unset(CMAKE_REQUIRED_INCLUDES)
+        unset(CMAKE_REQUIRED_LIBRARIES)
+        set(RWKV_HAS_LIBEDIT ${RWKV_LIBEDIT_LINKS})
     endif()
 endmacro()
