@@ -191,7 +191,7 @@ TEST_CASE("a path that leads to something else than a file is an error, not wait
         {"i.bin.index.json", "text",
          [](const fs::path& directory) { return load_model(directory / "i.bin.index.json"); }, true},
         {"model.safetensors", "text", model},
-        {"model.safetensors.index.json", "text", model},
+        {"model.safetensors.index.json", "sharded", model},
         {"model-00002-of-00003.safetensors", "sharded", model},
         {"pytorch_model.bin", "pytorch/mixed", model},
         {"config.json", "text", model},
