@@ -9,7 +9,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 root=$(realpath ../..)
 IFS=: read -ra places <<<"${RWKV_INCLUDES:-/usr/include/eigen3}"
 includes=(-I "$root/include")
-for place in "${places[@]}"; do includes+=(-isystem "$place"); done
+for place in "${places[@]}"; do
+    # The compiler looks there anyway, and named it would come too early for the standard library's #include_next.
+    if [[ $place != /usr/include ]]; then includes+=(-isystem "$place"); fi
+done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failures=0

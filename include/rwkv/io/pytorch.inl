@@ -200,12 +200,15 @@ class StateDictReader {
     /// Checks that the last element, and so each, lies within the storage.
     void check_last(const TensorInfo& info, std::uint64_t first, std::uint64_t elements,
                     std::uint64_t available) const {
-        std::optional<std::uint64_t> last = first;
-        for (std::size_t i = 0; elements > 0 && last && i < info.shape.size(); ++i) {
+        if (elements == 0) return;
+        std::uint64_t last = first;
+        bool within = first < available;
+        for (std::size_t i = 0; within && i < info.shape.size(); ++i) {
             const auto reach = core::checked_multiply(info.shape[i] - 1, info.strides[i]);
-            last = reach ? core::checked_add(*last, *reach) : std::nullopt;
+            within = reach && *reach < available - last;
+            if (within) last += *reach;
         }
-        if (elements > 0 && (!last || *last >= available))
+        if (!within)
             fail({"elements within the ", available, " of its storage"},
                  {core::to_string(info.shape), " with strides ", core::to_string(info.strides), " from ", first});
     }

@@ -16,7 +16,7 @@ struct VectorSimd {
 
     template <class T>
     static V load(const T* from) noexcept {
-        V v;
+        V v{};
         for (int i = 0; i < lanes; ++i) v[i] = static_cast<Scalar>(from[i]);
         return v;
     }
