@@ -26,8 +26,8 @@ struct BFloat16 {
 }
 [[nodiscard]] constexpr float to_float(Float16 number) noexcept {
     constexpr std::uint32_t first_infinite = 0x7C00u << 13;  // and NaN above it, once moved to a float's places
-    const std::uint32_t sign = static_cast<std::uint32_t>(number.bits & 0x8000u) << 16;
-    std::uint32_t magnitude = static_cast<std::uint32_t>(number.bits & 0x7FFFu) << 13;
+    const std::uint32_t sign = (number.bits & 0x8000u) << 16;
+    std::uint32_t magnitude = (number.bits & 0x7FFFu) << 13;
     if (magnitude >= first_infinite) return std::bit_cast<float>(sign | (magnitude + ((255u - 31u) << 23)));
     magnitude += (127u - 15u) << 23;
     if (number.bits & 0x7C00u) return std::bit_cast<float>(sign | magnitude);
