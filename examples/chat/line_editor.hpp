@@ -69,6 +69,8 @@ class LineEditor final : public Lines {
         for (const auto& [key, command] : keys) ::el_wset(editor_, EL_BIND, key, command, nullptr);
         // Between lines, too, what is typed waits unechoed, and a line of it has no maximum length.
         ::el_wset(editor_, EL_SETTY, L"-x", L"-icanon", L"-echo", nullptr);
+        // Ctrl-C would throw away what is on its way to the screen, too, at times also the prompt that answers it.
+        for (const wchar_t* mode : {L"-x", L"-d"}) ::el_wset(editor_, EL_SETTY, mode, L"noflsh", nullptr);
 
         Signals::open();
         now_ = this;
@@ -120,11 +122,16 @@ class LineEditor final : public Lines {
     }
 
     void forget() override {
+        clear();
+        ::tcflush(STDIN_FILENO, TCIFLUSH);
+    }
+
+  private:
+    void clear() {
         bytes_.clear();
         at_ = 0;
     }
 
-  private:
     // Bytes that are not UTF-8 are kept as characters of their own, which no text has, so that they come out again.
     static constexpr wchar_t stray_byte = 0xDC00;
 
@@ -177,7 +184,7 @@ class LineEditor final : public Lines {
     /// Takes a character from the bytes that were read.
     bool take_character(wchar_t& c) {
         if (at_ == bytes_.size()) {
-            forget();
+            clear();
             return false;
         }
         const rwkv::core::Utf8Step step = rwkv::core::decode_utf8(bytes_, at_);
