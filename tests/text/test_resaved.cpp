@@ -10,8 +10,8 @@ using namespace rwkv::test;
 
 TEST_CASE("a tokenizer.json that transformers has written again gives its ids, or is refused by name", "[tokenizer]") {
     const nlohmann::json original = read_json(tokenizer_file("small.json"));
-    for (const char* version : {"4.46", "5"}) {
-        const auto path = std::filesystem::path(RWKV_FIXTURES_DIR) / "resaved" / version / "tokenizers.json";
+    for (const char* transformers : {"4.46", "5"}) {
+        const auto path = std::filesystem::path(RWKV_FIXTURES_DIR) / "resaved" / transformers / "tokenizers.json";
         const nlohmann::json expected = read_json(path);
         const auto texts = expected.at("texts").get<std::vector<std::string>>();
         CHECK(expected.at("cases").size() >= 15);
@@ -36,7 +36,7 @@ TEST_CASE("a tokenizer.json that transformers has written again gives its ids, o
                 const rwkv::Tokenizer tokenizer = rwkv::text::read_tokenizer_json(file, "saved");
                 for (const std::string& text : texts) ids.push_back(tokenizer.encode(text));
             });
-            CAPTURE(version, name, found);
+            CAPTURE(transformers, name, found);
             if (saved.contains("refused")) {
                 CHECK(as_expected(found, {"ModelError", saved.at("refused")}));
             } else {
