@@ -277,12 +277,12 @@ TEST_CASE("loading from a source tells its progress, and is cancelled, as from a
 }
 
 TEST_CASE("adapters from sources", "[source]") {
-    const fs::path adapters = fixture("adapters");
-    const auto peft = std::make_shared<const MemoryFiles>(in_memory(adapters / "default"));
-    const auto blinkdl = std::make_shared<const MemoryFiles>(in_memory(adapters / "rwkv-lm-lora"));
+    const fs::path folder = fixture("adapters");
+    const auto peft = std::make_shared<const MemoryFiles>(in_memory(folder / "default"));
+    const auto blinkdl = std::make_shared<const MemoryFiles>(in_memory(folder / "rwkv-lm-lora"));
     for (const auto& [base, on_disk, in_files] :
-         {std::tuple("plain", Adapter{adapters / "default"}, Adapter{.path = {}, .files = peft}),
-          std::tuple("bf16", Adapter{adapters / "rwkv-lm-lora" / "rwkv-0.pth", 2.0f},
+         {std::tuple("plain", Adapter{folder / "default"}, Adapter{.path = {}, .files = peft}),
+          std::tuple("bf16", Adapter{folder / "rwkv-lm-lora" / "rwkv-0.pth", 2.0f},
                      Adapter{"rwkv-0.pth", 2.0f, blinkdl})}) {
         const MemoryFiles model = in_memory(fixture(base));
         CHECK(same(load_model(model, {.adapters = {in_files}}), load_model(fixture(base), {.adapters = {on_disk}})));

@@ -47,13 +47,13 @@ Config config_of(const nlohmann::json& fields) {
 }  // namespace
 
 TEST_CASE("what transformers saves is read as transformers reads it, or named for what it is") {
-    for (const char* version : {"4.46", "5"}) {
-        const std::filesystem::path folder = fixture("resaved") / version;
+    for (const char* transformers : {"4.46", "5"}) {
+        const std::filesystem::path folder = fixture("resaved") / transformers;
         const nlohmann::json expected = read_json(folder / "models.json");
         const auto tokens = expected.at("tokens").get<std::vector<TokenId>>();
         CHECK(expected.at("cases").size() >= 20);
         for (const auto& [name, answer] : expected.at("cases").items()) {
-            CAPTURE(version, name);
+            CAPTURE(transformers, name);
             if (answer.contains("refused")) {
                 const std::string found = outcome([&, directory = folder / name] { return load_model(directory); });
                 CHECK(as_expected(found, {"ModelError", answer.at("refused")}));
