@@ -60,7 +60,7 @@ void let_workers_sleep() {
 
 }  // namespace
 
-TEST_CASE("a child of fork() uses the pool of its parent, and its threads are started anew") {
+TEST_CASE("a child of fork() uses the pool of its parent, and its threads are started anew", "[fork]") {
     for (const bool asleep : {false, true}) {
         ThreadPool pool(3);
         does_everything_once(pool);
@@ -80,7 +80,7 @@ TEST_CASE("a child of fork() uses the pool of its parent, and its threads are st
     }
 }
 
-TEST_CASE("a child of fork() destroys the pool of its parent") {
+TEST_CASE("a child of fork() destroys the pool of its parent", "[fork]") {
     for (const bool asleep : {false, true})
         for (const bool used : {false, true}) {
             auto pool = std::make_unique<ThreadPool>(3);
@@ -95,7 +95,7 @@ TEST_CASE("a child of fork() destroys the pool of its parent") {
         }
 }
 
-TEST_CASE("a child of fork() uses and destroys a pool that was at work on another thread") {
+TEST_CASE("a child of fork() uses and destroys a pool that was at work on another thread", "[fork]") {
     auto pool = std::make_unique<ThreadPool>(3);
     std::atomic<bool> stop{false};
     std::thread caller([&] {
@@ -112,7 +112,7 @@ TEST_CASE("a child of fork() uses and destroys a pool that was at work on anothe
     caller.join();
 }
 
-TEST_CASE("exit() in a child of fork() destroys what the parent made and is static") {
+TEST_CASE("exit() in a child of fork() destroys what the parent made and is static", "[fork]") {
     static ThreadPool pool(2);
     for (const bool asleep : {false, true}) {
         does_everything_once(pool);
@@ -130,7 +130,7 @@ TEST_CASE("exit() in a child of fork() destroys what the parent made and is stat
     }
 }
 
-TEST_CASE("a child of a child uses the pool, too") {
+TEST_CASE("a child of a child uses the pool, too", "[fork]") {
     ThreadPool pool(2);
     does_everything_once(pool);
     CHECK(holds_in_child(
