@@ -120,7 +120,7 @@ int main(int argc, char** argv) try {
     app.add_option("--threads", threads, "numbers of threads, the first of which the others are compared with")
         ->delimiter(',');
     app.add_option("--load", load, "spinning processes")->capture_default_str();
-    app.add_option("--rounds", rounds, "the median of so many is printed")->capture_default_str();
+    app.add_option("--rounds", rounds, "number of rounds, of which the median is printed")->capture_default_str();
     app.add_option("--seconds", seconds, "of one measurement")->capture_default_str();
     CLI11_PARSE(app, argc, argv);
 

@@ -21,8 +21,8 @@
 
 namespace rwkv::test {
 
-/// Files of an application's own, one after the other in one block of memory, as a game's are. What becomes of a read
-/// is told by the test.
+/// Files of an application's own, one after the other in one block of memory, as a game's are. The test
+/// decides what each read gives.
 class Archive final : public ModelFiles {
   public:
     /// Stands before each read of a file: the number of all reads before it, and how many bytes to read at most. May

@@ -10,7 +10,7 @@
 # ```cpp  compiled with -std=c++20 and run with a model directory as its one argument. A block without main() is
 #         the body of one: rwkv.hpp, <iostream>, <string> and <vector> are included beside what the block includes, and
 #         `model_dir` is the directory.
-# ```c    a C99 program over examples/c/rwkv.h, run likewise
+# ```c    a C99 program over examples/c/rwkv.h, run in the same way
 # ```sh   run as written; the model directory is in $MODEL_DIR.
 # ```text after <!-- output of: NAME --> what that block must print, white space aside
 #

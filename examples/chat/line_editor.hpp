@@ -233,7 +233,7 @@ class LineEditor final : public Lines {
         return std::min(rows(old_columns), rows(columns_));
     }
 
-    /// Draws prompt and line again, from that many rows above the cursor on.
+    /// Draws prompt and line again, beginning `rows` rows above the cursor.
     void redraw(int rows) {
         std::fputc('\r', shown_);
         if (has_sequences_ && rows > 0) std::fprintf(shown_, "\033[%dA", rows);

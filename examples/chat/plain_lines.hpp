@@ -47,7 +47,7 @@ class PlainLines final : public Lines {
     static bool wait() {
         return true;
     }
-    /// Ctrl-C ends the reading of a console; the thread that is told of it may come later.
+    /// Ctrl-C ends the reading of a console; the handler of Ctrl-C, a thread of its own, may run later.
     static bool was_interrupted() {
         if (::GetLastError() != ERROR_OPERATION_ABORTED) return false;
         for (int i = 0; i < 100 && !Signals::pending(); ++i) ::Sleep(10);

@@ -84,7 +84,7 @@ TEST_CASE("a tokenizer is loaded by what the directory holds", "[tokenizer]") {
     fs::remove_all(directory);
 }
 
-TEST_CASE("a World vocabulary is told by its name or by its first byte", "[tokenizer]") {
+TEST_CASE("a World vocabulary is recognized by its name or by its first byte", "[tokenizer]") {
     const std::string vocabulary = world_bytes();
     for (const char* name : {"rwkv_vocab_v20230424.txt", "row 7", ""}) {
         const auto tokenizer = rwkv::load_tokenizer(rwkv::MemorySource(name, vocabulary));
@@ -138,7 +138,7 @@ TEST_CASE("a World vocabulary in JSON is the one in text", "[tokenizer]") {
     CHECK(rwkv::load_tokenizer(files).vocab_size() == 257);
 }
 
-TEST_CASE("a tokenizer that is another model's is told by its size", "[tokenizer]") {
+TEST_CASE("a tokenizer that is another model's is recognized by its size", "[tokenizer]") {
     const rwkv::Tokenizer small = rwkv::load_tokenizer(tokenizer_file("small.json"));
     const auto tokens = static_cast<rwkv::Index>(small.vocab_size());
     const auto told = [&](rwkv::Index outputs) { return rwkv::describe_mismatch(small, {.vocab_size = outputs}); };

@@ -64,7 +64,7 @@ class RWKV_API MemoryFiles final : public ModelFiles {
 
     /// Adds bytes as a MemorySource, which says who keeps them.
     void add(const std::string& file, std::span<const std::byte> bytes, std::shared_ptr<const void> owner = nullptr);
-    /// Likewise text.
+    /// Adds text as a MemorySource.
     void add(const std::string& file, std::string_view text, std::shared_ptr<const void> owner = nullptr);
 
     [[nodiscard]] std::vector<std::string> names() const override;

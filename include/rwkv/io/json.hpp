@@ -55,7 +55,7 @@ void dismantle(nlohmann::json& tree) noexcept;
 /// destructor of this class does not.
 ///
 /// nlohmann::json has another layout, and another name, where JSON_DIAGNOSTICS is set. As a parameter it makes the
-/// names of classes that hold one differ likewise, so that the source files of a program may differ in it.
+/// names of classes that hold one differ, too, so that the source files of a program may differ in it.
 template <class = nlohmann::json>
 class BasicJsonDocument {
   public:

@@ -55,8 +55,8 @@ MatrixView<Scalar> hidden_states(const BasicWeights<Matrix>& weights, std::span<
     return hidden;
 }
 
-/// The head over the hidden states of some columns of x: logits, in workspace.logits(columns.size()). To allocate
-/// nothing here, ask the workspace for that many columns before.
+/// The head over the hidden states of some columns of x: logits, in workspace.logits(columns.size()). Allocates
+/// where the workspace was not asked for this number of columns before.
 template <class Matrix, class Scalar>
 MatrixView<Scalar> logits(const BasicWeights<Matrix>& weights, std::span<const Index> columns,
                           BasicWorkspace<Scalar>& workspace) {

@@ -69,7 +69,7 @@ class Model {
     explicit Model(model::Weights weights, std::vector<std::string> warnings = {});
     // A model that was moved from is still one: moving copies.
     Model(const Model&) noexcept = default;             ///< shares the weights
-    Model& operator=(const Model&) noexcept = default;  ///< likewise
+    Model& operator=(const Model&) noexcept = default;  ///< shares the weights
     ~Model() = default;
 
     /// Shape and settings.

@@ -16,9 +16,11 @@ namespace rwkv::inline RWKV_ABI {
 
 namespace model {
 
-/// Throws: ArgumentError for a size of a config that is not 1 to `max`.
-inline void check_size(const char* where, const char* name, Index size, Index max) {
-    if (size < 1 || size > max) throw ArgumentError(where, name, "1 to " + std::to_string(max), std::to_string(size));
+/// The value of an option or of a config's field. Throws: ArgumentError where it is not within `min` to `max`.
+inline Index checked_range(const char* where, const char* name, Index value, Index min, Index max) {
+    if (value < min || value > max)
+        throw ArgumentError(where, name, std::to_string(min) + " to " + std::to_string(max), std::to_string(value));
+    return value;
 }
 
 }  // namespace model
@@ -42,9 +44,9 @@ class BasicState {
     /// The state before any token. Throws: ArgumentError for a config with a size that no model has; std::bad_alloc.
     explicit BasicState(const Config& config)
         : layers_(config.num_hidden_layers), hidden_(config.hidden_size), attention_(config.attention_hidden_size) {
-        model::check_size("State", "num_hidden_layers", layers_, max_model_layers);
-        model::check_size("State", "hidden_size", hidden_, max_model_size);
-        model::check_size("State", "attention_hidden_size", attention_, max_model_size);
+        model::checked_range("State", "num_hidden_layers", layers_, 1, max_model_layers);
+        model::checked_range("State", "hidden_size", hidden_, 1, max_model_size);
+        model::checked_range("State", "attention_hidden_size", attention_, 1, max_model_size);
         numbers_ = core::Array<Scalar>(layers_ * (2 * hidden_ + 3 * attention_));
         reset();
     }
@@ -57,8 +59,8 @@ class BasicState {
           numbers_(std::move(other.numbers_)) {}
     /// Likewise.
     BasicState& operator=(BasicState&& other) noexcept {
-        numbers_ = std::move(other.numbers_);
         if (this == &other) return *this;
+        numbers_ = std::move(other.numbers_);
         layers_ = std::exchange(other.layers_, 0);
         hidden_ = std::exchange(other.hidden_, 0);
         attention_ = std::exchange(other.attention_, 0);

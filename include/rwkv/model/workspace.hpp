@@ -63,24 +63,18 @@ class ScratchMatrix {
     core::AlignedBuffer memory_;
 };
 
-inline Index checked_range(const char* option, Index value, Index min, Index max) {
-    if (value < min || value > max)
-        throw ArgumentError("Workspace", option, std::to_string(min) + " to " + std::to_string(max),
-                            std::to_string(value));
-    return value;
-}
-
 [[nodiscard]] inline const Config& checked_sizes(const Config& config) {
-    checked_range("vocab_size", config.vocab_size, 1, max_model_size);
-    checked_range("hidden_size", config.hidden_size, 1, max_model_size);
-    checked_range("attention_hidden_size", config.attention_hidden_size, 1, max_model_size);
-    checked_range("intermediate_size", config.intermediate_size, 1, max_model_size);
+    checked_range("Workspace", "vocab_size", config.vocab_size, 1, max_model_size);
+    checked_range("Workspace", "hidden_size", config.hidden_size, 1, max_model_size);
+    checked_range("Workspace", "attention_hidden_size", config.attention_hidden_size, 1, max_model_size);
+    checked_range("Workspace", "intermediate_size", config.intermediate_size, 1, max_model_size);
     return config;
 }
 
 [[nodiscard]] inline std::shared_ptr<Executor> executor_of(const WorkspaceOptions& options) {
     if (options.executor) return options.executor;
-    return std::make_shared<ThreadPool>(static_cast<int>(checked_range("threads", options.threads, 0, 1024)));
+    return std::make_shared<ThreadPool>(
+        static_cast<int>(checked_range("Workspace", "threads", options.threads, 0, 1024)));
 }
 
 }  // namespace model
@@ -94,7 +88,7 @@ class BasicWorkspace {
     /// more threads; std::bad_alloc.
     explicit BasicWorkspace(const Config& config, const WorkspaceOptions& options = {})
         : config_(model::checked_sizes(config)),
-          chunk_(model::checked_range("chunk", options.chunk, 1, 1 << 16)),
+          chunk_(model::checked_range("Workspace", "chunk", options.chunk, 1, 1 << 16)),
           context_(model::executor_of(options), chunk_,
                    (std::max)({3 * config.hidden_size, config.attention_hidden_size, config.intermediate_size})) {
         const Index hidden = config.hidden_size, attention = config.attention_hidden_size;

@@ -41,7 +41,7 @@ class Tokenizer {
     explicit Tokenizer(T encoder) : encoder_(std::make_shared<const Holder<T>>(std::move(encoder))) {}
     // A tokenizer that was moved from is still one: moving copies.
     Tokenizer(const Tokenizer&) noexcept = default;             ///< shares the vocabulary
-    Tokenizer& operator=(const Tokenizer&) noexcept = default;  ///< likewise
+    Tokenizer& operator=(const Tokenizer&) noexcept = default;  ///< shares the vocabulary
     ~Tokenizer() = default;
 
     /// The ids of the text. Special tokens that are spelt in the text are encoded as such where the file of the
