@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <rwkv/constraint/byte_set.hpp>
@@ -89,17 +90,20 @@ class RegexSet {
     bool contains(Regex whole, Regex part) { return is_empty(difference(part, whole)); }
     /// The string where exactly one matches and the expression shows it (a literal), appended to `text`; else false.
     bool is_literal(Regex regex, std::string& text) const;
-    /// A measure of the expression as written out, saturating.
+    /// The length of the expression as written out: no less than that, where it is 2^31.
     std::uint32_t size(Regex regex) const noexcept { return nodes_[index(regex)].size; }
     /// The number of expressions.
     std::size_t count() const noexcept { return nodes_.size(); }
-    /// Bytes that are told apart by the expression are of different classes: adds the sets that divide them, each once.
+    /// Adds the sets of bytes within the expression, which tell bytes apart. `visited` holds what was visited before.
     void collect_byte_sets(Regex regex, std::vector<ByteSet>& sets, std::vector<bool>& visited) const;
     /// Whether every string of 1 to `length` characters of `characters` (an index of `add_character_class`) may come
     /// next. May say no where the answer is yes.
     bool accepts_run(Regex regex, std::uint32_t character_class, std::uint32_t length);
     /// Makes a class of characters known to `accepts_run`.
-    std::uint32_t add_character_class(Regex one_character);
+    std::uint32_t add_character_class(Regex one_character) {
+        classes_.push_back(one_character);
+        return static_cast<std::uint32_t>(classes_.size() - 1);
+    }
     /// Memory in use, in bytes.
     std::size_t memory() const noexcept;
 
@@ -109,8 +113,8 @@ class RegexSet {
     struct Node {
         Kind kind;
         bool nullable;
-        bool plain;  // no all_of, complement or remainder within, so that it is empty only as `nothing`
-        std::uint8_t pad = 0;
+        bool plain;           // no all_of, complement or remainder within, so that it is empty only as `nothing`
+        bool finite;          // of a bounded length, as far as the expression shows
         std::uint16_t depth;  // of nesting; the right sides of concat do not count
         std::uint32_t size;
         std::uint32_t begin;  // its arguments in words_
@@ -124,20 +128,22 @@ class RegexSet {
     std::uint32_t word(const Node& node, std::size_t i) const noexcept { return words_[node.begin + i]; }
     Regex argument(const Node& node, std::size_t i) const noexcept { return static_cast<Regex>(word(node, i)); }
 
-    Regex intern(Kind kind, std::span<const std::uint32_t> words, bool nullable, bool plain, std::uint32_t depth,
-                 std::uint64_t size);
+    Regex intern(Node node, std::span<const std::uint32_t> words);
     Regex concat_two(Regex left, Regex right);
     Regex remainder_state(std::uint64_t divisor, std::uint64_t value, std::uint32_t scale, bool fraction);
-    Regex make_any_of(std::vector<Regex>& parts);
-    Regex make_all_of(std::vector<Regex>& parts);
     void merge_repeats(std::vector<Regex>& parts);
     ByteSet byte_set(const Node& node) const noexcept;
+    std::uint64_t long_word(const Node& node, std::size_t i) const noexcept {
+        return word(node, i) | std::uint64_t{word(node, i + 1)} << 32U;
+    }
     Regex derive(Regex regex, std::uint8_t byte);
     Regex derive_remainder(const Node& node, std::uint8_t byte);
     bool search_empty(Regex regex);
     bool repeats_class(Regex part, std::uint32_t character_class);
-    bool is_finite(Regex regex, int budget) const;
-    void first_bytes(Regex regex, std::vector<ByteSet>& partition) const;
+    std::uint64_t hash(std::uint32_t i) const noexcept;
+    void first_bytes(Regex regex, std::vector<ByteSet>& sets) const;
+    Regex cover(std::span<const CharacterRange> ranges, char32_t begin, int level);
+    Regex group_by_rest(const std::vector<std::pair<std::uint8_t, Regex>>& edges);
 
     std::vector<Node> nodes_;
     std::vector<std::uint32_t> words_;
