@@ -69,8 +69,10 @@ class LineEditor final : public Lines {
         for (const auto& [key, command] : keys) ::el_wset(editor_, EL_BIND, key, command, nullptr);
         // Between lines, too, what is typed waits unechoed, and a line of it has no maximum length.
         ::el_wset(editor_, EL_SETTY, L"-x", L"-icanon", L"-echo", nullptr);
-        // Ctrl-C would throw away what is on its way to the screen, too, at times also the prompt that answers it.
-        for (const wchar_t* mode : {L"-x", L"-d"}) ::el_wset(editor_, EL_SETTY, mode, L"noflsh", nullptr);
+        // Ctrl-C would have the system throw away what waits to be read, so that `collect`, told that there is
+        // something, would wait for it for ever; and what is on its way to the screen, at times the prompt that answers
+        // it. (Without the plus libedit leaves the flag as it was.)
+        for (const wchar_t* mode : {L"-x", L"-d"}) ::el_wset(editor_, EL_SETTY, mode, L"+noflsh", nullptr);
 
         Signals::open();
         now_ = this;
@@ -117,8 +119,13 @@ class LineEditor final : public Lines {
     }
 
     void collect() override {
+        // All there is, since the system keeps 4,096 bytes and sends Ctrl-C's signal when it comes to it; but not for
+        // ever where a program types faster than this reads.
+        constexpr std::size_t max_bytes = 1 << 20;
+        const std::size_t before = bytes_.size();
         pollfd waited_for{STDIN_FILENO, POLLIN, 0};
-        if (::poll(&waited_for, 1, 0) > 0 && waited_for.revents == POLLIN) terminal::read_input(bytes_);
+        while (bytes_.size() - before < max_bytes && ::poll(&waited_for, 1, 0) > 0 && waited_for.revents == POLLIN)
+            if (terminal::read_input(bytes_) == 0) break;
     }
 
     void forget() override {

@@ -435,7 +435,7 @@ TEST_CASE("what is pasted is one message") {
     CHECK(terminal.is_ordinary());
 }
 
-TEST_CASE("what is typed while an answer is given waits for its end") {
+TEST_CASE("what is typed while an answer is given waits, and Ctrl-C behind it is heard") {
     if (!edits_lines()) return;
     const TempDir directory;
     const std::string file = (directory.path() / "saved").string();
@@ -450,6 +450,13 @@ TEST_CASE("what is typed while an answer is given waits for its end") {
     const std::string text = text_of(file);
     CHECK(text.find("Bob: " + repeat("x", 9000) + "\nsecond line\n\nAlice:A") != text.npos);
 
+    terminal.enter("/set max_new_tokens 1000000000000");
+    for (int i = 0; i < 10; ++i) {
+        terminal.type("hi\r");
+        terminal.expect("AAAA");
+        terminal.type(pasted(repeat("x", i % 2 == 0 ? 9000 : 50)) + ctrl_c);
+        terminal.expect("> ");
+    }
     terminal.type(ctrl_d);
     CHECK(terminal.end() == 0);
 }
