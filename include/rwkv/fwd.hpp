@@ -33,6 +33,10 @@ class BasicWorkspace;
 using Workspace = BasicWorkspace<float>;
 struct WorkspaceOptions;
 
+template <class Scalar>
+class BasicCheckpoints;
+using Checkpoints = BasicCheckpoints<float>;
+
 class ByteSource;
 class MemorySource;
 class ModelFiles;
@@ -44,6 +48,7 @@ class StopStrings;
 
 enum class SamplingOrder;
 struct SamplingOptions;
+struct SpeculationOptions;
 struct GenerationOptions;
 class TokenConstraint;
 class Sampler;
@@ -56,6 +61,8 @@ enum class FinishReason;
 struct Generation;
 struct Step;
 class Sequence;
+class PassTimes;
+class DraftModel;
 class Generator;
 class TextStream;
 

@@ -12,6 +12,7 @@
 
 // IWYU pragma: begin_exports
 #include <rwkv/core/error.hpp>
+#include <rwkv/generation/draft_model.hpp>
 #include <rwkv/generation/generator.hpp>
 #include <rwkv/generation/sampler.hpp>
 #include <rwkv/load_model.hpp>

@@ -5,6 +5,7 @@
 
 #include <rwkv/checkpoint/load_tokenizer.inl>
 #include <rwkv/generation/candidates.inl>
+#include <rwkv/generation/drafter.inl>
 #include <rwkv/generation/filters.inl>
 #include <rwkv/generation/generator.inl>
 #include <rwkv/generation/log_probabilities.inl>

@@ -8,10 +8,12 @@
 #include <string_view>
 #include <utility>
 
+#include <rwkv/core/matrix_view.hpp>
 #include <rwkv/core/tensor.hpp>
 #include <rwkv/generation/conversation.hpp>
 #include <rwkv/generation/generation.hpp>
 #include <rwkv/generation/options.hpp>
+#include <rwkv/generation/pass_times.hpp>
 #include <rwkv/generation/sequence.hpp>
 #include <rwkv/model/batch.hpp>
 #include <rwkv/model/model.hpp>
@@ -109,6 +111,8 @@ class Generator {
     Workspace workspace_;
     Activity activity_ = Activity::idle;
     PassOptions pass_options_;  // of the call in progress
+    PassTimes pass_times_;
+    MatrixView<const float> logits_{nullptr, 0, 0, 0};  // of the latest pass
     double prompt_seconds_ = 0, decode_seconds_ = 0;
     std::string_view piece_;        // the present one of a stream
     std::uint64_t generation_ = 0;  // counts calls, so that a stream knows whether it is still the latest

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <span>
@@ -98,7 +99,11 @@ RWKV_INLINE void Generator::check_idle(const char* call) const {
 template <class Prompt>
 void Generator::start(Prompt prompt, const GenerationOptions& options) {
     PassOptions pass_options{.progress = options.progress, .stop = options.stop};
-    sequence_.begin(prompt, options);
+    GenerationOptions some = options;
+    // A draft goes through the model in one chunk.
+    Index& max_draft = some.speculation.max_draft_tokens;
+    if (max_draft <= max_draft_tokens) max_draft = (std::min)(max_draft, workspace_.chunk() - 1);
+    sequence_.begin(prompt, std::move(some));
     pass_options_ = std::move(pass_options);
     prompt_seconds_ = decode_seconds_ = 0;
     piece_ = {};
@@ -129,12 +134,19 @@ RWKV_INLINE Step Generator::step() {
     const bool first = sequence_.result().tokens.empty();
     std::span<const float> logits = sequence_.logits();
     if (!sequence_.pending().empty()) {
-        logits = model_.forward(sequence_.pending(), sequence_.state(), workspace_, pass_options_);
-        pass_options_.progress = {};  // is of the prompt only
-        if (logits.empty()) {
-            sequence_.finish();
-            return {.token = {}, .text = {}, .finished = FinishReason::callback};
+        if (sequence_.next_position() < 0) {  // else the latest pass has read what is pending
+            const SequenceTokens pass = sequence_.next_pass(pass_times_);
+            const auto pass_start = Clock::now();
+            logits_ = model_.forward_sequence(pass, workspace_, pass_options_);
+            pass_options_.progress = {};  // is of the prompt only
+            if (logits_.cols() == 0) {
+                sequence_.finish();
+                return {.token = {}, .text = {}, .finished = FinishReason::callback};
+            }
+            if (!first) pass_times_.add(std::ssize(pass.tokens), seconds_since(pass_start));
         }
+        logits = {logits_.col((std::max<Index>)(sequence_.next_position(), 0)),
+                  static_cast<std::size_t>(logits_.rows())};
     }
     const auto read = Clock::now();
     if (first) prompt_seconds_ += seconds_since(start);

@@ -11,6 +11,7 @@
 
 #include <rwkv/core/progress.hpp>
 #include <rwkv/core/tensor.hpp>
+#include <rwkv/generation/speculation.hpp>
 #include <rwkv/generation/token_constraint.hpp>
 #include <rwkv/version.hpp>
 
@@ -57,6 +58,7 @@ struct GenerationOptions {
     SamplingOptions sampling = {};               ///< seed, penalties and constraint start anew with each generation
     std::vector<std::string> stop_strings = {};  ///< the text ends before the first of these
     std::vector<TokenId> stop_token_ids = {};    ///< end the text as the model's eos_token_id does
+    SpeculationOptions speculation = {};         ///< several tokens in one pass where they can be guessed
     int top_logprobs = 0;                        ///< the number of most likely tokens reported for each token
     Progress progress = {};                      ///< of reading the prompt ("prompt"); returning false cancels it
     std::stop_token stop = {};                   ///< a request ends the text as a callback that returns false does

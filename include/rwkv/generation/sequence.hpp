@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -9,9 +10,13 @@
 #include <rwkv/core/config.hpp>
 #include <rwkv/core/tensor.hpp>
 #include <rwkv/generation/conversation.hpp>
+#include <rwkv/generation/drafter.hpp>
 #include <rwkv/generation/generation.hpp>
 #include <rwkv/generation/options.hpp>
+#include <rwkv/generation/pass_times.hpp>
 #include <rwkv/generation/sampler.hpp>
+#include <rwkv/model/batch.hpp>
+#include <rwkv/model/checkpoints.hpp>
 #include <rwkv/model/state.hpp>
 #include <rwkv/text/stop_strings.hpp>
 #include <rwkv/text/streaming_decoder.hpp>
@@ -38,6 +43,16 @@ void check_tokenizer(const Tokenizer& tokenizer, const Config& config, const std
 ///     logits = model.forward(sequence.pending(), sequence.state(), workspace)
 ///     step = sequence.accept(logits)
 ///
+/// With speculation a pass reads drafted tokens besides, and gives a step for each token that is accepted. A driver of
+/// any number of sequences, with speculation or without:
+///
+///     for (each sequence that is not finished) batch.push_back(sequence.next_pass(times, tokens in the batch so far));
+///     model.forward(batch, workspace, [&](Index i, Index position, std::span<const float> logits) {
+///         step = sequence i .accept(logits, position);   // neither token nor finished: logits after a wrong draft
+///         return true;
+///     });
+///     times.add(tokens in the batch, seconds of the pass);
+///
 /// The next `begin` continues the conversation. A warm step allocates nothing but room for the tokens remembered.
 /// Thread safety: one thread at a time.
 class Sequence {
@@ -57,13 +72,32 @@ class Sequence {
     /// The same in token ids; the text of the steps stays empty, and `stop_strings` must be.
     void begin(std::span<const TokenId> prompt, GenerationOptions options = {});
 
-    /// The tokens that the model has to read into `state()` next: the prompt, then one by one the new tokens. Empty
-    /// where the logits of the next token are known already (`logits`), and when the generation is finished.
+    /// The known tokens that the model has to read into `state()` next: the prompt, then one by one the new tokens.
+    /// Empty where the logits of the next token are known already (`logits`), and when the generation is finished.
     [[nodiscard]] std::span<const TokenId> pending() const noexcept;
-    /// What the model remembers of `tokens()`, the last of which may not be in it yet.
-    [[nodiscard]] State& state() noexcept { return state_; }
-    /// To read only.
-    [[nodiscard]] const State& state() const noexcept { return state_; }
+
+    /// What the model has to read next, for Model::forward_sequence or a batch: the pending tokens, the logits wanted
+    /// after the last one; and, where GenerationOptions::speculation finds something that pays, drafted tokens behind
+    /// them, with logits after each and checkpoints. `times` are those of the passes it will be part of, `beside` is
+    /// the number of other tokens in the same pass. The spans are valid until the next call of `next_pass` or `begin`,
+    /// so that logits can be accepted while the pass goes on. No tokens where nothing is pending: then `logits()` are
+    /// to be accepted. A pass that was not made, or cancelled, is asked for again.
+    /// Throws: std::bad_alloc, and then nothing is changed.
+    [[nodiscard]] SequenceTokens next_pass(const PassTimes& times = {}, Index beside = 0);
+    /// The position, among the tokens of the latest `next_pass`, whose logits are to be accepted next, while drafted
+    /// tokens are right; −1 where `next_pass` comes first.
+    [[nodiscard]] Index next_position() const noexcept { return draft_position_; }
+
+    /// What the model remembers of `tokens()`, the last of which may not be in it yet. Drafted tokens that were not
+    /// accepted are not in it. While logits of a draft are still to be accepted, asking for it gives them up.
+    [[nodiscard]] State& state() noexcept {
+        roll_back();
+        return state_;
+    }
+    /// To read only; gives up nothing.
+    [[nodiscard]] const State& state() const noexcept {
+        return checkpoint_ < 0 ? state_ : checkpoints_->state(checkpoint_);
+    }
     /// The logits of the next token where all tokens were read, else empty. [vocab_size]
     [[nodiscard]] std::span<const float> logits() const noexcept { return logits_; }
 
@@ -78,6 +112,10 @@ class Sequence {
     /// throws, std::bad_alloc) leaves the conversation before the token, with its logits in `logits()`, to be accepted
     /// again; std::bad_alloc may also leave it after the token, whose text is then missing from the result.
     Step accept(std::span<const float> logits);
+    /// The same for the logits after a position of the tokens of `next_pass`, which come in the order of positions:
+    /// returns a step with neither a token nor an end, and changes nothing, for logits after a drafted token that was
+    /// not accepted, or after the end of the generation.
+    Step accept(std::span<const float> logits, Index position);
 
     /// Ends the generation here, with FinishReason::callback: text that was held back for a stop string is dropped, and
     /// so is a prompt of which nothing was read. No effect after eos, a stop string or the constraint.
@@ -115,6 +153,9 @@ class Sequence {
     void check_not_moved_from(const char* call) const;
     void commit(std::size_t count) noexcept;
     void remember(std::span<const float> logits) noexcept;
+    void roll_back() noexcept;
+    void end_draft() noexcept;
+    void check_draft_is_read() const;
     std::optional<TokenId> draw(std::span<const float> logits, std::optional<FinishReason>& finished);
     bool ends_text(TokenId token) const noexcept;
 
@@ -134,6 +175,13 @@ class Sequence {
     std::optional<StreamingDecoder> decoder_;  // none for token ids
     StopStrings stops_{std::vector<std::string>()};
     Generation result_;
+
+    // Speculation.
+    std::unique_ptr<generation::Drafter> drafter_;  // none where it was never asked for
+    std::unique_ptr<Checkpoints> checkpoints_;      // likewise
+    std::vector<TokenId> draft_;                    // the last token and the draft of the latest `next_pass`, or empty
+    Index draft_position_ = -1;                     // in draft_, of the logits that are accepted next
+    Index checkpoint_ = -1;                         // the number of the one that is the state; −1: state_ is
 };
 
 }  // namespace rwkv::inline RWKV_ABI

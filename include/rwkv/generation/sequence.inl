@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -52,7 +53,7 @@ RWKV_INLINE Sequence::Sequence(const Config& config, Tokenizer tokenizer) : Sequ
 RWKV_INLINE Sequence::Sequence(const Sequence& other)
     : config_(other.config_),
       tokenizer_(other.tokenizer_),
-      state_(other.state_.copy()),
+      state_(other.state().copy()),
       tokens_(other.tokens_),
       logits_(other.logits_),
       last_unread_(other.last_unread_),
@@ -63,10 +64,14 @@ RWKV_INLINE Sequence::Sequence(const Sequence& other)
       sampler_(other.sampler_),
       decoder_(other.decoder_),
       stops_(other.stops_),
-      result_(other.result_) {
+      result_(other.result_),
+      drafter_(other.drafter_ ? std::make_unique<generation::Drafter>(*other.drafter_) : nullptr),
+      checkpoints_(other.checkpoints_ ? std::make_unique<Checkpoints>(config_, other.checkpoints_->capacity())
+                                      : nullptr) {
     // What `begin` reserved, so that `commit` and `remember` cannot fail.
     tokens_.reserve(tokens_.size() + pending_.size());
     logits_.reserve(static_cast<std::size_t>(config_.vocab_size));
+    draft_.reserve(other.draft_.capacity());
 }
 
 RWKV_INLINE void Sequence::begin(std::string_view prompt, GenerationOptions options) {
@@ -102,7 +107,21 @@ RWKV_INLINE void Sequence::begin_tokens(std::span<const TokenId> prompt, Generat
     logits_.reserve(static_cast<std::size_t>(config_.vocab_size));
     std::optional<StreamingDecoder> decoder;
     if (decode_text) decoder.emplace(*tokenizer_);
+    const SpeculationOptions& speculation = options.speculation;
+    std::unique_ptr<generation::Drafter> drafter;
+    std::unique_ptr<Checkpoints> checkpoints;
+    if (speculation.max_draft_tokens != 0 && (!drafter_ || !drafter_->has(speculation))) {
+        drafter = std::make_unique<generation::Drafter>(speculation, config_);
+        checkpoints = std::make_unique<Checkpoints>(config_, speculation.max_draft_tokens + 1);
+        draft_.reserve(static_cast<std::size_t>(speculation.max_draft_tokens + 1));
+    }
     // From here on nothing throws.
+    roll_back();
+    end_draft();
+    if (drafter) {
+        drafter_ = std::move(drafter);
+        checkpoints_ = std::move(checkpoints);
+    }
     decoder_ = std::move(decoder);
     sampler_ = std::move(sampler);
     stops_ = std::move(stops);
@@ -120,6 +139,38 @@ RWKV_INLINE void Sequence::check_not_moved_from(const char* call) const {
 RWKV_INLINE std::span<const TokenId> Sequence::pending() const noexcept {
     if (!active_ || pending_.empty()) return {};
     return std::span(pending_).subspan(pending_begin_);
+}
+
+RWKV_INLINE SequenceTokens Sequence::next_pass(const PassTimes& times, Index beside) {
+    roll_back();
+    end_draft();
+    const std::span<const TokenId> known = pending();
+    if (options_.speculation.max_draft_tokens > 0 && known.size() == 1 && last_unread_) {
+        // Besides the tokens of the draft, the logits after the last of them give one.
+        const Index left = options_.max_new_tokens - std::ssize(result_.tokens) - 1;
+        const std::span<const TokenId> guesses =
+            drafter_->draft(tokens_, std::clamp<Index>(left, 0, options_.speculation.max_draft_tokens), times, beside);
+        if (!guesses.empty()) {
+            draft_.assign(1, known.front());
+            draft_.insert(draft_.end(), guesses.begin(), guesses.end());
+            draft_position_ = 0;
+            checkpoints_->clear();
+            return {draft_, &state_, LogitsFor::all, checkpoints_.get()};
+        }
+    }
+    return {known, &state_, LogitsFor::last};
+}
+
+/// Forgets what was drafted after the tokens that are known.
+RWKV_INLINE void Sequence::roll_back() noexcept {
+    if (checkpoint_ < 0) return;
+    checkpoints_->restore(checkpoint_, state_);
+    checkpoint_ = draft_position_ = -1;
+}
+
+RWKV_INLINE void Sequence::end_draft() noexcept {
+    draft_.clear();
+    draft_position_ = -1;
 }
 
 /// The state holds the next `count` pending tokens now.
@@ -144,15 +195,39 @@ RWKV_INLINE void Sequence::advance(Index count) {
     commit(static_cast<std::size_t>(count));
 }
 
+RWKV_INLINE Step Sequence::accept(std::span<const float> logits, Index position) {
+    if (!draft_.empty() && position != draft_position_) return {};
+    return accept(logits);
+}
+
+/// Throws: ArgumentError where a draft is to be accepted that no pass has read.
+RWKV_INLINE void Sequence::check_draft_is_read() const {
+    if (draft_.empty()) return;
+    if (draft_position_ < 0 && !pending().empty())
+        throw ArgumentError("Sequence::accept", "", "a call of next_pass before further logits", "none");
+    if (checkpoints_->size() <= draft_position_)
+        throw ArgumentError("Sequence::accept", "", "a pass over what next_pass returned", "another one, or none");
+}
+
 RWKV_INLINE Step Sequence::accept(std::span<const float> logits) {
     check_not_moved_from("Sequence::accept");
     if (!active_) throw ArgumentError("Sequence::accept", "", "a generation in progress", "none");
     if (std::ssize(logits) != config_.vocab_size)
         throw ArgumentError("Sequence::accept", "logits", std::to_string(config_.vocab_size),
                             std::to_string(logits.size()));
+    check_draft_is_read();
     commit(pending().size());
+    // Until a token is drawn that equals the drafted one, the state is that before the draft's next token.
+    const Index position = std::exchange(draft_position_, -1), drafted = std::ssize(draft_) - 1;
+    if (position >= 0) checkpoint_ = position < drafted ? position : -1;
+    if (position == 0) result_.drafted_tokens += drafted;
     Step step;
     step.token = draw(logits, step.finished);
+    if (step.token && options_.speculation.max_draft_tokens > 0)
+        drafter_->drawn(draft_.empty() ? 0 : position, *step.token);
+    const bool accepted = step.token && position >= 0 && position < drafted &&
+                          draft_[static_cast<std::size_t>(position) + 1] == *step.token;
+    if (accepted) ++result_.accepted_tokens;
 
     const std::size_t text_begin = result_.text.size();
     if (decoder_) {
@@ -174,6 +249,7 @@ RWKV_INLINE Step Sequence::accept(std::span<const float> logits) {
         result_.finish_reason = *step.finished;
         active_ = false;
     }
+    if (accepted && !step.finished) draft_position_ = position + 1;
     step.text = std::string_view(result_.text).substr(text_begin);
     return step;
 }
@@ -231,12 +307,13 @@ RWKV_INLINE bool Sequence::ends_text(TokenId token) const noexcept {
 RWKV_INLINE void Sequence::finish() noexcept {
     if (active_ || result_.finish_reason == FinishReason::length) result_.finish_reason = FinishReason::callback;
     active_ = false;
+    draft_position_ = -1;
 }
 
 RWKV_INLINE Conversation Sequence::conversation() const {
     if (!tokens_.empty() && !last_unread_ && logits_.empty())
         throw ArgumentError("Sequence::conversation", "prompt", "to be read to its end", "a part of it");
-    return {state_.copy(), tokens_, logits_};
+    return {state().copy(), tokens_, logits_};
 }
 
 RWKV_INLINE void Sequence::resume(const Conversation& conversation) {
@@ -245,6 +322,9 @@ RWKV_INLINE void Sequence::resume(const Conversation& conversation) {
         throw ArgumentError("Sequence::resume", "conversation", "one with this model", "one of other sizes");
     std::vector<TokenId> tokens = conversation.tokens;
     std::vector<float> logits = conversation.logits;
+    end_draft();
+    checkpoint_ = -1;
+    if (drafter_) drafter_->reset();
     state_.assign(conversation.state);
     tokens_ = std::move(tokens);
     logits_ = std::move(logits);
@@ -253,6 +333,9 @@ RWKV_INLINE void Sequence::resume(const Conversation& conversation) {
 }
 
 RWKV_INLINE void Sequence::reset() noexcept {
+    end_draft();
+    checkpoint_ = -1;
+    if (drafter_) drafter_->reset();
     state_.reset();
     tokens_.clear();
     logits_.clear();

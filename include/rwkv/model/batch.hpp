@@ -9,6 +9,7 @@
 
 #include <rwkv/core/progress.hpp>
 #include <rwkv/core/tensor.hpp>
+#include <rwkv/model/checkpoints.hpp>
 #include <rwkv/model/state.hpp>
 #include <rwkv/version.hpp>
 
@@ -26,6 +27,7 @@ struct SequenceTokens {
     std::span<const TokenId> tokens;     ///< at least one
     State* state;                        ///< of this sequence alone
     LogitsFor logits = LogitsFor::last;  ///< after which tokens
+    Checkpoints* checkpoints = nullptr;  ///< of this sequence alone: keep the state after each of the tokens
 };
 
 /// Receives the logits of a pass: of sequence `sequence` of the batch after token `position` of its tokens. The span is
@@ -47,6 +49,13 @@ struct ColumnRange {
     const TokenId* tokens;      ///< of those columns
     BasicState<Scalar>* state;  ///< of the sequence
     Index sequence, position;   ///< number of the sequence in the pass, and of its token in the first column
+    BasicCheckpoints<Scalar>* checkpoints;  ///< none, or the states after each of the columns
+    Index first_checkpoint;                 ///< the number of the one after the first column
+
+    /// The state to be kept after a column, where there are checkpoints.
+    [[nodiscard]] BasicState<Scalar>& checkpoint(Index column) const noexcept {
+        return checkpoints->slot(first_checkpoint + column - begin);
+    }
 };
 
 /// The tokens of one chunk: columns of several sequences, one sequence after the other.
@@ -57,9 +66,16 @@ class Batch {
     void reserve(Index tokens) { ranges_.reserve(static_cast<std::size_t>(tokens)); }
     void clear() noexcept { ranges_.clear(); }
     /// Appends at least one token of a sequence. Does not allocate within what was reserved.
-    void append(std::span<const TokenId> tokens, BasicState<Scalar>& state, Index sequence = 0, Index position = 0) {
+    void append(std::span<const TokenId> tokens, BasicState<Scalar>& state, Index sequence = 0, Index position = 0,
+                BasicCheckpoints<Scalar>* checkpoints = nullptr) {
         const Index begin = this->tokens();
-        ranges_.push_back({begin, begin + std::ssize(tokens), tokens.data(), &state, sequence, position});
+        ranges_.push_back({begin, begin + std::ssize(tokens), tokens.data(), &state, sequence, position, checkpoints,
+                           checkpoints ? checkpoints->size() : 0});
+    }
+    /// All layers have filled the checkpoints of these columns.
+    void complete_checkpoints() const noexcept {
+        for (const ColumnRange<Scalar>& range : ranges_)
+            if (range.checkpoints) range.checkpoints->append(range.end - range.begin);
     }
 
     /// Columns.

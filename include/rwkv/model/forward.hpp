@@ -35,6 +35,7 @@ bool run_layers(const BasicWeights<Matrix>& weights, Index first, Index last, Ba
         if (stop()) return false;
         block(weights.blocks[static_cast<std::size_t>(layer)], layer, workspace);
     }
+    if (last == static_cast<Index>(weights.blocks.size())) workspace.batch().complete_checkpoints();
     return true;
 }
 

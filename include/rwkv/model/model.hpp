@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <rwkv/core/config.hpp>
+#include <rwkv/core/matrix_view.hpp>
 #include <rwkv/core/progress.hpp>
 #include <rwkv/model/batch.hpp>
 #include <rwkv/model/state.hpp>
@@ -96,6 +97,11 @@ class Model {
     /// share a state.
     bool forward(std::span<const SequenceTokens> batch, Workspace& workspace, const LogitsCallback& callback,
                  const PassOptions& options = {}) const;
+
+    /// The logits that one sequence wants, a column each, which stay in the workspace until its next pass; no column
+    /// where the pass was cancelled. Where more than one is wanted, the tokens are at most min(workspace.chunk(), 128).
+    [[nodiscard]] MatrixView<const float> forward_sequence(const SequenceTokens& sequence, Workspace& workspace,
+                                                           const PassOptions& options = {}) const;
 
     /// The logits after every token of one sequence. Returns as the batch does.
     bool forward_all(std::span<const TokenId> tokens, State& state, Workspace& workspace,

@@ -102,7 +102,7 @@ class BatchReader {
             if (some > 0)
                 chunk.append(
                     sequence.tokens.subspan(static_cast<std::size_t>(position_), static_cast<std::size_t>(some)),
-                    *sequence.state, static_cast<Index>(sequence_), position_);
+                    *sequence.state, static_cast<Index>(sequence_), position_, sequence.checkpoints);
             count -= some;
             position_ += some;
             if (position_ < std::ssize(sequence.tokens)) continue;
@@ -206,7 +206,7 @@ RWKV_INLINE void Model::check(std::string_view call, std::span<const SequenceTok
     std::vector<const void*>& states = workspace.pass().states;
     states.clear();
     for (std::size_t i = 0; i < batch.size(); ++i) {
-        const auto& [tokens, state, wanted] = batch[i];
+        const auto& [tokens, state, wanted, checkpoints] = batch[i];
         if (!state) check_failed(call, subject("state", i), "a state", "none");
         if (!state->fits(config()))
             check_failed(
@@ -220,6 +220,13 @@ RWKV_INLINE void Model::check(std::string_view call, std::span<const SequenceTok
                 check_failed(call, subject(("token " + std::to_string(t)).c_str(), i),
                              "an id from 0 to " + std::to_string(config().vocab_size - 1), std::to_string(tokens[t]));
         states.push_back(state);
+        if (!checkpoints) continue;
+        if (!checkpoints->fits(config()))
+            check_failed(call, subject("checkpoints", i), "those of a model of this shape", "those of another");
+        if (checkpoints->capacity() - checkpoints->size() < std::ssize(tokens))
+            check_failed(call, subject("checkpoints", i), "room for " + std::to_string(tokens.size()) + " states",
+                         std::to_string(checkpoints->capacity() - checkpoints->size()));
+        states.push_back(checkpoints);
     }
     std::sort(states.begin(), states.end());
     if (std::adjacent_find(states.begin(), states.end()) == states.end()) return;
@@ -227,6 +234,9 @@ RWKV_INLINE void Model::check(std::string_view call, std::span<const SequenceTok
         for (std::size_t j = 0; j < i; ++j)
             if (batch[i].state == batch[j].state)
                 check_failed(call, subject("state", i), "a state of its own", "that of sequence " + std::to_string(j));
+            else if (batch[i].checkpoints && batch[i].checkpoints == batch[j].checkpoints)
+                check_failed(call, subject("checkpoints", i), "checkpoints of its own",
+                             "those of sequence " + std::to_string(j));
 }
 
 RWKV_INLINE std::span<const float> Model::forward(std::span<const TokenId> tokens, State& state, Workspace& workspace,
@@ -261,6 +271,23 @@ RWKV_INLINE bool Model::forward(std::span<const SequenceTokens> batch, Workspace
                                        return callback(range.sequence, range.position + t - range.begin, logits);
                                    });
     });
+}
+
+RWKV_INLINE MatrixView<const float> Model::forward_sequence(const SequenceTokens& sequence, Workspace& workspace,
+                                                            const PassOptions& options) const {
+    const Index wanted = model::logits_count({&sequence, 1});
+    if (wanted == 0) model::check_failed("forward_sequence", "logits", "after a token at least", "none");
+    check("forward_sequence", {&sequence, 1}, workspace, true);
+    const Index most = (std::min)(workspace.chunk(), kernels::Blocking::nc);
+    if (wanted > 1 && std::ssize(sequence.tokens) > most)
+        model::check_failed("forward_sequence", "tokens", "at most " + std::to_string(most) + " with logits after each",
+                            std::to_string(sequence.tokens.size()));
+    model::reserve_logits({&sequence, 1}, workspace);
+    const bool completed = model::run_pass(*weights_, {&sequence, 1}, workspace, options, [&] {
+        return model::visit_logits(*weights_, {&sequence, 1}, workspace,
+                                   [](const auto&, Index, std::span<const float>) { return true; });
+    });
+    return workspace.logits(completed ? wanted : 0);
 }
 
 RWKV_INLINE bool Model::forward_all(std::span<const TokenId> tokens, State& state, Workspace& workspace,

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+
 #include <rwkv/kernels/matmul.hpp>
 #include <rwkv/model/batch.hpp>
 #include <rwkv/model/parallel.hpp>
@@ -9,6 +11,25 @@
 #include <rwkv/version.hpp>
 
 namespace rwkv::inline RWKV_ABI::model {
+
+/// WKV of the channels [begin, end) for the tokens of one sequence: v becomes wkv. Where there are checkpoints it goes
+/// token by token, to keep the sums after each.
+template <class Matrix, class Scalar>
+void wkv(const AttentionWeights<Matrix>& weights, Index layer, const kernels::Equations<Scalar>& ops,
+         const ColumnRange<Scalar>& range, Index begin, Index end, MatrixView<Scalar> k,
+         MatrixView<Scalar> v) noexcept {
+    const auto a = range.state->numerator(), b = range.state->denominator(), p = range.state->maximum();
+    const Index some = range.checkpoints ? 1 : range.end - range.begin;
+    for (Index t = range.begin; t < range.end; t += some) {
+        ops.wkv(weights.decay.data(), weights.time_first.data(), begin, end, some, k.col(t), k.stride(), v.col(t),
+                v.stride(), a.col(layer), b.col(layer), p.col(layer));
+        if (!range.checkpoints) continue;
+        BasicState<Scalar>& kept = range.checkpoint(t);
+        std::copy(a.col(layer) + begin, a.col(layer) + end, kept.numerator().col(layer) + begin);
+        std::copy(b.col(layer) + begin, b.col(layer) + end, kept.denominator().col(layer) + begin);
+        std::copy(p.col(layer) + begin, p.col(layer) + end, kept.maximum().col(layer) + begin);
+    }
+}
 
 /// Time mixing, RWKV's counterpart of attention, for T tokens:
 ///
@@ -44,10 +65,7 @@ void time_mixing(const AttentionWeights<Matrix>& weights, Index layer, BasicWork
 
     // In place: v becomes wkv, then σ(r) ∘ wkv.
     parallel_for_channels(context.executor(), attention, tokens, [&](Index begin, Index end) {
-        for (const ColumnRange<Scalar>& range : batch.ranges())
-            ops.wkv(weights.decay.data(), weights.time_first.data(), begin, end, range.end - range.begin,
-                    k.col(range.begin), k.stride(), v.col(range.begin), v.stride(), range.state->numerator().col(layer),
-                    range.state->denominator().col(layer), range.state->maximum().col(layer));
+        for (const ColumnRange<Scalar>& range : batch.ranges()) wkv(weights, layer, ops, range, begin, end, k, v);
         for (Index t = 0; t < tokens; ++t) ops.gate(begin, end, r.col(t), v.col(t));
     });
 

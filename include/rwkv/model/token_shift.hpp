@@ -23,10 +23,15 @@ class TokenShift {
             use(column, x_.col(column), column == range.begin ? saved(range) : x_.col(column - 1));
         });
     }
-    /// Saves the last column of each sequence in its state, for the sequence's next token.
+    /// Saves the last column of each sequence in its state, for the sequence's next token, and every column in the
+    /// checkpoints that there are.
     void save_last_columns() const noexcept {
-        for (const ColumnRange<Scalar>& range : batch_.ranges())
+        for (const ColumnRange<Scalar>& range : batch_.ranges()) {
             std::copy_n(x_.col(range.end - 1), x_.rows(), saved(range));
+            if (!range.checkpoints) continue;
+            for (Index t = range.begin; t < range.end; ++t)
+                std::copy_n(x_.col(t), x_.rows(), part_(range.checkpoint(t)).col(layer_));
+        }
     }
 
   private:
