@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Cross-compiles for Windows by MinGW-w64's gcc, and runs under Wine the tests that are not for POSIX systems alone and
-# `generate`:
+# Cross-compiles for Windows by MinGW-w64's gcc, and runs under Wine the tests that are not for POSIX systems alone, and
+# the programs:
 #   bash tests/windows.sh [BUILD_DIR]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -20,9 +20,28 @@ cmake -S . -B "$build" -DCMAKE_SYSTEM_NAME=Windows -DCMAKE_CXX_COMPILER=x86_64-w
     -DCMAKE_FIND_ROOT_PATH="$libraries/usr" -DCMAKE_FIND_ROOT_PATH_MODE_PACKAGE=ONLY -DCMAKE_BUILD_TYPE=Release \
     -DCMAKE_EXE_LINKER_FLAGS=-static -DRWKV_WERROR=ON -DRWKV_CHECK_HEADERS=OFF
 areas=(ground threads kernels io text generation golden)
-cmake --build "$build" --parallel "$(nproc)" --target generate score inspect tokenize "${areas[@]/#/rwkv_test_}"
+cmake --build "$build" --parallel "$(nproc)" --target generate score inspect tokenize convert chat "${areas[@]/#/rwkv_test_}"
 
 export WINEPREFIX=$build/wine WINEDEBUG=-all
 wine=$(command -v wine64 || echo /usr/lib/wine/wine64) # Debian's wine64 is not on the path
 for area in "${areas[@]}"; do "$wine" "$build/tests/rwkv_test_$area.exe"; done
-"$wine" "$build/examples/generate.exe" --model examples/fairy-tales --prompt "Once upon a time" --max-new-tokens 20 -t 2
+
+run() { # PROGRAM ARGUMENT…
+    local program=$1
+    shift
+    "$wine" "$build/examples/$program.exe" "$@"
+}
+says() { # WORDS: what comes from standard input has them
+    tee "$build/said"
+    grep -q -- "$1" "$build/said"
+}
+model=examples/fairy-tales
+run generate --model $model --prompt "Once upon a time" --max-new-tokens 20 -t 2 | says "there was a king"
+rm -rf "$build/converted"
+converted=$(realpath --relative-to=. "$build/converted")
+run convert $model "$converted" --format q8
+run generate --model "$converted" --prompt "Once upon a time" -n 5 | says "there was a king"
+run inspect $model | grep "sound"
+echo '"Once upon a time"' | run tokenize --model $model | says "^\[[0-9, ]*\]"
+echo "Once upon a time there was a king" | run score --model $model --text-file - | says "perplexity"
+printf 'Once upon a time\n/quit\n' | run chat --model $model --max-new-tokens 5 | says "[a-z]"
