@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -100,6 +101,8 @@ class Matcher {
 
   private:
     struct State;
+    std::unique_lock<std::mutex> lock() const;
+
     std::unique_ptr<State> state_;
 };
 

@@ -1,3 +1,212 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <rwkv/constraint/cache.hpp>
 #include <rwkv/constraint/constraint.hpp>
+#include <rwkv/constraint/forced.hpp>
+#include <rwkv/constraint/grammar.hpp>
+#include <rwkv/constraint/limits.hpp>
+#include <rwkv/core/error.hpp>
+#include <rwkv/core/finite.hpp>
+#include <rwkv/core/inline.hpp>
+#include <rwkv/core/message.hpp>
+
+namespace rwkv::inline RWKV_ABI {
+
+RWKV_INLINE Constraint::Constraint(constraint::GrammarBuilder builder, constraint::Symbol root, std::string_view where)
+    : grammar_(std::make_shared<const constraint::Grammar>(std::move(builder), root, where)) {}
+
+RWKV_INLINE bool Constraint::matches(std::string_view text) const {
+    constraint::Parser parser(grammar_);
+    std::vector<constraint::Thread> threads;
+    bool may_end = parser.begin(threads);
+    for (const char c : text) {
+        const std::size_t count = threads.size();
+        may_end = parser.next(threads, 0, count, static_cast<std::uint8_t>(c));
+        threads.erase(threads.begin(), threads.begin() + static_cast<std::ptrdiff_t>(count));
+        if (threads.empty()) return false;
+    }
+    return may_end;
+}
+
+RWKV_INLINE TokenVocabulary::TokenVocabulary(Tokenizer tokenizer, std::vector<TokenId> end_tokens)
+    : trie_(std::make_shared<const constraint::TokenTrie>(std::move(tokenizer), std::move(end_tokens))) {}
+
+RWKV_INLINE const Tokenizer& TokenVocabulary::tokenizer() const noexcept {
+    return trie_->tokenizer();
+}
+
+/// Where a matcher stands.
+struct Matcher::State {
+    std::shared_ptr<constraint::Cache> cache;
+    std::vector<constraint::Thread> threads;
+    bool may_end = false;
+};
+
+RWKV_INLINE Matcher::Matcher(const Constraint& constraint, const TokenVocabulary& vocabulary)
+    : state_(std::make_unique<State>()) {
+    state_->cache = std::make_shared<constraint::Cache>(constraint.compiled(), vocabulary.trie());
+    state_->may_end = state_->cache->parser().begin(state_->threads);
+}
+
+RWKV_INLINE Matcher::Matcher(const Matcher& other) : state_(std::make_unique<State>(*other.state_)) {}
+RWKV_INLINE Matcher::Matcher(Matcher&& other) noexcept = default;
+RWKV_INLINE Matcher& Matcher::operator=(Matcher other) noexcept {
+    state_.swap(other.state_);
+    return *this;
+}
+RWKV_INLINE Matcher::~Matcher() = default;
+
+/// The cache to work with. Where it has become too large, this matcher gets a new one with what it needs.
+RWKV_INLINE std::unique_lock<std::mutex> Matcher::lock() const {
+    State& state = *state_;
+    std::unique_lock<std::mutex> held(state.cache->mutex);
+    if (state.cache->memory() > constraint::max_cache_bytes) {
+        auto fresh = std::make_shared<constraint::Cache>(state.cache->parser().shared(), state.cache->shared_trie());
+        std::vector<constraint::Thread> threads = fresh->parser().copy_from(state.cache->parser(), state.threads);
+        if (fresh->memory() > constraint::max_cache_bytes / 2)
+            core::fail<ArgumentError>(state.cache->parser().grammar().where(), {},
+                                      {"a constraint that needs at most ", constraint::max_cache_bytes / 2, " bytes"},
+                                      {"one that is too ambiguous or too large"});
+        held.unlock();
+        state.cache = std::move(fresh);
+        state.threads = std::move(threads);
+        held = std::unique_lock<std::mutex>(state.cache->mutex);
+    }
+    return held;
+}
+
+RWKV_INLINE std::size_t Matcher::mask_words() const noexcept {
+    return state_->cache->trie().words();
+}
+
+RWKV_INLINE void Matcher::mask(std::span<std::uint64_t> words) {
+    const constraint::TokenTrie& trie = state_->cache->trie();
+    if (words.size() < trie.words())
+        core::fail<ArgumentError>("Matcher::mask", {"words"}, {"at least ", trie.words()}, {words.size()});
+    for (std::uint64_t& word : words) word = 0;
+    const std::unique_lock<std::mutex> held = lock();
+    state_->cache->mask(state_->threads, words);
+    if (state_->may_end) constraint::set_bits(trie.end_tokens(), words);
+}
+
+RWKV_INLINE bool Matcher::accept(TokenId token) {
+    const constraint::TokenTrie& trie = state_->cache->trie();
+    if (trie.is_end(token)) return state_->may_end;
+    return trie.is_text(token) && accept(trie.tokenizer().token_bytes(token));
+}
+
+RWKV_INLINE bool Matcher::accept(std::string_view bytes) {
+    const std::unique_lock<std::mutex> held = lock();
+    std::vector<constraint::Thread> threads = state_->threads;
+    bool may_end = state_->may_end;
+    for (const char c : bytes) {
+        const std::size_t count = threads.size();
+        if (count == 0) return false;
+        may_end = state_->cache->parser().next(threads, 0, count, static_cast<std::uint8_t>(c));
+        if (threads.size() == count) return false;
+        threads.erase(threads.begin(), threads.begin() + static_cast<std::ptrdiff_t>(count));
+    }
+    state_->threads = std::move(threads);
+    state_->may_end = may_end;
+    return true;
+}
+
+RWKV_INLINE bool Matcher::may_end() const {
+    return state_->may_end;
+}
+RWKV_INLINE bool Matcher::may_continue() const {
+    return !state_->threads.empty();
+}
+
+RWKV_INLINE std::string Matcher::forced_bytes(std::size_t max_bytes) const {
+    const std::unique_lock<std::mutex> held = lock();
+    constraint::Parser& parser = state_->cache->parser();
+    std::vector<constraint::Thread> threads = state_->threads;
+    std::string forced;
+    for (bool may_end = state_->may_end; !may_end && forced.size() < max_bytes;) {
+        std::uint32_t byte = constraint::Lexer::no_byte;
+        for (const constraint::Thread& thread : threads) {
+            const std::uint32_t only = parser.lexer().only_byte(thread.state);
+            if (only == constraint::Lexer::no_byte || only == byte) continue;
+            byte = byte == constraint::Lexer::no_byte ? only : constraint::Lexer::many_bytes;
+        }
+        if (byte >= constraint::Lexer::no_byte) break;
+        const std::size_t count = threads.size();
+        may_end = parser.next(threads, 0, count, static_cast<std::uint8_t>(byte));
+        threads.erase(threads.begin(), threads.begin() + static_cast<std::ptrdiff_t>(count));
+        forced.push_back(static_cast<char>(byte));
+    }
+    return forced;
+}
+
+RWKV_INLINE std::vector<TokenId> Matcher::forced_tokens(std::span<const TokenId> before) const {
+    const std::string forced = forced_bytes();
+    if (forced.empty()) return {};
+    return constraint::cut_forced(state_->cache->trie(), before, forced);
+}
+
+RWKV_INLINE bool Matcher::operator==(const Matcher& other) const {
+    return state_->cache == other.state_->cache && state_->may_end == other.state_->may_end &&
+           state_->threads == other.state_->threads;
+}
+
+RWKV_INLINE Constraint choice(std::span<const std::string> texts) {
+    if (texts.empty()) core::fail<ArgumentError>("choice", {}, {"at least one text"}, {"none"});
+    constraint::GrammarBuilder builder;
+    const constraint::Symbol root = builder.terminal(builder.regexes().literals(texts));
+    return Constraint(std::move(builder), root, "choice");
+}
+
+RWKV_INLINE Constraint choice(std::initializer_list<std::string_view> texts) {
+    return choice(std::vector<std::string>(texts.begin(), texts.end()));
+}
+
+namespace constraint {
+
+/// A Matcher in a Sampler.
+class MatcherConstraint final : public TokenConstraint {
+  public:
+    explicit MatcherConstraint(Matcher matcher) : matcher_(std::move(matcher)), words_(matcher_.mask_words()) {}
+    MatcherConstraint(const MatcherConstraint&) = default;
+    MatcherConstraint& operator=(const MatcherConstraint&) = delete;
+    ~MatcherConstraint() override = default;
+
+    void mask(std::span<float> logits) override {
+        matcher_.mask(words_);
+        for (std::size_t i = 0; i < logits.size(); ++i) {
+            const bool allowed = i / 64 < words_.size() && (words_[i / 64] >> i % 64 & 1U) != 0;
+            if (!allowed) logits[i] = core::minus_infinity;
+        }
+    }
+    void accept(TokenId token) override {
+        if (!matcher_.accept(token))
+            core::fail<ArgumentError>("TokenConstraint::accept", {"token"}, {"one that the constraint allows"},
+                                      {token});
+    }
+    bool finished() const override { return matcher_.may_end() && !matcher_.may_continue(); }
+    std::unique_ptr<TokenConstraint> clone() const override { return std::make_unique<MatcherConstraint>(*this); }
+
+  private:
+    Matcher matcher_;
+    std::vector<std::uint64_t> words_;
+};
+
+}  // namespace constraint
+
+RWKV_INLINE std::shared_ptr<const TokenConstraint> token_constraint(const Constraint& constraint,
+                                                                    const TokenVocabulary& vocabulary) {
+    return std::make_shared<const constraint::MatcherConstraint>(Matcher(constraint, vocabulary));
+}
+
+}  // namespace rwkv::inline RWKV_ABI

@@ -54,6 +54,10 @@ class GrammarBuilder {
     /// `min` to `max` times (`unbounded`), counted while parsing and not unrolled, whatever the numbers.
     Symbol repeat(Symbol part, std::uint32_t min, std::uint32_t max);
 
+    /// Rules that are regular become terminals where their expressions are no longer than this; 0, the default, leaves
+    /// rules as they are. Faster for grammars that people have written character by character.
+    void set_fold_limit(std::uint32_t size) noexcept { fold_limit_ = size; }
+
     /// Whether it is a terminal.
     bool is_terminal(Symbol symbol) const noexcept { return definition(symbol).kind == Kind::terminal; }
     /// The expression of a terminal.
@@ -84,6 +88,7 @@ class GrammarBuilder {
     std::vector<Alternative> alternatives_;
     std::vector<Symbol> symbols_;
     U64Map terminals_;
+    std::uint32_t fold_limit_ = 0;
 };
 
 }  // namespace rwkv::inline RWKV_ABI::constraint

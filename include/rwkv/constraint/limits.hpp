@@ -18,6 +18,8 @@ inline constexpr std::size_t max_text_bytes = std::size_t{1} << 24U;
 /// What is kept of derivatives, automata, rows and masks for one constraint and tokenizer, in bytes. Where it is
 /// exceeded, what is not in use is forgotten; where that does not help, the constraint is refused as too ambiguous.
 inline constexpr std::size_t max_cache_bytes = std::size_t{256} << 20U;
+/// What is kept of masks besides, in bytes.
+inline constexpr std::size_t max_mask_bytes = std::size_t{64} << 20U;
 /// The items of one row of the parser, and the rows in progress: both are small unless a grammar is ambiguous.
 inline constexpr std::size_t max_row_items = std::size_t{1} << 18U;
 /// The places where the lexeme in progress may have begun.

@@ -104,6 +104,8 @@ class RegexSet {
         classes_.push_back(one_character);
         return static_cast<std::uint32_t>(classes_.size() - 1);
     }
+    /// The expression of another set, in this one. `known` holds what was copied before.
+    Regex copy_from(const RegexSet& other, Regex regex, U64Map& known);
     /// Memory in use, in bytes.
     std::size_t memory() const noexcept;
 

@@ -787,6 +787,59 @@ RWKV_INLINE bool RegexSet::accepts_run(Regex regex, std::uint32_t character_clas
     return false;
 }
 
+RWKV_INLINE Regex RegexSet::copy_from(const RegexSet& other, Regex regex, U64Map& known) {
+    std::vector<Regex> stack{regex}, parts;
+    while (!stack.empty()) {
+        const Regex next = stack.back();
+        const Node n = other.node(next);
+        const bool has_parts = n.kind == Kind::concat || n.kind == Kind::any_of || n.kind == Kind::all_of;
+        const std::size_t count = has_parts ? n.length : n.kind == Kind::complement || n.kind == Kind::repeat ? 1 : 0;
+        parts.clear();
+        bool ready = true;
+        for (std::size_t i = 0; i < count; ++i) {
+            const std::uint32_t* part = known.find(static_cast<std::uint64_t>(other.argument(n, i)));
+            if (part) {
+                parts.push_back(static_cast<Regex>(*part));
+            } else {
+                stack.push_back(other.argument(n, i));
+                ready = false;
+            }
+        }
+        if (!ready) continue;
+        stack.pop_back();
+        Regex copy = next;
+        switch (n.kind) {
+            case Kind::nothing:
+            case Kind::empty:
+                break;
+            case Kind::bytes:
+                copy = bytes(other.byte_set(n));
+                break;
+            case Kind::remainder:
+                copy = remainder_state(other.long_word(n, 0), other.long_word(n, 2), other.word(n, 4),
+                                       other.word(n, 5) != 0);
+                break;
+            case Kind::complement:
+                copy = complement(parts[0]);
+                break;
+            case Kind::repeat:
+                copy = repeat(parts[0], other.word(n, 1), other.word(n, 2));
+                break;
+            case Kind::concat:
+                copy = concat(parts);
+                break;
+            case Kind::any_of:
+                copy = any_of(parts);
+                break;
+            case Kind::all_of:
+                copy = all_of(parts);
+                break;
+        }
+        known.insert(static_cast<std::uint64_t>(next), static_cast<std::uint32_t>(copy));
+    }
+    return static_cast<Regex>(*known.find(static_cast<std::uint64_t>(regex)));
+}
+
 RWKV_INLINE std::size_t RegexSet::memory() const noexcept {
     return nodes_.capacity() * sizeof(Node) + words_.capacity() * sizeof(std::uint32_t) + table_.memory() +
            (derivatives_.size() + class_contained_.size()) * 32 + emptiness_.capacity();

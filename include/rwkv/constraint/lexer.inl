@@ -1,0 +1,118 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include <rwkv/constraint/lexer.hpp>
+#include <rwkv/constraint/regex_set.inl>
+#include <rwkv/core/inline.hpp>
+
+namespace rwkv::inline RWKV_ABI::constraint {
+
+RWKV_INLINE Lexer::Lexer(const Grammar& grammar) : regexes_(grammar.regexes()) {
+    std::vector<ByteSet> sets;
+    std::vector<bool> visited;
+    for (std::uint32_t i = 0; i < grammar.terminal_count(); ++i)
+        regexes_.collect_byte_sets(grammar.terminal(i), sets, visited);
+    const auto less = [](const ByteSet& a, const ByteSet& b) {
+        return std::lexicographical_compare(a.words, a.words + 4, b.words, b.words + 4);
+    };
+    std::sort(sets.begin(), sets.end(), less);
+    sets.erase(std::unique(sets.begin(), sets.end()), sets.end());
+    class_count_ = byte_classes(sets, class_of_);
+    accepted_.push_back({0, 0});
+    accepted_table_.find_or_create(
+        hash_of_list(0), [](std::uint32_t) { return false; }, [] { return 0U; },
+        [this](std::uint32_t list) { return hash_of_list(list); });
+    state({});  // dead
+}
+
+RWKV_INLINE std::uint64_t Lexer::hash_of_state(State state) const noexcept {
+    std::uint64_t sum = 1;
+    for (const Lexeme& lexeme : lexemes(state))
+        sum = Interner::combine(sum, std::uint64_t{lexeme.terminal} << 32U | static_cast<std::uint32_t>(lexeme.rest));
+    return sum;
+}
+
+RWKV_INLINE std::uint64_t Lexer::hash_of_list(Accepted list) const noexcept {
+    std::uint64_t sum = 2;
+    for (const std::uint32_t terminal : terminals(list)) sum = Interner::combine(sum, terminal);
+    return sum;
+}
+
+RWKV_INLINE Lexer::Accepted Lexer::accepted_list(const std::vector<std::uint32_t>& list) {
+    std::uint64_t sum = 2;
+    for (const std::uint32_t terminal : list) sum = Interner::combine(sum, terminal);
+    const auto equal = [&](std::uint32_t known) {
+        const auto other = terminals(known);
+        return std::equal(other.begin(), other.end(), list.begin(), list.end());
+    };
+    const auto create = [&] {
+        accepted_.reserve(accepted_.size() + 1 + accepted_.size() / 2);
+        const auto begin = static_cast<std::uint32_t>(accepted_terminals_.size());
+        accepted_terminals_.insert(accepted_terminals_.end(), list.begin(), list.end());
+        accepted_.push_back({begin, static_cast<std::uint32_t>(list.size())});
+        return static_cast<std::uint32_t>(accepted_.size() - 1);
+    };
+    return accepted_table_.find_or_create(sum, equal, create,
+                                          [this](std::uint32_t known) { return hash_of_list(known); });
+}
+
+RWKV_INLINE Lexer::State Lexer::state(const std::vector<Lexeme>& list) {
+    std::uint64_t sum = 1;
+    for (const Lexeme& lexeme : list)
+        sum = Interner::combine(sum, std::uint64_t{lexeme.terminal} << 32U | static_cast<std::uint32_t>(lexeme.rest));
+    const auto equal = [&](std::uint32_t known) {
+        const auto other = lexemes(known);
+        return std::equal(other.begin(), other.end(), list.begin(), list.end());
+    };
+    const auto create = [&] {
+        std::vector<std::uint32_t> complete;
+        for (const Lexeme& lexeme : list)
+            if (regexes_.nullable(lexeme.rest)) complete.push_back(lexeme.terminal);
+        const Accepted accepted = accepted_list(complete);
+        const std::size_t count = states_.size();
+        // What may fail comes first.
+        if (states_.capacity() == count) states_.reserve(2 * count + 16);
+        const auto begin = static_cast<std::uint32_t>(lexemes_.size());
+        lexemes_.insert(lexemes_.end(), list.begin(), list.end());
+        table_.resize((count + 1) * class_count_, list.empty() ? dead : unknown);
+        states_.push_back({begin, static_cast<std::uint32_t>(list.size()), accepted, unknown});
+        return static_cast<State>(count);
+    };
+    return state_table_.find_or_create(sum, equal, create,
+                                       [this](std::uint32_t known) { return hash_of_state(known); });
+}
+
+RWKV_INLINE Lexer::State Lexer::compute_next(State from, std::uint8_t byte) {
+    std::vector<Lexeme> list;
+    const std::size_t count = states_[from].length;
+    for (std::size_t i = 0; i < count; ++i) {
+        const Lexeme lexeme = lexemes(from)[i];
+        const Regex rest = regexes_.derivative(lexeme.rest, byte);
+        if (rest != Regex::nothing && !regexes_.is_empty(rest)) list.push_back({lexeme.terminal, rest});
+    }
+    const State result = state(list);
+    table_[std::size_t{from} * class_count_ + class_of_[byte]] = result;
+    return result;
+}
+
+RWKV_INLINE std::uint32_t Lexer::only_byte(State from) {
+    if (states_[from].only_byte != unknown) return states_[from].only_byte;
+    std::uint32_t result = no_byte;
+    for (unsigned byte = 0; byte < 256 && result != many_bytes; ++byte)
+        if (next(from, static_cast<std::uint8_t>(byte)) != dead) result = result == no_byte ? byte : many_bytes;
+    states_[from].only_byte = result;
+    return result;
+}
+
+RWKV_INLINE std::size_t Lexer::memory() const noexcept {
+    return regexes_.memory() + states_.capacity() * sizeof(Entry) + lexemes_.capacity() * sizeof(Lexeme) +
+           table_.capacity() * sizeof(State) + state_table_.memory() + accepted_table_.memory() +
+           accepted_terminals_.capacity() * sizeof(std::uint32_t) + accepted_.capacity() * sizeof(List);
+}
+
+}  // namespace rwkv::inline RWKV_ABI::constraint
