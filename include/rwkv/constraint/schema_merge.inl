@@ -1,0 +1,419 @@
+#pragma once
+
+#include <algorithm>
+
+#include <rwkv/constraint/schema_arrays.inl>
+#include <rwkv/constraint/schema_compiler.hpp>
+#include <rwkv/constraint/schema_objects.inl>
+#include <rwkv/constraint/schema_scalars.inl>
+#include <rwkv/core/error.hpp>
+#include <rwkv/core/inline.hpp>
+#include <rwkv/core/message.hpp>
+
+namespace rwkv::inline RWKV_ABI::constraint {
+
+RWKV_INLINE SchemaCompiler::SchemaCompiler(const SchemaDocument& document, const JsonSchemaOptions& options,
+                                           GrammarBuilder& builder)
+    : document_(document),
+      options_(options),
+      builder_(builder),
+      regexes_(builder.regexes()),
+      references_(document),
+      loop_checked_(document.size()) {}
+
+RWKV_INLINE Symbol SchemaCompiler::compile() {
+    require_schema(SchemaDocument::root);
+    Symbol root = value({{DemandKind::schema, SchemaDocument::root}});
+    finish_rules();
+    if (!options_.white_space) return root;
+    const Symbol space = punctuation("", true, false);
+    return join({space, root, space});
+}
+
+RWKV_INLINE void SchemaCompiler::refuse(std::string_view keyword, JsonIndex schema, core::MessageParts expected,
+                                        core::MessageParts found) const {
+    core::fail<ArgumentError>("json_schema", {keyword, " at ", document_.pointer(schema)}, expected, found);
+}
+
+RWKV_INLINE void SchemaCompiler::unsupported(std::string_view keyword, JsonIndex schema) const {
+    refuse(keyword, schema, {"a schema without this keyword, which is not supported"},
+           {document_.describe(document_.find(schema, keyword))});
+}
+
+RWKV_INLINE void SchemaCompiler::require_schema(JsonIndex index) const {
+    if (at(index).kind == JsonKind::object || at(index).kind == JsonKind::boolean) return;
+    const JsonIndex parent = at(index).parent;
+    refuse(parent == no_value || at(parent).kind == JsonKind::array ? "schema" : at(parent).members[at(index).position].first,
+           parent == no_value ? index : parent, {"a schema: an object, true or false"}, {document_.describe(index)});
+}
+
+/// The symbol of the values that meet all demands.
+RWKV_INLINE Symbol SchemaCompiler::value(Demands demands) {
+    std::sort(demands.begin(), demands.end());
+    demands.erase(std::unique(demands.begin(), demands.end()), demands.end());
+    const auto [entry, is_new] = values_.try_emplace(std::move(demands));
+    Value& known = entry->second;
+    if (known.is_known) return known.symbol;
+    if (!is_new || depth_ >= max_nested_values) {
+        // It lies within itself, or too deep: a rule, whose alternatives come later.
+        known = {builder_.rule(), true, true};
+        if (is_new) waiting_.push_back(&entry->first);
+        return known.symbol;
+    }
+    ++depth_;
+    const Symbol built = build_value(entry->first);
+    --depth_;
+    if (known.is_rule)
+        builder_.add(known.symbol, {built});
+    else
+        known = {built, true, false};
+    return known.symbol;
+}
+
+RWKV_INLINE void SchemaCompiler::finish_rules() {
+    while (!waiting_.empty()) {
+        const Demands* demands = waiting_.back();
+        waiting_.pop_back();
+        builder_.add(values_[*demands].symbol, {build_value(*demands)});
+    }
+}
+
+RWKV_INLINE Symbol SchemaCompiler::build_value(const Demands& demands) {
+    const std::vector<Case> cases = expand(demands);
+    std::vector<Regex> scalar_parts;
+    std::vector<Symbol> parts;
+    for (const Case& a_case : cases) {
+        if (a_case.types & scalar_types) scalar_parts.push_back(scalars(a_case));
+        if (a_case.types & array_type) parts.push_back(array(a_case));
+        if (a_case.types & object_type) parts.push_back(object(a_case));
+    }
+    parts.push_back(builder_.terminal(regexes_.any_of(scalar_parts)));
+    return either(parts);
+}
+
+/// The cases of which a value that meets all demands is one.
+RWKV_INLINE std::vector<SchemaCompiler::Case> SchemaCompiler::expand(const Demands& demands) {
+    const JsonIndex place = demands.empty() ? SchemaDocument::root : demands[0].index;
+    if (++in_place_ > max_nested_expansions)
+        refuse("schema", place, {"alternatives nested at most ", max_nested_expansions, " deep"}, {"more"});
+    std::vector<Case> cases;
+    std::deque<Choice> choices;
+    std::vector<Unfinished> states(1);
+    bool possible = true;
+    for (const Demand demand : demands) possible = possible && merge(states[0], demand, choices);
+    if (!possible) states.clear();
+    while (!states.empty()) {
+        Unfinished state = std::move(states.back());
+        states.pop_back();
+        if (state.choices.empty()) {
+            cases.push_back(std::move(state.so_far));
+            if (cases.size() > max_cases || ++cases_ > max_all_cases)
+                refuse("schema", place, {"at most ", max_cases, " alternatives"}, {"more"});
+            continue;
+        }
+        // The last one first, so that the first comes out of the stack first.
+        const Choice& choice = choices[state.choices.back()];
+        state.choices.pop_back();
+        for (std::size_t i = choice.alternatives.size(); i-- > 0;) {
+            Unfinished next = state;
+            bool holds = true;
+            for (const Demand demand : choice.alternatives[i]) holds = holds && merge(next, demand, choices);
+            if (holds) states.push_back(std::move(next));
+            if (states.size() > 2 * max_cases)
+                refuse("schema", place, {"at most ", max_cases, " alternatives"}, {"more"});
+        }
+    }
+    --in_place_;
+    return cases;
+}
+
+/// Adds a demand, with all that it leads to in place. False where no value is left.
+RWKV_INLINE bool SchemaCompiler::merge(Unfinished& state, Demand demand, std::deque<Choice>& choices) {
+    Demands work{demand};
+    while (!work.empty()) {
+        const Demand next = work.back();
+        work.pop_back();
+        Case& so_far = state.so_far;
+        if (std::find(so_far.demands.begin(), so_far.demands.end(), next) != so_far.demands.end()) continue;
+        switch (next.kind) {
+            case DemandKind::impossible: return false;
+            case DemandKind::composite: so_far.types &= composite_types; break;
+            case DemandKind::listed_scalar:
+            case DemandKind::scalar_of_one_of:
+                so_far.types &= scalar_types;
+                so_far.demands.push_back(next);
+                break;
+            case DemandKind::constant:
+                so_far.types &= static_cast<std::uint8_t>(1U << static_cast<unsigned>(at(next.index).kind));
+                so_far.demands.push_back(next);
+                break;
+            case DemandKind::schema:
+                if (!merge_schema(state, next.index, choices, work)) return false;
+                break;
+        }
+        if (state.so_far.types == 0) return false;
+    }
+    return true;
+}
+
+RWKV_INLINE bool SchemaCompiler::merge_schema(Unfinished& state, JsonIndex schema, std::deque<Choice>& choices,
+                                              Demands& work) {
+    require_schema(schema);
+    if (at(schema).kind == JsonKind::boolean) return at(schema).truth;
+    check_no_loop(schema);
+    const JsonIndex reference = document_.find(schema, "$ref");
+    if (reference != no_value) {
+        work.push_back({DemandKind::schema, target(schema, reference)});
+        if (references_.ref_stands_alone()) return true;
+    }
+    for (const std::string_view keyword : {"not", "if", "$dynamicRef", "$recursiveRef"})
+        if (document_.find(schema, keyword) != no_value) unsupported(keyword, schema);
+    Case& so_far = state.so_far;
+    so_far.demands.push_back({DemandKind::schema, schema});
+    // Pushed in reverse, so that they are merged in the schema's order.
+    const auto& members = at(schema).members;
+    for (std::size_t i = members.size(); i-- > 0;) {
+        const auto& [keyword, argument] = members[i];
+        if (keyword == "type") {
+            so_far.types &= types_of(argument, so_far.integers_only);
+        } else if (keyword == "const") {
+            work.push_back({DemandKind::constant, argument});
+        } else if (keyword == "enum") {
+            merge_enum(schema, argument, state, choices);
+        } else if (keyword == "allOf" || keyword == "anyOf" || keyword == "oneOf") {
+            if (at(argument).kind != JsonKind::array || at(argument).members.empty())
+                refuse(keyword, schema, {"a list of schemas"}, {document_.describe(argument)});
+            Choice choice;
+            for (std::size_t k = at(argument).members.size(); k-- > 0;) {
+                const JsonIndex part = at(argument).members[k].second;
+                require_schema(part);
+                if (keyword == "allOf") work.push_back({DemandKind::schema, part});
+            }
+            if (keyword == "allOf") continue;
+            if (keyword == "anyOf" || options_.one_of_as_any_of || at(argument).members.size() == 1) {
+                for (const auto& part : at(argument).members)
+                    choice.alternatives.push_back({{DemandKind::schema, part.second}});
+            } else {
+                const OneOf& known = one_of(schema, state);
+                choice.alternatives.push_back({{DemandKind::scalar_of_one_of, schema}});
+                for (const JsonIndex part : known.with_composites)
+                    choice.alternatives.push_back({{DemandKind::composite, 0}, {DemandKind::schema, part}});
+            }
+            state.choices.push_back(static_cast<std::uint32_t>(choices.size()));
+            choices.push_back(std::move(choice));
+        }
+    }
+    return so_far.types != 0;
+}
+
+RWKV_INLINE void SchemaCompiler::merge_enum(JsonIndex schema, JsonIndex list, Unfinished& state,
+                                            std::deque<Choice>& choices) {
+    if (at(list).kind != JsonKind::array) refuse("enum", schema, {"a list"}, {document_.describe(list)});
+    Choice choice{{{{DemandKind::listed_scalar, list}}}};
+    for (const auto& [name, item] : at(list).members)
+        if (at(item).kind >= JsonKind::array) choice.alternatives.push_back({{DemandKind::constant, item}});
+    state.choices.push_back(static_cast<std::uint32_t>(choices.size()));
+    choices.push_back(std::move(choice));
+}
+
+RWKV_INLINE std::uint8_t SchemaCompiler::types_of(JsonIndex list, bool& integers_only) {
+    unsigned types = 0;
+    bool integer = false, number = false;
+    const auto add = [&](JsonIndex item) {
+        constexpr std::string_view names[] = {"null", "boolean", "number", "string", "array", "object"};
+        const std::string& name = at(item).text;
+        const std::size_t i = static_cast<std::size_t>(std::find(names, names + 6, name) - names);
+        if (at(item).kind != JsonKind::string || (i == 6 && name != "integer"))
+            refuse("type", at(list).parent, {"null, boolean, number, integer, string, array, object or a list of these"},
+                   {document_.describe(item)});
+        integer |= name == "integer";
+        number |= name == "number";
+        types |= i == 6 ? unsigned{number_type} : 1U << i;
+    };
+    if (at(list).kind == JsonKind::array)
+        for (const auto& [name, item] : at(list).members) add(item);
+    else
+        add(list);
+    integers_only |= integer && !number;
+    return static_cast<std::uint8_t>(types);
+}
+
+RWKV_INLINE JsonIndex SchemaCompiler::target(JsonIndex schema, JsonIndex reference) {
+    if (at(reference).kind != JsonKind::string) refuse("$ref", schema, {"a string"}, {document_.describe(reference)});
+    const JsonIndex found = references_.resolve(schema, at(reference).text);
+    if (found == no_value)
+        refuse("$ref", schema, {"a reference to a part of this schema"}, {core::Quoted{at(reference).text}});
+    return found;
+}
+
+/// Refuses a schema that is part of itself in place: of it, nothing can be said.
+RWKV_INLINE void SchemaCompiler::check_no_loop(JsonIndex first) {
+    enum : std::uint8_t { unseen, open, closed };
+    if (loop_checked_[first] == closed) return;
+    std::vector<JsonIndex> stack{first};
+    while (!stack.empty()) {
+        const JsonIndex schema = stack.back();
+        if (loop_checked_[schema] != unseen) {
+            loop_checked_[schema] = closed;
+            stack.pop_back();
+            continue;
+        }
+        loop_checked_[schema] = open;
+        const auto visit = [&](JsonIndex part, std::string_view keyword) {
+            if (at(part).kind != JsonKind::object) return;
+            if (loop_checked_[part] == open) refuse(keyword, schema, {"a schema that does not contain itself"}, {"one that does"});
+            if (loop_checked_[part] == unseen) stack.push_back(part);
+        };
+        const JsonIndex reference = document_.find(schema, "$ref");
+        if (reference != no_value) visit(target(schema, reference), "$ref");
+        if (reference != no_value && references_.ref_stands_alone()) continue;
+        for (const std::string_view keyword : {"allOf", "anyOf", "oneOf"})
+            if (const JsonIndex list = document_.find(schema, keyword); list != no_value && at(list).kind == JsonKind::array)
+                for (const auto& [name, part] : at(list).members) visit(part, keyword);
+    }
+}
+
+/// What is known of a schema's oneOf once its alternatives have been told apart.
+RWKV_INLINE const SchemaCompiler::OneOf& SchemaCompiler::one_of(JsonIndex schema, const Unfinished& state) {
+    OneOf& known = one_ofs_[schema];
+    if (known.is_analysed) return known;
+    Regex once = Regex::nothing, seen = Regex::nothing;
+    std::vector<JsonIndex> with_composites;
+    for (const auto& [name, part] : at(document_.find(schema, "oneOf")).members) {
+        std::vector<Regex> parts;
+        bool composite = false;
+        for (const Case& a_case : expand({{DemandKind::schema, part}})) {
+            if (a_case.types & scalar_types) parts.push_back(scalars(a_case));
+            composite |= (a_case.types & composite_types) != 0;
+        }
+        const Regex these = regexes_.any_of(parts);
+        if (composite) with_composites.push_back(part);
+        if (these == Regex::nothing) continue;
+        if (regexes_.disjoint(seen, these))
+            once = regexes_.any_of({once, these});
+        else
+            once = regexes_.any_of({regexes_.difference(once, these), regexes_.difference(these, seen)});
+        seen = regexes_.any_of({seen, these});
+    }
+    demand_distinct(schema, state.so_far.demands, with_composites);
+    OneOf& result = one_ofs_[schema];
+    result = {true, once, std::move(with_composites)};
+    return result;
+}
+
+/// Refuses a oneOf unless no array and no object can be valid against two of its alternatives.
+RWKV_INLINE void SchemaCompiler::demand_distinct(JsonIndex schema, const Demands&,
+                                                 const std::vector<JsonIndex>& alternatives) {
+    for (std::size_t i = 0; i < alternatives.size(); ++i)
+        for (std::size_t k = i + 1; k < alternatives.size(); ++k)
+            if (!certainly_empty({{DemandKind::composite, 0},
+                                  {DemandKind::schema, alternatives[i]},
+                                  {DemandKind::schema, alternatives[k]}},
+                                 6))
+                refuse("oneOf", schema, {"alternatives of which only one can hold"},
+                       {"that ", at(alternatives[i]).position, " and ", at(alternatives[k]).position, " may both hold"});
+}
+
+/// True only if no value meets all demands.
+RWKV_INLINE bool SchemaCompiler::certainly_empty(Demands demands, int depth) {
+    if (depth == 0) return false;
+    for (const Case& a_case : expand(demands)) {
+        if ((a_case.types & scalar_types) && !regexes_.is_empty(scalars(a_case))) return false;
+        if (a_case.types & array_type) {
+            ArrayForm form;
+            bool possible = array_form(a_case, form);
+            for (std::uint32_t i = 0; possible && i < form.min && i <= form.first.size(); ++i)
+                possible = !certainly_empty(i < form.first.size() ? form.first[i] : form.rest, depth - 1);
+            if (possible) return false;
+        }
+        if (a_case.types & object_type) {
+            ObjectForm form;
+            bool possible = object_form(a_case, form);
+            for (std::size_t i = 0; possible && i < form.properties.size(); ++i)
+                possible = !form.properties[i].required || !certainly_empty(form.properties[i].demands, depth - 1);
+            if (possible) return false;
+        }
+    }
+    return true;
+}
+
+RWKV_INLINE bool SchemaCompiler::is_schema_demand(const Demand& demand, std::string_view keyword, JsonIndex& found) const {
+    if (demand.kind != DemandKind::schema) return false;
+    found = document_.find(demand.index, keyword);
+    return found != no_value;
+}
+
+/// A count that a keyword gives; what is too large for 32 bits counts as unbounded.
+RWKV_INLINE std::uint32_t SchemaCompiler::count_of(JsonIndex number, std::string_view keyword) {
+    const Decimal value(at(number).kind == JsonKind::number ? at(number).text : "-1");
+    if (!value.is_integer() || value.is_negative())
+        refuse(keyword, at(number).parent, {"an integer that is not negative"}, {document_.describe(number)});
+    if (!value.is_plain() || value.whole().size() > 9) return unbounded;
+    return static_cast<std::uint32_t>(std::stoul(value.whole()));
+}
+
+RWKV_INLINE bool SchemaCompiler::is_nothing(Symbol symbol) {
+    return builder_.is_terminal(symbol) && regexes_.is_empty(builder_.regex(symbol));
+}
+
+/// Symbols one after the other.
+RWKV_INLINE Symbol SchemaCompiler::join(std::span<const Symbol> parts) {
+    std::vector<Symbol> joined;
+    std::vector<Regex> terminals;
+    const auto flush = [&] {
+        if (!terminals.empty()) joined.push_back(builder_.terminal(regexes_.concat(terminals)));
+        terminals.clear();
+    };
+    for (const Symbol part : parts) {
+        if (is_nothing(part)) return builder_.nothing();
+        if (builder_.is_terminal(part)) {
+            terminals.push_back(builder_.regex(part));
+            continue;
+        }
+        flush();
+        joined.push_back(part);
+    }
+    flush();
+    if (joined.size() == 1) return joined[0];
+    return joined.empty() ? builder_.empty() : builder_.sequence(joined);
+}
+
+/// One of the symbols.
+RWKV_INLINE Symbol SchemaCompiler::either(std::span<const Symbol> parts) {
+    std::vector<Regex> terminals;
+    std::vector<Symbol> others;
+    for (const Symbol part : parts)
+        if (!builder_.is_terminal(part))
+            others.push_back(part);
+        else if (!is_nothing(part))
+            terminals.push_back(builder_.regex(part));
+    if (!terminals.empty()) others.push_back(builder_.terminal(regexes_.any_of(terminals)));
+    if (others.size() == 1) return others[0];
+    return others.empty() ? builder_.nothing() : builder_.any_of(others);
+}
+
+RWKV_INLINE Symbol SchemaCompiler::repeat(Symbol part, std::uint32_t min, std::uint32_t max) {
+    if (builder_.is_terminal(part)) return builder_.terminal(regexes_.repeat(builder_.regex(part), min, max));
+    return builder_.repeat(part, min, max);
+}
+
+/// A sign of JSON, with white space on the sides where it may be and the options allow it.
+RWKV_INLINE Symbol SchemaCompiler::punctuation(std::string_view sign, bool before, bool after) {
+    Regex space = Regex::empty;
+    if (options_.white_space) {
+        ByteSet set;
+        for (const char c : {' ', '\t', '\n', '\r'}) set.add(static_cast<unsigned char>(c));
+        space = regexes_.star(regexes_.bytes(set));
+    }
+    const Regex none = Regex::empty;
+    return builder_.terminal(regexes_.concat({before ? space : none, regexes_.literal(sign), after ? space : none}));
+}
+
+/// The symbol as a rule of its own, so that it does not melt into what is around it.
+RWKV_INLINE Symbol SchemaCompiler::as_rule(Symbol symbol) {
+    const Symbol rule = builder_.rule();
+    builder_.add(rule, {symbol});
+    return rule;
+}
+
+}  // namespace rwkv::inline RWKV_ABI::constraint
