@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <span>
 #include <string>
 #include <utility>
@@ -27,10 +28,11 @@ namespace checkpoint {
 /// What a file of a state or a conversation consists of.
 struct StateFile {
     const char* format;
+    std::map<std::string, std::string> metadata = {};
     std::vector<TensorInfo> tensors = {};
     std::vector<std::span<const std::byte>> parts = {};  ///< the bytes of each
 
-    StateFile(const char* format_name, const State& state) : format(format_name) {
+    StateFile(const char* format_name, const State& state) : format(format_name), metadata{{"format", format_name}} {
         if (state.num_hidden_layers() == 0)
             core::fail<ArgumentError>("state", {}, {"a state"}, {"one that was moved from"});
         for (const auto& [name, part] : state_parts(state))
@@ -45,7 +47,7 @@ struct StateFile {
     }
 
     std::vector<std::byte> bytes() {
-        const std::string header = io::begin_safetensors(tensors, {{"format", format}}, format);
+        const std::string header = io::begin_safetensors(tensors, metadata, format);
         const auto header_bytes = std::as_bytes(std::span(header));
         std::vector<std::byte> bytes(header_bytes.begin(), header_bytes.end());
         for (const auto part : parts) bytes.insert(bytes.end(), part.begin(), part.end());

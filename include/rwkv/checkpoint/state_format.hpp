@@ -13,6 +13,7 @@ namespace rwkv::inline RWKV_ABI::checkpoint {
 // What `format` in the metadata of a state file says.
 inline constexpr const char* state_format = "rwkv-4 state";
 inline constexpr const char* conversation_format = "rwkv-4 conversation";
+inline constexpr const char* prefix_format = "rwkv-4 prefix";
 
 /// The parts of a state (const or not) under their names in a file, each [num_hidden_layers, size].
 template <class AState>

@@ -39,6 +39,12 @@ class StateReader {
             core::fail<ModelError>(where_, {"tensors"}, {tensors}, {header_.tensors.size()});
     }
 
+    /// What the metadata say under that key; empty where they say nothing.
+    std::string metadata(const std::string& key) const {
+        const auto found = header_.metadata.find(key);
+        return found == header_.metadata.end() ? std::string() : found->second;
+    }
+
     State state(const Config& config) const {
         State state(config);
         for (auto& [name, part] : state_parts(state)) {

@@ -7,6 +7,7 @@
 #include <rwkv/checkpoint/load_model.inl>
 #include <rwkv/checkpoint/load_safetensors.inl>
 #include <rwkv/checkpoint/model_files.inl>
+#include <rwkv/checkpoint/prefix_cache_file.inl>
 #include <rwkv/checkpoint/state_file.inl>
 #include <rwkv/core/error.inl>
 #include <rwkv/core/message.inl>

@@ -10,7 +10,9 @@
 #include <rwkv/generation/generator.inl>
 #include <rwkv/generation/log_probabilities.inl>
 #include <rwkv/generation/mirostat.inl>
+#include <rwkv/generation/prefix_cache.inl>
 #include <rwkv/generation/sampler.inl>
+#include <rwkv/generation/scheduler.inl>
 #include <rwkv/generation/sequence.inl>
 #include <rwkv/text/tokenizer_json.inl>
 #include <rwkv/text/world_tokenizer.inl>

@@ -71,6 +71,8 @@ class Sequence {
     void begin(std::string_view prompt, GenerationOptions options = {});
     /// The same in token ids; the text of the steps stays empty, and `stop_strings` must be.
     void begin(std::span<const TokenId> prompt, GenerationOptions options = {});
+    /// As `begin` with a text that is encoded already. Throws: ArgumentError also where there is no tokenizer.
+    void begin_encoded(std::span<const TokenId> prompt, GenerationOptions options = {});
 
     /// The known tokens that the model has to read into `state()` next: the prompt, then one by one the new tokens.
     /// Empty where the logits of the next token are known already (`logits`), and when the generation is finished.

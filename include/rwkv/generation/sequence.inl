@@ -79,6 +79,11 @@ RWKV_INLINE void Sequence::begin(std::string_view prompt, GenerationOptions opti
     begin_tokens(tokenizer_->encode(prompt), options, true);
 }
 
+RWKV_INLINE void Sequence::begin_encoded(std::span<const TokenId> prompt, GenerationOptions options) {
+    if (!tokenizer_) throw ArgumentError("Sequence::begin_encoded", "tokenizer", "one", "none");
+    begin_tokens(prompt, options, true);
+}
+
 RWKV_INLINE void Sequence::begin(std::span<const TokenId> prompt, GenerationOptions options) {
     if (!options.stop_strings.empty())
         throw ArgumentError("Sequence::begin", "stop_strings", "none where tokens are generated",
