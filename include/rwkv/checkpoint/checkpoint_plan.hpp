@@ -9,6 +9,7 @@
 
 #include <rwkv/checkpoint/adapter_set.hpp>
 #include <rwkv/checkpoint/checkpoint.hpp>
+#include <rwkv/checkpoint/convert_rows.hpp>
 #include <rwkv/checkpoint/find_config.hpp>
 #include <rwkv/checkpoint/model_location.hpp>
 #include <rwkv/checkpoint/target_format.hpp>
@@ -21,6 +22,7 @@
 #include <rwkv/core/message.hpp>
 #include <rwkv/kernels/format.hpp>
 #include <rwkv/kernels/weight_matrix.hpp>
+#include <rwkv/model/rank_group.hpp>
 #include <rwkv/version.hpp>
 
 namespace rwkv::inline RWKV_ABI::checkpoint {
@@ -47,13 +49,21 @@ inline HeadKind head_kind(const Config& config, const TensorSource& source, Weig
 struct PlannedTensor {
     TensorSpec spec;
     const CheckpointTensor* source;
-    WeightFormat format;     ///< target format; of a vector, what it is in a file (in memory vectors are floats)
-    kernels::Layout layout;  ///< in memory
-    const WeightChange* change = nullptr;  ///< what adapters make of it, or null
+    WeightFormat format;         ///< target format; of a vector, what it is in a file (in memory vectors are floats)
+    kernels::Layout layout;      ///< in memory
+    const WeightChange* change;  ///< what adapters make of it, or null
+    RowSpan rows;                ///< that are held here
 
+    Index held_rows() const noexcept { return rows.end - rows.begin; }
     /// Bytes in memory of a matrix, up to the next cache line.
     std::size_t bytes_in_memory() const noexcept {
-        return (kernels::weight_bytes(format, layout, spec.rows, spec.cols) + 63) / 64 * 64;
+        return (kernels::weight_bytes(format, layout, held_rows(), spec.cols) + 63) / 64 * 64;
+    }
+    /// Bytes of the file that are read for it.
+    std::uint64_t bytes_to_read() const noexcept {
+        if (held_rows() == spec.rows) return source->info.bytes;
+        const RowConversion how = row_conversion(*source, format, layout, spec.rows, spec.cols, change);
+        return how.stored_bytes(rows.end) - how.stored_bytes(rows.begin);
     }
 };
 
@@ -61,10 +71,12 @@ struct PlannedTensor {
 /// agree, tensor by tensor, and nothing large has been allocated.
 class CheckpointPlan {
   public:
-    /// Of the model there, into which the adapters are to be merged. `requested` is the format for the matrices. Of the
-    /// adapters, which are small, all is read. Throws: FileError, FormatError, ModelError; ArgumentError for a scale.
+    /// Of the model there, into which the adapters are to be merged. `requested` is the format for the matrices, of
+    /// which the rows that `ranks` leave to this machine are read, or all where it is null. Of the adapters, which are
+    /// small, all is read. Throws: FileError, FormatError, ModelError; ArgumentError for a scale.
     explicit CheckpointPlan(const ModelLocation& location, WeightFormat requested = WeightFormat::stored,
-                            PytorchReader pytorch = nullptr, const std::vector<Adapter>& adapters = {})
+                            PytorchReader pytorch = nullptr, const std::vector<Adapter>& adapters = {},
+                            const RankGroup* ranks = nullptr)
         : checkpoint_(Checkpoint::open(location, pytorch)),
           source_(checkpoint_, location.name),
           config_(find_config(location, source_)),
@@ -83,9 +95,10 @@ class CheckpointPlan {
                                        {"none of that name"});
             validate_tensor(source_, *tensor, spec, requested);
             used.insert(name);
-            tensors_.push_back(planned(std::move(spec), *tensor, requested));
-            bytes_to_read_ += tensors_.back().source->info.bytes;
-            if (!tensors_.back().spec.is_vector()) bytes_in_memory_ += tensors_.back().bytes_in_memory();
+            tensors_.push_back(planned(std::move(spec), *tensor, requested, ranks));
+            const PlannedTensor& latest = tensors_.back();
+            bytes_to_read_ += latest.bytes_to_read();
+            if (!latest.spec.is_vector()) bytes_in_memory_ += latest.bytes_in_memory();
         }
         for (const auto& [name, tensor] : source_.tensors())
             if (!used.contains(name))
@@ -109,7 +122,8 @@ class CheckpointPlan {
     std::uint64_t bytes_to_read() const noexcept { return bytes_to_read_; }
 
   private:
-    PlannedTensor planned(TensorSpec spec, const CheckpointTensor& tensor, WeightFormat requested) {
+    PlannedTensor planned(TensorSpec spec, const CheckpointTensor& tensor, WeightFormat requested,
+                          const RankGroup* ranks) {
         // Vectors are small, and of embeddings single rows are read, unless products read them as the head.
         const bool as_stored =
             spec.is_vector() || (spec.kind == TensorKind::embedding_table && head_ != HeadKind::shared);
@@ -117,10 +131,15 @@ class CheckpointPlan {
         const kernels::Layout layout = as_stored ? kernels::Layout::row_major : kernels::Layout::row_groups;
         const WeightChange* const change =
             adapters_.change(spec, quantized_format(checkpoint_, tensor).has_value(), config_.tie_word_embeddings);
+        const RowSpan rows = spec.is_vector() ? RowSpan{0, spec.rows} : model::own_rows(ranks, spec.rows);
         if (change && change->replacement)
-            return {std::move(spec), change->replacement, target_format(change->replacement->info.dtype, requested),
-                    layout, change};
-        return {std::move(spec), &tensor, target_format(checkpoint_, tensor, requested), layout, change};
+            return {std::move(spec),
+                    change->replacement,
+                    target_format(change->replacement->info.dtype, requested),
+                    layout,
+                    change,
+                    rows};
+        return {std::move(spec), &tensor, target_format(checkpoint_, tensor, requested), layout, change, rows};
     }
 
     Checkpoint checkpoint_;

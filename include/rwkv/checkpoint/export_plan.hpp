@@ -25,7 +25,7 @@ struct ExportTensor {
 inline std::vector<ExportTensor> export_tensors(const CheckpointPlan& plan) {
     std::vector<ExportTensor> tensors;
     for (const PlannedTensor& planned : plan.tensors()) {
-        const auto& [spec, source, format, layout, change] = planned;
+        const auto& [spec, source, format, layout, change, rows] = planned;
         // A base model without a head stays one: its names have no prefix.
         const bool prefixed = plan.head() != HeadKind::none && spec.role != TensorRole::head;
         TensorInfo info{
@@ -46,7 +46,7 @@ inline constexpr std::size_t window_bytes = std::size_t(16) << 20;
 template <class Sink>
 void stream_tensor(const CheckpointPlan& plan, const PlannedTensor& tensor, int threads, ProgressMeter& meter,
                    Sink&& sink, std::size_t window = window_bytes) {
-    const auto& [spec, source, format, layout, change] = tensor;
+    const auto& [spec, source, format, layout, change, held] = tensor;
     const RowConversion how = row_conversion(
         *source, format, kernels::is_quantized(format) ? kernels::Layout::row_groups : kernels::Layout::row_major,
         spec.rows, spec.cols, change);

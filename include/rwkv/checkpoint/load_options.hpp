@@ -1,10 +1,12 @@
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include <rwkv/checkpoint/adapter.hpp>
 #include <rwkv/core/progress.hpp>
 #include <rwkv/kernels/format.hpp>
+#include <rwkv/model/rank_group.hpp>
 #include <rwkv/version.hpp>
 
 namespace rwkv::inline RWKV_ABI {
@@ -29,6 +31,9 @@ struct LoadOptions {
     /// Merged into the weights while these are read, in this order. Not for matrices that are stored quantized, nor for
     /// embeddings that are tied to the head; matrices that they change are not mapped.
     std::vector<Adapter> adapters = {};
+    /// Loads only the rows that are this rank's, of a model that several machines share; vectors are loaded whole. All
+    /// ranks must load the same files with the same options. Null: one machine has all of it.
+    std::shared_ptr<RankGroup> ranks = {};
     /// Receives the bytes read ("loading").
     Progress progress = {};
 };

@@ -42,6 +42,7 @@ class WeightReader {
         }
         read_in_parallel(plan_.checkpoint(), ranges_, options_.threads, meter_);
         meter_.finish();
+        weights.ranks = options_.ranks;
         if (plan_.head() == HeadKind::shared) weights.head = weights.embeddings;
         set_epsilons(weights, options_.rescale);
         return weights;
@@ -64,16 +65,16 @@ class WeightReader {
 
     /// The matrix, mapped or with its rows still to be read.
     kernels::WeightMatrix matrix(const PlannedTensor& tensor) {
-        const auto& [spec, source, format, layout, change] = tensor;
+        const auto& [spec, source, format, layout, change, rows] = tensor;
         if (options_.mapped)
             if (auto mapped = map(tensor)) {
-                meter_.add(source->info.bytes);
+                meter_.add(tensor.bytes_to_read());
                 return std::move(*mapped);
             }
         const std::shared_ptr<std::byte[]> memory = allocate(tensor.bytes_in_memory());
-        const RowConversion how = row_conversion(*source, format, layout, spec.rows, spec.cols, change);
-        ranges_.push_back({source, how, 0, spec.rows, memory.get()});
-        return kernels::WeightMatrix(format, layout, spec.rows, spec.cols, memory);
+        const RowConversion how = row_conversion(*source, format, layout, tensor.held_rows(), spec.cols, change);
+        if (tensor.held_rows() > 0) ranges_.push_back({source, how, rows.begin, tensor.held_rows(), memory.get()});
+        return kernels::WeightMatrix(format, layout, tensor.held_rows(), spec.cols, memory);
     }
 
     std::shared_ptr<std::byte[]> allocate(std::size_t bytes) {
@@ -86,17 +87,18 @@ class WeightReader {
     /// The matrix in the file's own bytes, where these lie in memory, have its format and alignment, and no adapter
     /// changes it.
     std::optional<kernels::WeightMatrix> map(const PlannedTensor& tensor) const {
-        const auto& [spec, source, format, layout, change] = tensor;
+        const auto& [spec, source, format, layout, change, rows] = tensor;
         if (change) return std::nullopt;
         const TensorInfo& info = source->info;
         if (info.dtype != storage_dtype(format) || info.bytes == 0 || !info.strides.empty()) return std::nullopt;
-        const std::shared_ptr<const std::byte[]> bytes = plan_.checkpoint().map(*source);
+        std::shared_ptr<const std::byte[]> bytes = plan_.checkpoint().map(*source);
         if (!bytes) return std::nullopt;
+        const auto stored_layout =
+            kernels::is_quantized(format) ? kernels::Layout::row_groups : kernels::Layout::row_major;
+        bytes = {bytes, bytes.get() + kernels::weight_bytes(format, stored_layout, rows.begin, spec.cols)};
         const std::size_t alignment = kernels::is_quantized(format) ? quantized_alignment : core::bits(info.dtype) / 8;
         if (reinterpret_cast<std::uintptr_t>(bytes.get()) % alignment != 0) return std::nullopt;
-        return kernels::WeightMatrix(
-            format, kernels::is_quantized(format) ? kernels::Layout::row_groups : kernels::Layout::row_major, spec.rows,
-            spec.cols, bytes);
+        return kernels::WeightMatrix(format, stored_layout, tensor.held_rows(), spec.cols, bytes);
     }
 
     const CheckpointPlan& plan_;

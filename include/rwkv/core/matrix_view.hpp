@@ -29,6 +29,10 @@ class MatrixView {
     /// The first element of column j.
     [[nodiscard]] T* col(Index j) const noexcept { return data_ + j * stride_; }
     [[nodiscard]] T& operator()(Index i, Index j) const noexcept { return data_[j * stride_ + i]; }
+    /// The rows [begin, end).
+    [[nodiscard]] MatrixView rows(Index begin, Index end) const noexcept {
+        return {data_ + begin, end - begin, cols_, stride_};
+    }
     /// The columns [begin, end).
     [[nodiscard]] MatrixView columns(Index begin, Index end) const noexcept {
         return {col(begin), rows_, end - begin, stride_};

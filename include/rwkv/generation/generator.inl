@@ -102,6 +102,9 @@ void Generator::start(Prompt prompt, const GenerationOptions& options) {
     GenerationOptions some = options;
     // A draft goes through the model in one chunk.
     Index& max_draft = some.speculation.max_draft_tokens;
+    if (max_draft > 0 && model_.weights().ranks)
+        throw ArgumentError("GenerationOptions", "speculation", "none with a model that several ranks share",
+                            "drafts, whose lengths follow the clock of each rank");
     if (max_draft <= max_draft_tokens) max_draft = (std::min)(max_draft, workspace_.chunk() - 1);
     sequence_.begin(prompt, std::move(some));
     pass_options_ = std::move(pass_options);

@@ -15,12 +15,14 @@ void layer_norm(const kernels::Equations<Scalar>& ops, const LayerNormWeights& w
                        x.col(t), out.col(t));
 }
 
-/// One block over the T tokens of the workspace's batch, the residual stream x in workspace.x(T):
+/// One block over the T tokens of the workspace's batch, the residual stream x in workspace.x(T), which all `ranks`
+/// have whole:
 ///
 ///   x ← x + time_mixing(ln1(x))
 ///   x ← x + channel_mixing(ln2(x))
 template <class Matrix, class Scalar>
-void block(const BlockWeights<Matrix>& weights, Index layer, BasicWorkspace<Scalar>& workspace) noexcept {
+void block(const BlockWeights<Matrix>& weights, Index layer, RankGroup* ranks,
+           BasicWorkspace<Scalar>& workspace) noexcept {
     kernels::MatmulContext& context = workspace.context();
     const kernels::Equations<Scalar>& ops = kernels::equations_of<Scalar>(context);
     const Index tokens = workspace.batch().tokens();
@@ -34,14 +36,14 @@ void block(const BlockWeights<Matrix>& weights, Index layer, BasicWorkspace<Scal
 
     kernels::prefetch_next(context, {&weights.attention.key, &weights.attention.value, &weights.attention.receptance});
     parallel_for_tokens(context.executor(), tokens, [&](Index begin, Index end) { norm_x(weights.ln1, begin, end); });
-    time_mixing(weights.attention, layer, workspace);
+    time_mixing(weights.attention, layer, ranks, workspace);
 
     kernels::prefetch_next(context, {&weights.feed_forward.key, &weights.feed_forward.receptance});
     parallel_for_tokens(context.executor(), tokens, [&](Index begin, Index end) {
         add_out(begin, end);
         norm_x(weights.ln2, begin, end);
     });
-    channel_mixing(weights.feed_forward, layer, workspace);
+    channel_mixing(weights.feed_forward, layer, ranks, workspace);
 
     parallel_for_tokens(context.executor(), tokens, add_out);
 }

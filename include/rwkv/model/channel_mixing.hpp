@@ -3,6 +3,7 @@
 #include <rwkv/kernels/matmul.hpp>
 #include <rwkv/model/batch.hpp>
 #include <rwkv/model/parallel.hpp>
+#include <rwkv/model/rank_group.hpp>
 #include <rwkv/model/token_shift.hpp>
 #include <rwkv/model/weights.hpp>
 #include <rwkv/model/workspace.hpp>
@@ -15,13 +16,15 @@ namespace rwkv::inline RWKV_ABI::model {
 ///   k = max(K·shift(x, mix_k), 0)²   r = σ(R·shift(x, mix_r))   out = r ∘ (V·k)
 ///
 /// The letters are those of model.hpp. x is the layer-normed input in workspace.normed(T); the result is left in
-/// workspace.out(T). Continues from the states of `layer` and leaves them after the last token of each sequence.
+/// workspace.out(T). Continues from the states of `layer` and leaves them after the last token of each sequence. Where
+/// `ranks` share the model, each computes its own rows of a product.
 template <class Matrix, class Scalar>
-void channel_mixing(const FeedForwardWeights<Matrix>& weights, Index layer,
+void channel_mixing(const FeedForwardWeights<Matrix>& weights, Index layer, RankGroup* ranks,
                     BasicWorkspace<Scalar>& workspace) noexcept {
     kernels::MatmulContext& context = workspace.context();
     const kernels::Equations<Scalar>& ops = kernels::equations_of<Scalar>(context);
-    const Index tokens = workspace.batch().tokens(), hidden = weights.key.cols(), intermediate = weights.key.rows();
+    const Index tokens = workspace.batch().tokens(), hidden = weights.key.cols(), intermediate = weights.value.cols();
+    const RowSpan own = own_rows(ranks, intermediate), own_out = own_rows(ranks, hidden);
     const auto shifted_k = workspace.shifted(0, tokens), shifted_r = workspace.shifted(1, tokens);
     const auto k = workspace.key(intermediate, tokens), r = workspace.receptance(hidden, tokens),
                out = workspace.out(tokens);
@@ -36,16 +39,19 @@ void channel_mixing(const FeedForwardWeights<Matrix>& weights, Index layer,
     });
     shift.save_last_columns();  // only now: until here the states' columns were the first tokens' predecessors
 
-    kernels::multiply<Matrix, Scalar>(context, {{weights.key, shifted_k, k}, {weights.receptance, shifted_r, r}});
+    kernels::multiply<Matrix, Scalar>(context, {{weights.key, shifted_k, k.rows(own.begin, own.end)},
+                                                {weights.receptance, shifted_r, r.rows(own_out.begin, own_out.end)}});
     kernels::prefetch_next(context, {&weights.value});
     parallel_for_tokens(context.executor(), tokens, [&](Index begin, Index end) {
-        for (Index t = begin; t < end; ++t) ops.squared_relu(intermediate, k.col(t));
+        for (Index t = begin; t < end; ++t) ops.squared_relu(own.end - own.begin, k.col(t) + own.begin);
     });
+    all_gather(ranks, k);
 
-    kernels::multiply<Matrix, Scalar>(context, {{weights.value, k, out}});
+    kernels::multiply<Matrix, Scalar>(context, {{weights.value, k, out.rows(own_out.begin, own_out.end)}});
     parallel_for_tokens(context.executor(), tokens, [&](Index begin, Index end) {
-        for (Index t = begin; t < end; ++t) ops.gate(0, hidden, r.col(t), out.col(t));
+        for (Index t = begin; t < end; ++t) ops.gate(own_out.begin, own_out.end, r.col(t), out.col(t));
     });
+    all_gather(ranks, out);
 }
 
 }  // namespace rwkv::inline RWKV_ABI::model

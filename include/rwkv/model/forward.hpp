@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <span>
 
 #include <rwkv/kernels/matmul.hpp>
@@ -17,10 +18,18 @@ template <class Matrix, class Scalar>
 void embed(const BasicWeights<Matrix>& weights, BasicWorkspace<Scalar>& workspace) noexcept {
     kernels::MatmulContext& context = workspace.context();
     const auto x = workspace.x(workspace.batch().tokens());
+    const RowSpan own = own_rows(weights.ranks.get(), weights.config.vocab_size);
     parallel_for_tokens(context.executor(), x.cols(), [&](Index begin, Index end) {
         workspace.batch().for_each_column(begin, end, [&](const ColumnRange<Scalar>& range, Index t) {
-            weights.embeddings.copy_row(range.tokens[t - range.begin], 0, x.rows(), x.col(t));
+            const Index row = range.tokens[t - range.begin];
+            if (row >= own.begin && row < own.end)
+                weights.embeddings.copy_row(row - own.begin, 0, x.rows(), x.col(t));
+            else
+                std::fill_n(x.col(t), x.rows(), Scalar(0));
         });
+    });
+    all_combine(weights.ranks.get(), x);
+    parallel_for_tokens(context.executor(), x.cols(), [&](Index begin, Index end) {
         const auto columns = x.columns(begin, end);
         layer_norm<Scalar>(kernels::equations_of<Scalar>(context), weights.pre_ln, columns, columns);
     });
@@ -33,7 +42,7 @@ bool run_layers(const BasicWeights<Matrix>& weights, Index first, Index last, Ba
                 const Stop& stop) noexcept {
     for (Index layer = first; layer < last; ++layer) {
         if (stop()) return false;
-        block(weights.blocks[static_cast<std::size_t>(layer)], layer, workspace);
+        block(weights.blocks[static_cast<std::size_t>(layer)], layer, weights.ranks.get(), workspace);
     }
     if (last == static_cast<Index>(weights.blocks.size())) workspace.batch().complete_checkpoints();
     return true;
@@ -64,7 +73,9 @@ MatrixView<Scalar> logits(const BasicWeights<Matrix>& weights, std::span<const I
     kernels::prefetch_next(workspace.context(), {&*weights.head});
     const auto hidden = hidden_states(weights, columns, workspace);
     const auto out = workspace.logits(std::ssize(columns));
-    kernels::multiply<Matrix, Scalar>(workspace.context(), {{*weights.head, hidden, out}});
+    const RowSpan own = own_rows(weights.ranks.get(), out.rows());
+    kernels::multiply<Matrix, Scalar>(workspace.context(), {{*weights.head, hidden, out.rows(own.begin, own.end)}});
+    all_gather(weights.ranks.get(), out);
     return out;
 }
 

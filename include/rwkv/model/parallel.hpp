@@ -4,6 +4,7 @@
 
 #include <rwkv/kernels/blocking.hpp>
 #include <rwkv/kernels/executor.hpp>
+#include <rwkv/model/rank_group.hpp>
 #include <rwkv/version.hpp>
 
 namespace rwkv::inline RWKV_ABI::model {
@@ -23,13 +24,15 @@ void parallel_for_tokens(Executor& executor, Index tokens, const Body& body) noe
                                  });
 }
 
-/// Calls body(begin, end) for slices of [0, channels): for WKV, in which a token depends on the one before it, but no
+/// Calls body(begin, end) for slices of these channels: for WKV, in which a token depends on the one before it, but no
 /// channel on another. A few tokens stay with the caller.
 template <class Body>
-void parallel_for_channels(Executor& executor, Index channels, Index tokens, const Body& body) noexcept {
-    const Index slice = tokens < 4 ? channels : 64;
-    kernels::parallel_for(executor, (channels + slice - 1) / slice,
-                          [&](Index i, int) { body(i * slice, (std::min)((i + 1) * slice, channels)); });
+void parallel_for_channels(Executor& executor, RowSpan channels, Index tokens, const Body& body) noexcept {
+    const Index count = channels.end - channels.begin, slice = tokens < 4 ? (std::max)(count, Index(1)) : 64;
+    kernels::parallel_for(executor, (count + slice - 1) / slice, [&](Index i, int) {
+        const Index begin = channels.begin + i * slice;
+        body(begin, (std::min)(begin + slice, channels.end));
+    });
 }
 
 }  // namespace rwkv::inline RWKV_ABI::model

@@ -5,6 +5,7 @@
 #include <rwkv/kernels/matmul.hpp>
 #include <rwkv/model/batch.hpp>
 #include <rwkv/model/parallel.hpp>
+#include <rwkv/model/rank_group.hpp>
 #include <rwkv/model/token_shift.hpp>
 #include <rwkv/model/weights.hpp>
 #include <rwkv/model/workspace.hpp>
@@ -36,17 +37,20 @@ void wkv(const AttentionWeights<Matrix>& weights, Index layer, const kernels::Eq
 ///   k = K·shift(x, mix_k)   v = V·shift(x, mix_v)   r = σ(R·shift(x, mix_r))   out = O·(r ∘ wkv(k, v))
 ///
 /// The letters are those of model.hpp. x is the layer-normed input in workspace.normed(T); the result is left in
-/// workspace.out(T). Continues from the states of `layer` and leaves them after the last token of each sequence.
+/// workspace.out(T). Continues from the states of `layer` and leaves them after the last token of each sequence. Where
+/// `ranks` share the model, each computes its own rows of a product, and so its own channels of WKV.
 template <class Matrix, class Scalar>
-void time_mixing(const AttentionWeights<Matrix>& weights, Index layer, BasicWorkspace<Scalar>& workspace) noexcept {
+void time_mixing(const AttentionWeights<Matrix>& weights, Index layer, RankGroup* ranks,
+                 BasicWorkspace<Scalar>& workspace) noexcept {
     kernels::MatmulContext& context = workspace.context();
     const kernels::Equations<Scalar>& ops = kernels::equations_of<Scalar>(context);
     const Batch<Scalar>& batch = workspace.batch();
-    const Index tokens = batch.tokens(), hidden = weights.key.cols(), attention = weights.key.rows();
+    const Index tokens = batch.tokens(), hidden = weights.key.cols(), attention = weights.output.cols();
+    const RowSpan own = own_rows(ranks, attention), own_out = own_rows(ranks, hidden);
     const auto shifted_k = workspace.shifted(0, tokens), shifted_v = workspace.shifted(1, tokens),
                shifted_r = workspace.shifted(2, tokens);
     const auto k = workspace.key(attention, tokens), v = workspace.value(tokens),
-               r = workspace.receptance(attention, tokens);
+               r = workspace.receptance(attention, tokens), out = workspace.out(tokens);
 
     const TokenShift shift(batch, layer, workspace.normed(tokens),
                            [](BasicState<Scalar>& state) { return state.attention_shift(); });
@@ -59,17 +63,20 @@ void time_mixing(const AttentionWeights<Matrix>& weights, Index layer, BasicWork
     });
     shift.save_last_columns();  // only now: until here the states' columns were the first tokens' predecessors
 
-    kernels::multiply<Matrix, Scalar>(
-        context, {{weights.key, shifted_k, k}, {weights.value, shifted_v, v}, {weights.receptance, shifted_r, r}});
+    kernels::multiply<Matrix, Scalar>(context, {{weights.key, shifted_k, k.rows(own.begin, own.end)},
+                                                {weights.value, shifted_v, v.rows(own.begin, own.end)},
+                                                {weights.receptance, shifted_r, r.rows(own.begin, own.end)}});
     kernels::prefetch_next(context, {&weights.output});
 
     // In place: v becomes wkv, then σ(r) ∘ wkv.
-    parallel_for_channels(context.executor(), attention, tokens, [&](Index begin, Index end) {
+    parallel_for_channels(context.executor(), own, tokens, [&](Index begin, Index end) {
         for (const ColumnRange<Scalar>& range : batch.ranges()) wkv(weights, layer, ops, range, begin, end, k, v);
         for (Index t = 0; t < tokens; ++t) ops.gate(begin, end, r.col(t), v.col(t));
     });
+    all_gather(ranks, v);
 
-    kernels::multiply<Matrix, Scalar>(context, {{weights.output, v, workspace.out(tokens)}});
+    kernels::multiply<Matrix, Scalar>(context, {{weights.output, v, out.rows(own_out.begin, own_out.end)}});
+    all_gather(ranks, out);
 }
 
 }  // namespace rwkv::inline RWKV_ABI::model

@@ -1,19 +1,22 @@
 #pragma once
 
 #include <cmath>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include <rwkv/core/aligned_buffer.hpp>
 #include <rwkv/core/config.hpp>
 #include <rwkv/kernels/weight_matrix.hpp>
+#include <rwkv/model/rank_group.hpp>
 #include <rwkv/version.hpp>
 
 namespace rwkv::inline RWKV_ABI::model {
 
 // What a model has learned: filled once by the loader, then only read, by any number of threads. Vectors are floats,
 // whatever the file holds, since all of them together are smaller than one matrix. `Matrix` is the type of the weight
-// matrices: WeightMatrix, whose format is known at run time; tests have another one. H is hidden_size, A
+// matrices: WeightMatrix, whose format is known at run time; tests have another one. Of a model that several machines
+// share, each matrix has the rows that are its rank's. H is hidden_size, A
 // attention_hidden_size, I intermediate_size, V vocab_size.
 
 /// A layer norm over H features, with the epsilon it is computed with (see `rescaled_epsilon`).
@@ -65,7 +68,8 @@ struct BasicWeights {
     LayerNormWeights pre_ln;                   ///< before block 0
     std::vector<BlockWeights<Matrix>> blocks;  ///< L of them, in the order of computation
     LayerNormWeights ln_out;                   ///< after the last block
-    std::optional<Matrix> head;  ///< [V, H]; a base model saved without it has hidden states, but no logits
+    std::optional<Matrix> head;             ///< [V, H]; a base model saved without it has hidden states, but no logits
+    std::shared_ptr<RankGroup> ranks = {};  ///< who has the other rows of the matrices; null: there are none
 };
 
 /// The weights that the library computes with.
