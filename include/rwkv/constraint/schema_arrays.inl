@@ -24,7 +24,7 @@ RWKV_INLINE bool SchemaCompiler::array_form(const Case& a_case, ArrayForm& form)
             const auto size = static_cast<std::uint32_t>(at(demand.index).members.size());
             form.min = (std::max)(form.min, size);
             form.max = (std::min)(form.max, size);
-        } else if (demand.kind == DemandKind::schema) {
+        } else if (demand.kind == DemandKind::own_keywords) {
             const JsonIndex schema = demand.index;
             JsonIndex found = no_value;
             if (is_schema_demand(demand, "minItems", found)) form.min = (std::max)(form.min, count_of(found, "minItems"));

@@ -53,6 +53,8 @@ class SchemaCompiler {
         listed_scalar,     ///< equal to a scalar of an enum
         scalar_of_one_of,  ///< a scalar for which exactly one of the alternatives of a schema's oneOf holds
         composite,         ///< an array or an object
+        own_keywords,      ///< as `schema`, but for keywords that lead to other schemas in place
+        choice,            ///< one of the alternatives of a Choice
         impossible         ///< no value
     };
     struct Demand {
@@ -70,16 +72,13 @@ class SchemaCompiler {
     struct Case {
         std::uint8_t types = all_types;
         bool integers_only = false;
-        Demands demands;  ///< without those of kind `composite`, in the order in which they were met
+        Demands demands;  ///< in the schema's order, those of schemas as `own_keywords`
     };
-    /// Alternatives that are still to be chosen from.
+    /// Alternatives to choose from.
     struct Choice {
         std::vector<Demands> alternatives;
     };
-    struct Unfinished {
-        Case so_far;
-        std::vector<std::uint32_t> choices;
-    };
+    using Choices = std::deque<Choice>;
     struct Value {
         Symbol symbol{};
         bool is_known = false;  ///< the symbol may be used
@@ -100,14 +99,15 @@ class SchemaCompiler {
     Symbol build_value(const Demands& demands);
     void finish_rules();
     std::vector<Case> expand(const Demands& demands);
-    bool merge(Unfinished& state, Demand demand, std::deque<Choice>& choices);
-    bool merge_schema(Unfinished& state, JsonIndex schema, std::deque<Choice>& choices, Demands& work);
-    void merge_enum(JsonIndex schema, JsonIndex list, Unfinished& state, std::deque<Choice>& choices);
+    bool merge(Case& so_far, Demand demand, Choices& choices);
+    bool merge_schema(Case& so_far, JsonIndex schema, Choices& choices, Demands& work);
+    Demand alternatives(std::string_view keyword, JsonIndex schema, JsonIndex list, Choices& choices);
+    Demand enumeration(JsonIndex schema, JsonIndex list, Choices& choices);
     void check_no_loop(JsonIndex schema);
     JsonIndex target(JsonIndex schema, JsonIndex reference);
-    const OneOf& one_of(JsonIndex schema, const Unfinished& state);
-    void demand_distinct(JsonIndex schema, const Demands& context, const std::vector<JsonIndex>& alternatives);
-    bool certainly_empty(Demands demands, int depth);
+    const OneOf& one_of(JsonIndex schema);
+    void demand_distinct(JsonIndex schema, const std::vector<JsonIndex>& alternatives);
+    bool certainly_empty(const Demands& demands, int depth);
     std::uint8_t types_of(JsonIndex list, bool& integers_only);
 
     // schema_scalars.inl

@@ -49,8 +49,12 @@ RWKV_INLINE void SchemaCompiler::require_schema(JsonIndex index) const {
 
 /// The symbol of the values that meet all demands.
 RWKV_INLINE Symbol SchemaCompiler::value(Demands demands) {
-    std::sort(demands.begin(), demands.end());
-    demands.erase(std::unique(demands.begin(), demands.end()), demands.end());
+    std::size_t kept = 0;
+    for (const Demand demand : demands)
+        if (std::find(demands.begin(), demands.begin() + static_cast<std::ptrdiff_t>(kept), demand) ==
+            demands.begin() + static_cast<std::ptrdiff_t>(kept))
+            demands[kept++] = demand;
+    demands.resize(kept);
     const auto [entry, is_new] = values_.try_emplace(std::move(demands));
     Value& known = entry->second;
     if (known.is_known) return known.symbol;
@@ -97,28 +101,32 @@ RWKV_INLINE std::vector<SchemaCompiler::Case> SchemaCompiler::expand(const Deman
     if (++in_place_ > max_nested_expansions)
         refuse("schema", place, {"alternatives nested at most ", max_nested_expansions, " deep"}, {"more"});
     std::vector<Case> cases;
-    std::deque<Choice> choices;
-    std::vector<Unfinished> states(1);
+    Choices choices;
+    std::vector<Case> states(1);
     bool possible = true;
     for (const Demand demand : demands) possible = possible && merge(states[0], demand, choices);
     if (!possible) states.clear();
     while (!states.empty()) {
-        Unfinished state = std::move(states.back());
+        Case state = std::move(states.back());
         states.pop_back();
-        if (state.choices.empty()) {
-            cases.push_back(std::move(state.so_far));
+        std::size_t at_choice = 0;
+        while (at_choice < state.demands.size() && state.demands[at_choice].kind != DemandKind::choice) ++at_choice;
+        if (at_choice == state.demands.size()) {
+            cases.push_back(std::move(state));
             if (cases.size() > max_cases || ++cases_ > max_all_cases)
                 refuse("schema", place, {"at most ", max_cases, " alternatives"}, {"more"});
             continue;
         }
-        // The last one first, so that the first comes out of the stack first.
-        const Choice& choice = choices[state.choices.back()];
-        state.choices.pop_back();
-        for (std::size_t i = choice.alternatives.size(); i-- > 0;) {
-            Unfinished next = state;
+        // What is chosen takes the place of the choice. The last one first, so that the first comes out of the stack first.
+        const std::size_t chosen = state.demands[at_choice].index;
+        for (std::size_t i = choices[chosen].alternatives.size(); i-- > 0;) {
+            const auto split = state.demands.begin() + static_cast<std::ptrdiff_t>(at_choice);
+            Case next{state.types, state.integers_only, Demands(state.demands.begin(), split)};
             bool holds = true;
-            for (const Demand demand : choice.alternatives[i]) holds = holds && merge(next, demand, choices);
-            if (holds) states.push_back(std::move(next));
+            for (const Demand demand : choices[chosen].alternatives[i]) holds = holds && merge(next, demand, choices);
+            if (!holds) continue;
+            next.demands.insert(next.demands.end(), split + 1, state.demands.end());
+            states.push_back(std::move(next));
             if (states.size() > 2 * max_cases)
                 refuse("schema", place, {"at most ", max_cases, " alternatives"}, {"more"});
         }
@@ -128,49 +136,45 @@ RWKV_INLINE std::vector<SchemaCompiler::Case> SchemaCompiler::expand(const Deman
 }
 
 /// Adds a demand, with all that it leads to in place. False where no value is left.
-RWKV_INLINE bool SchemaCompiler::merge(Unfinished& state, Demand demand, std::deque<Choice>& choices) {
+RWKV_INLINE bool SchemaCompiler::merge(Case& so_far, Demand demand, Choices& choices) {
     Demands work{demand};
     while (!work.empty()) {
         const Demand next = work.back();
         work.pop_back();
-        Case& so_far = state.so_far;
-        if (std::find(so_far.demands.begin(), so_far.demands.end(), next) != so_far.demands.end()) continue;
         switch (next.kind) {
             case DemandKind::impossible: return false;
-            case DemandKind::composite: so_far.types &= composite_types; break;
-            case DemandKind::listed_scalar:
-            case DemandKind::scalar_of_one_of:
-                so_far.types &= scalar_types;
-                so_far.demands.push_back(next);
-                break;
+            case DemandKind::composite: so_far.types &= composite_types; continue;
+            case DemandKind::schema:
+                if (!merge_schema(so_far, next.index, choices, work)) return false;
+                continue;
             case DemandKind::constant:
                 so_far.types &= static_cast<std::uint8_t>(1U << static_cast<unsigned>(at(next.index).kind));
-                so_far.demands.push_back(next);
                 break;
-            case DemandKind::schema:
-                if (!merge_schema(state, next.index, choices, work)) return false;
-                break;
+            case DemandKind::listed_scalar:
+            case DemandKind::scalar_of_one_of: so_far.types &= scalar_types; break;
+            case DemandKind::own_keywords:
+            case DemandKind::choice: break;
         }
-        if (state.so_far.types == 0) return false;
+        if (so_far.types == 0) return false;
+        if (std::find(so_far.demands.begin(), so_far.demands.end(), next) == so_far.demands.end())
+            so_far.demands.push_back(next);
     }
     return true;
 }
 
-RWKV_INLINE bool SchemaCompiler::merge_schema(Unfinished& state, JsonIndex schema, std::deque<Choice>& choices,
-                                              Demands& work) {
+/// Adds a schema: its types to the case, all else to what is still to be merged, the first on top.
+RWKV_INLINE bool SchemaCompiler::merge_schema(Case& so_far, JsonIndex schema, Choices& choices, Demands& work) {
     require_schema(schema);
     if (at(schema).kind == JsonKind::boolean) return at(schema).truth;
     check_no_loop(schema);
     const JsonIndex reference = document_.find(schema, "$ref");
-    if (reference != no_value) {
+    if (reference != no_value && references_.ref_stands_alone()) {
         work.push_back({DemandKind::schema, target(schema, reference)});
-        if (references_.ref_stands_alone()) return true;
+        return true;
     }
     for (const std::string_view keyword : {"not", "if", "$dynamicRef", "$recursiveRef"})
         if (document_.find(schema, keyword) != no_value) unsupported(keyword, schema);
-    Case& so_far = state.so_far;
-    so_far.demands.push_back({DemandKind::schema, schema});
-    // Pushed in reverse, so that they are merged in the schema's order.
+    const JsonIndex properties = document_.find(schema, "properties");
     const auto& members = at(schema).members;
     for (std::size_t i = members.size(); i-- > 0;) {
         const auto& [keyword, argument] = members[i];
@@ -179,41 +183,48 @@ RWKV_INLINE bool SchemaCompiler::merge_schema(Unfinished& state, JsonIndex schem
         } else if (keyword == "const") {
             work.push_back({DemandKind::constant, argument});
         } else if (keyword == "enum") {
-            merge_enum(schema, argument, state, choices);
+            work.push_back(enumeration(schema, argument, choices));
+        } else if (keyword == "$ref") {
+            work.push_back({DemandKind::schema, target(schema, reference)});
         } else if (keyword == "allOf" || keyword == "anyOf" || keyword == "oneOf") {
             if (at(argument).kind != JsonKind::array || at(argument).members.empty())
                 refuse(keyword, schema, {"a list of schemas"}, {document_.describe(argument)});
-            Choice choice;
-            for (std::size_t k = at(argument).members.size(); k-- > 0;) {
-                const JsonIndex part = at(argument).members[k].second;
-                require_schema(part);
-                if (keyword == "allOf") work.push_back({DemandKind::schema, part});
-            }
-            if (keyword == "allOf") continue;
-            if (keyword == "anyOf" || options_.one_of_as_any_of || at(argument).members.size() == 1) {
-                for (const auto& part : at(argument).members)
-                    choice.alternatives.push_back({{DemandKind::schema, part.second}});
-            } else {
-                const OneOf& known = one_of(schema, state);
-                choice.alternatives.push_back({{DemandKind::scalar_of_one_of, schema}});
-                for (const JsonIndex part : known.with_composites)
-                    choice.alternatives.push_back({{DemandKind::composite, 0}, {DemandKind::schema, part}});
-            }
-            state.choices.push_back(static_cast<std::uint32_t>(choices.size()));
-            choices.push_back(std::move(choice));
+            for (const auto& part : at(argument).members) require_schema(part.second);
+            if (keyword != "allOf")
+                work.push_back(alternatives(keyword, schema, argument, choices));
+            else
+                for (std::size_t k = at(argument).members.size(); k-- > 0;)
+                    work.push_back({DemandKind::schema, at(argument).members[k].second});
         }
+        if (argument == properties) work.push_back({DemandKind::own_keywords, schema});
     }
+    if (properties == no_value) work.push_back({DemandKind::own_keywords, schema});
     return so_far.types != 0;
 }
 
-RWKV_INLINE void SchemaCompiler::merge_enum(JsonIndex schema, JsonIndex list, Unfinished& state,
-                                            std::deque<Choice>& choices) {
+RWKV_INLINE SchemaCompiler::Demand SchemaCompiler::alternatives(std::string_view keyword, JsonIndex schema, JsonIndex list,
+                                                                Choices& choices) {
+    Choice choice;
+    if (keyword == "anyOf" || options_.one_of_as_any_of || at(list).members.size() == 1) {
+        for (const auto& part : at(list).members) choice.alternatives.push_back({{DemandKind::schema, part.second}});
+    } else {
+        const OneOf& known = one_of(schema);
+        choice.alternatives.push_back({{DemandKind::scalar_of_one_of, schema}});
+        for (const JsonIndex part : known.with_composites)
+            choice.alternatives.push_back({{DemandKind::composite, 0}, {DemandKind::schema, part}});
+    }
+    choices.push_back(std::move(choice));
+    return {DemandKind::choice, static_cast<JsonIndex>(choices.size() - 1)};
+}
+
+RWKV_INLINE SchemaCompiler::Demand SchemaCompiler::enumeration(JsonIndex schema, JsonIndex list, Choices& choices) {
     if (at(list).kind != JsonKind::array) refuse("enum", schema, {"a list"}, {document_.describe(list)});
     Choice choice{{{{DemandKind::listed_scalar, list}}}};
     for (const auto& [name, item] : at(list).members)
         if (at(item).kind >= JsonKind::array) choice.alternatives.push_back({{DemandKind::constant, item}});
-    state.choices.push_back(static_cast<std::uint32_t>(choices.size()));
+    if (choice.alternatives.size() == 1) return {DemandKind::listed_scalar, list};
     choices.push_back(std::move(choice));
+    return {DemandKind::choice, static_cast<JsonIndex>(choices.size() - 1)};
 }
 
 RWKV_INLINE std::uint8_t SchemaCompiler::types_of(JsonIndex list, bool& integers_only) {
@@ -274,7 +285,7 @@ RWKV_INLINE void SchemaCompiler::check_no_loop(JsonIndex first) {
 }
 
 /// What is known of a schema's oneOf once its alternatives have been told apart.
-RWKV_INLINE const SchemaCompiler::OneOf& SchemaCompiler::one_of(JsonIndex schema, const Unfinished& state) {
+RWKV_INLINE const SchemaCompiler::OneOf& SchemaCompiler::one_of(JsonIndex schema) {
     OneOf& known = one_ofs_[schema];
     if (known.is_analysed) return known;
     Regex once = Regex::nothing, seen = Regex::nothing;
@@ -295,15 +306,14 @@ RWKV_INLINE const SchemaCompiler::OneOf& SchemaCompiler::one_of(JsonIndex schema
             once = regexes_.any_of({regexes_.difference(once, these), regexes_.difference(these, seen)});
         seen = regexes_.any_of({seen, these});
     }
-    demand_distinct(schema, state.so_far.demands, with_composites);
+    demand_distinct(schema, with_composites);
     OneOf& result = one_ofs_[schema];
     result = {true, once, std::move(with_composites)};
     return result;
 }
 
 /// Refuses a oneOf unless no array and no object can be valid against two of its alternatives.
-RWKV_INLINE void SchemaCompiler::demand_distinct(JsonIndex schema, const Demands&,
-                                                 const std::vector<JsonIndex>& alternatives) {
+RWKV_INLINE void SchemaCompiler::demand_distinct(JsonIndex schema, const std::vector<JsonIndex>& alternatives) {
     for (std::size_t i = 0; i < alternatives.size(); ++i)
         for (std::size_t k = i + 1; k < alternatives.size(); ++k)
             if (!certainly_empty({{DemandKind::composite, 0},
@@ -315,7 +325,7 @@ RWKV_INLINE void SchemaCompiler::demand_distinct(JsonIndex schema, const Demands
 }
 
 /// True only if no value meets all demands.
-RWKV_INLINE bool SchemaCompiler::certainly_empty(Demands demands, int depth) {
+RWKV_INLINE bool SchemaCompiler::certainly_empty(const Demands& demands, int depth) {
     if (depth == 0) return false;
     for (const Case& a_case : expand(demands)) {
         if ((a_case.types & scalar_types) && !regexes_.is_empty(scalars(a_case))) return false;
@@ -338,7 +348,7 @@ RWKV_INLINE bool SchemaCompiler::certainly_empty(Demands demands, int depth) {
 }
 
 RWKV_INLINE bool SchemaCompiler::is_schema_demand(const Demand& demand, std::string_view keyword, JsonIndex& found) const {
-    if (demand.kind != DemandKind::schema) return false;
+    if (demand.kind != DemandKind::own_keywords) return false;
     found = document_.find(demand.index, keyword);
     return found != no_value;
 }

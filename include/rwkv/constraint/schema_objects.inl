@@ -89,7 +89,7 @@ RWKV_INLINE bool SchemaCompiler::property_demands(const Case& a_case, const std:
             found = document_.find(demand.index, name);
             demands.push_back(found == no_value ? Demand{DemandKind::impossible, 0} : Demand{DemandKind::constant, found});
         }
-        if (demand.kind != DemandKind::schema) continue;
+        if (demand.kind != DemandKind::own_keywords) continue;
         bool evaluated = false;
         const auto add = [&](JsonIndex schema) {
             require_schema(schema);

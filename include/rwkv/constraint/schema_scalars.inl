@@ -81,7 +81,7 @@ RWKV_INLINE Regex SchemaCompiler::numbers(const Case& a_case) {
     NumberRange range;
     std::vector<Regex> conditions;
     for (const Demand& demand : a_case.demands) {
-        if (demand.kind != DemandKind::schema) continue;
+        if (demand.kind != DemandKind::own_keywords) continue;
         const auto number = [&](std::string_view keyword, JsonIndex& place) {
             place = document_.find(demand.index, keyword);
             if (place == no_value) return false;
