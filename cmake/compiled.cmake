@@ -21,13 +21,13 @@ function(rwkv_limit_targets target)
     set_property(TARGET ${target} APPEND PROPERTY INTERFACE_COMPILE_DEFINITIONS RWKV_TARGETS=${sum})
 endfunction()
 
-# rwkv_add_compiled(INCLUDE_DIR): makes rwkv::compiled of the three source files there. It is a library of the host
+# rwkv_add_compiled(INCLUDE_DIR): makes rwkv::compiled of the four source files there. It is a library of the host
 # project's, with the host project's flags, built when something links it.
 function(rwkv_add_compiled include_dir)
     add_library(
         rwkv_compiled STATIC EXCLUDE_FROM_ALL
         "${include_dir}/rwkv/compiled/model.cpp" "${include_dir}/rwkv/compiled/files.cpp"
-        "${include_dir}/rwkv/compiled/text.cpp")
+        "${include_dir}/rwkv/compiled/text.cpp" "${include_dir}/rwkv/compiled/constraint.cpp")
     add_library(rwkv::compiled ALIAS rwkv_compiled)
     target_link_libraries(rwkv_compiled PUBLIC rwkv::rwkv)
     target_compile_definitions(rwkv_compiled PUBLIC RWKV_COMPILED)

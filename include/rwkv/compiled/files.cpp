@@ -1,4 +1,4 @@
-// The library compiled once, part 2 of 3: reading and writing models and states.
+// The library compiled once, part 2 of 4: reading and writing models and states.
 #ifndef RWKV_COMPILED
 #error "files of rwkv/compiled/ belong to a program that defines RWKV_COMPILED for all of its source files"
 #endif

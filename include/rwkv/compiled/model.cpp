@@ -1,4 +1,4 @@
-// The library compiled once, part 1 of 3: the network and the kernels it multiplies with.
+// The library compiled once, part 1 of 4: the network and the kernels it multiplies with.
 #ifndef RWKV_COMPILED
 #error "files of rwkv/compiled/ belong to a program that defines RWKV_COMPILED for all of its source files"
 #endif

@@ -1,4 +1,4 @@
-// The library compiled once, part 3 of 3: tokenizers, sampling and generation.
+// The library compiled once, part 3 of 4: tokenizers, sampling and generation.
 #ifndef RWKV_COMPILED
 #error "files of rwkv/compiled/ belong to a program that defines RWKV_COMPILED for all of its source files"
 #endif

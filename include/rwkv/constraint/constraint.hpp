@@ -124,4 +124,5 @@ class Matcher {
 
 #ifndef RWKV_COMPILED
 #include <rwkv/constraint/constraint.inl>
+#include <rwkv/constraint/gbnf.inl>
 #endif
