@@ -10,6 +10,7 @@
 
 // IWYU pragma: begin_exports
 #include <rwkv/constraint/constraint.hpp>
+#include <rwkv/constraint/json_schema.hpp>
 // IWYU pragma: end_exports
 
 #pragma pop_macro("max")
