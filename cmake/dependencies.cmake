@@ -78,6 +78,18 @@ macro(rwkv_need_benchmark)
     endif()
 endmacro()
 
+# What generate_mpi is linked to, where it is installed: RWKV_HAS_MPI, and the target MPI::MPI_CXX.
+macro(rwkv_find_mpi)
+    set(RWKV_HAS_MPI OFF)
+    if(NOT WIN32 AND NOT CMAKE_CROSSCOMPILING)
+        set(MPI_CXX_SKIP_MPICXX ON) # its interface for C is what we use
+        find_package(MPI QUIET COMPONENTS CXX)
+        if(TARGET MPI::MPI_CXX)
+            set(RWKV_HAS_MPI ON)
+        endif()
+    endif()
+endmacro()
+
 # What the program chat edits lines with, where it is installed: RWKV_HAS_LIBEDIT, RWKV_LIBEDIT_INCLUDE_DIR and
 # RWKV_LIBEDIT_LIBRARY. (The console of Windows edits lines by itself.)
 macro(rwkv_find_libedit)

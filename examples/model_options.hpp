@@ -68,13 +68,20 @@ struct ModelOptions {
         return loaded;
     }
 
+    /// How the model is loaded, with a progress bar on a terminal.
+    rwkv::LoadOptions load_options() const {
+        return {.format = *rwkv::weight_format_of(format),
+                .rescale = !no_rescale,
+                .mapped = mapped,
+                .adapters = adapters,
+                .progress = terminal::progress()};
+    }
+
     /// The same model in another format.
     rwkv::Model load_as(const std::string& other) const {
-        rwkv::Model loaded = rwkv::load_model(model, {.format = *rwkv::weight_format_of(other),
-                                                      .rescale = !no_rescale,
-                                                      .mapped = mapped,
-                                                      .adapters = adapters,
-                                                      .progress = terminal::progress()});
+        rwkv::LoadOptions loading = load_options();
+        loading.format = *rwkv::weight_format_of(other);
+        rwkv::Model loaded = rwkv::load_model(model, loading);
         for (const std::string& warning : loaded.warnings()) std::fprintf(stderr, "note: %s\n", warning.c_str());
         return loaded;
     }
