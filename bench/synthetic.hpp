@@ -73,11 +73,12 @@ inline rwkv::Config shape_of(const std::string& shape) {
 }
 
 /// A model of that shape with all matrices in one format and one piece of memory, as the loader has them, and F16
-/// embeddings.
-inline rwkv::Model model(const std::string& shape, rwkv::WeightFormat format) {
+/// embeddings. `vocab_size` 0: the published one.
+inline rwkv::Model model(const std::string& shape, rwkv::WeightFormat format, Index vocab_size = 0) {
     using namespace rwkv::checkpoint;
     rwkv::model::Weights weights;
     weights.config = shape_of(shape);
+    if (vocab_size > 0) weights.config.vocab_size = vocab_size;
     weights.blocks.resize(static_cast<std::size_t>(weights.config.num_hidden_layers));
     const auto planned = [&](const TensorSpec& spec) {
         const bool is_matrix = spec.kind == TensorKind::matrix;

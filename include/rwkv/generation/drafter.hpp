@@ -58,6 +58,7 @@ class Drafter {
     };
 
     Rate& lookup_rate(Index match_length) noexcept;
+    void find_match(std::span<const TokenId> tokens) noexcept;
     template <class RateOf>
     Plan plan(Index max, const PassTimes& times, Index beside, double seconds_per_token, const RateOf& rate_of) const;
     void reserve();
@@ -67,8 +68,8 @@ class Drafter {
     SpeculationOptions options_;
     LookupIndex index_;
     LookupIndex::Match match_;
-    std::array<Rate, 6> lookup_rates_{
-        {{0.3}, {0.45}, {0.6}, {0.7}, {0.8}, {0.9}}};  // 2, 3, 4 to 5, 6 to 9, 10 to 17, …
+    // By the length of the match: below 2 (after a replaced token), 2, 3, 4 to 5, 6 to 9, 10 to 17, longer.
+    std::array<Rate, 7> lookup_rates_{{{0.5}, {0.3}, {0.45}, {0.6}, {0.7}, {0.8}, {0.9}}};
 
     // The draft model, which has read `model_read_` of the tokens and then those of its latest draft.
     std::optional<State> model_state_;

@@ -72,8 +72,18 @@ RWKV_INLINE void Drafter::reset() noexcept {
 }
 
 RWKV_INLINE Drafter::Rate& Drafter::lookup_rate(Index match_length) noexcept {
+    if (match_length < 2) return lookup_rates_[0];
     const auto width = static_cast<std::size_t>(std::bit_width(static_cast<std::size_t>(match_length - 2)));
-    return lookup_rates_[(std::min)(width, lookup_rates_.size() - 1)];
+    return lookup_rates_[(std::min)(1 + width, lookup_rates_.size() - 1)];
+}
+
+/// Of the longest match and one that goes on after a replaced token, the one that was right more often.
+RWKV_INLINE void Drafter::find_match(std::span<const TokenId> tokens) noexcept {
+    index_.update(tokens);
+    match_ = index_.find(tokens);
+    const LookupIndex::Match& resumed = index_.resumed();
+    if (resumed.next == 0 || resumed.next >= std::ssize(tokens)) return;
+    if (match_.next == 0 || lookup_rate(resumed.length).rate > lookup_rate(match_.length).rate) match_ = resumed;
 }
 
 /// The length of a draft, at most `max`, that brings the largest number of tokens a second; 0 where that is not above
@@ -101,9 +111,8 @@ RWKV_INLINE std::span<const TokenId> Drafter::draft(std::span<const TokenId> tok
     match_ = {};
     Plan lookup{}, model{};
     if (options_.prompt_lookup) {
-        index_.update(tokens);
-        match_ = index_.find(tokens);
-        if (match_.length > 0)
+        find_match(tokens);
+        if (match_.next > 0)
             lookup = plan(max, times, beside, 0, [&](Index i) { return lookup_rate(match_.length + i).rate; });
     }
     if (options_.draft_model && max > 0) {
@@ -118,7 +127,7 @@ RWKV_INLINE std::span<const TokenId> Drafter::draft(std::span<const TokenId> tok
             return guesses_;
         }
     }
-    if (match_.length == 0) return {};
+    if (match_.next == 0) return {};
     look_up(tokens, (std::max<Index>)(lookup.length, 1));
     return std::span(guesses_).first(static_cast<std::size_t>(lookup.length));
 }

@@ -16,9 +16,9 @@ namespace rwkv::inline RWKV_ABI::generation {
 /// tokens is forgotten.
 class LookupIndex {
   public:
-    /// An earlier place: the `length` tokens before it are also the latest of the sequence. `length` 0: none was found.
+    /// An earlier place: the `length` tokens before it are also the latest of the sequence.
     struct Match {
-        Index next = 0;    ///< the position of the token that followed there
+        Index next = 0;    ///< the position of the token that followed there; 0: there is no such place
         Index length = 0;  ///< at least 2; at most 32 where it was not followed from token to token
     };
 
@@ -29,7 +29,7 @@ class LookupIndex {
     void clear() noexcept {
         std::fill(heads_.begin(), heads_.end(), 0);
         size_ = 0;
-        match_ = {};
+        match_ = resumed_ = {};
     }
 
     /// Adds those of a sequence's tokens that are new since the latest call.
@@ -37,12 +37,14 @@ class LookupIndex {
         const Index count = std::ssize(tokens);
         if (count - size_ > window) {
             size_ = count - window;
-            match_ = {};
+            match_ = resumed_ = {};
         }
         for (; size_ < count; ++size_) {
             const TokenId token = at(tokens, size_);
-            match_ = match_.length > 0 && at(tokens, match_.next) == token ? Match{match_.next + 1, match_.length + 1}
-                                                                           : Match{};
+            const bool was_long = match_.length >= min_resumed;
+            const Match replaced{match_.next + 1, 0};
+            const bool goes_on = follow(match_, tokens, token);
+            if (!follow(resumed_, tokens, token) && was_long && !goes_on) resumed_ = replaced;
             if (size_ == 0) continue;
             std::uint32_t& head = heads_[hash(at(tokens, size_ - 1), token)];
             previous_[slot(size_)] = head;
@@ -69,11 +71,22 @@ class LookupIndex {
         return match_;
     }
 
+    /// The place that a match of at least 4 tokens goes on at if one token was replaced there, and `length` tokens
+    /// after that were the same: where a copy is edited. `next` 0: none.
+    [[nodiscard]] const Match& resumed() const noexcept { return resumed_; }
+
   private:
+    static constexpr Index min_resumed = 4;
     static constexpr Index window = 1 << 16;
     static constexpr int head_bits = 14, max_places = 32;
     static constexpr Index max_length = 32;
 
+    /// Moves a match behind the token that followed the latest ones, or forgets it where another token did there.
+    bool follow(Match& match, std::span<const TokenId> tokens, TokenId token) const noexcept {
+        const bool same = match.next > 0 && at(tokens, match.next) == token;
+        match = same ? Match{match.next + 1, match.length + 1} : Match{};
+        return same;
+    }
     static TokenId at(std::span<const TokenId> tokens, Index i) noexcept { return tokens[static_cast<std::size_t>(i)]; }
     static std::size_t slot(Index position) noexcept { return static_cast<std::size_t>(position & (window - 1)); }
     static std::size_t hash(TokenId first, TokenId second) noexcept {
@@ -85,7 +98,7 @@ class LookupIndex {
     std::vector<std::uint32_t> heads_;     // by hash: the latest position of the second token, + 1; 0: none
     std::vector<std::uint32_t> previous_;  // by position, in the window: the position before it with that hash, + 1
     Index size_ = 0;
-    Match match_;
+    Match match_, resumed_;
 };
 
 }  // namespace rwkv::inline RWKV_ABI::generation
