@@ -44,7 +44,7 @@ bool run_layers(const BasicWeights<Matrix>& weights, Index first, Index last, Ba
         if (stop()) return false;
         block(weights.blocks[static_cast<std::size_t>(layer)], layer, weights.ranks.get(), workspace);
     }
-    if (last == static_cast<Index>(weights.blocks.size())) workspace.batch().complete_checkpoints();
+    if (first < last && last == static_cast<Index>(weights.blocks.size())) workspace.batch().complete_checkpoints();
     return true;
 }
 
