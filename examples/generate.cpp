@@ -1,5 +1,6 @@
 // Continues a text.
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <optional>
@@ -11,6 +12,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "draft_option.hpp"
 #include "ids.hpp"
 #include "model_options.hpp"
 #include "sampling_options.hpp"
@@ -24,6 +26,8 @@ nlohmann::json to_json(const rwkv::Generation& generation, bool ids) {
                            {"finish_reason", rwkv::name(generation.finish_reason)},
                            {"prompt_tokens", generation.prompt_tokens},
                            {"decode_steps", generation.decode_steps},
+                           {"drafted_tokens", generation.drafted_tokens},
+                           {"accepted_tokens", generation.accepted_tokens},
                            {"prompt_seconds", generation.prompt_seconds},
                            {"decode_seconds", generation.decode_seconds}};
     if (!ids) json["text"] = generation.text;
@@ -43,9 +47,13 @@ void print_speed(const rwkv::Generation& generation) {
         if (steps > 0 && seconds > 0) std::snprintf(text, sizeof text, "%.1f", static_cast<double>(steps) / seconds);
         return std::string(text);
     };
-    std::fprintf(stderr, "prompt %td tokens, %s/s; generated %td tokens, %s/s\n", generation.prompt_tokens,
+    std::fprintf(stderr, "prompt %td tokens, %s/s; generated %td tokens, %s/s", generation.prompt_tokens,
                  speed(generation.prompt_tokens, generation.prompt_seconds).c_str(), std::ssize(generation.tokens),
                  speed(generation.decode_steps, generation.decode_seconds).c_str());
+    if (generation.drafted_tokens > 0)
+        std::fprintf(stderr, "; drafted %td tokens, accepted %td", generation.drafted_tokens,
+                     generation.accepted_tokens);
+    std::fprintf(stderr, "\n");
 }
 
 }  // namespace
@@ -73,6 +81,8 @@ int main(int argc, char** argv) {
                          "the number of most likely tokens to report for each token")
         ->needs(json_option);
     add_sampling_options(app, generation);
+    DraftOption draft;
+    draft.add_to(app);
     return terminal::run(app, argc, argv, [&] {
         constexpr std::uint64_t largest_prompt = std::uint64_t(1) << 30;
         // Before the model is loaded: bad options need not wait for it.
@@ -96,12 +106,17 @@ int main(int argc, char** argv) {
         rwkv::Model model = options.load();
         check_token_ids(generation, model.config().vocab_size);
         draw_seed(app, generation);
-        rwkv::Generator generator =
-            ids ? rwkv::Generator(std::move(model), options.workspace(tokens.size()))
-                : rwkv::Generator(std::move(model), *tokenizer, options.workspace(tokens.size()));
+        // A draft is read in one chunk.
+        const auto drafts = static_cast<std::size_t>(generation.speculation.max_draft_tokens);
+        rwkv::WorkspaceOptions workspace = options.workspace(std::max(tokens.size(), drafts + 1));
+        draft.load(generation.speculation, workspace);
+        rwkv::Generator generator = ids ? rwkv::Generator(std::move(model), workspace)
+                                        : rwkv::Generator(std::move(model), *tokenizer, workspace);
         // The prompt is read once for all continuations.
         const rwkv::Generation read =
-            generator.generate(tokens, {.max_new_tokens = 0, .progress = terminal::progress()});
+            generator.generate(tokens, {.max_new_tokens = 0,
+                                        .speculation = generation.speculation,  // is checked before anything is read
+                                        .progress = terminal::progress()});
         std::optional<rwkv::Conversation> start;
         if (num > 1) start = generator.conversation();
 

@@ -46,6 +46,13 @@ inline void add_sampling_options(CLI::App& app, rwkv::GenerationOptions& options
     ids("--stop-token-ids", options.stop_token_ids, "tokens that end the text, besides the model's eos_token_id")
         ->group(end);
 
+    numbers::add_integer<rwkv::Index>(app, "--speculate", options.speculation.max_draft_tokens, 0,
+                                      rwkv::max_draft_tokens,
+                                      "guess up to N tokens from what prompt and text repeat, and check them in one "
+                                      "pass: the same text, sooner; 0: off")
+        ->type_name("N")
+        ->group("Speculation");
+
     add(sampling_group, "--temperature", sampling.temperature,
         "0: greedy; 1: the model's probabilities; higher: more varied", "T");
     numbers::add_integer(app, "--top-k", sampling.top_k, 0, max_int, "keep the K most likely tokens; 0: all")

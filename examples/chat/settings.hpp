@@ -32,6 +32,7 @@ void each(Options& options, Visit&& visit) {
     visit("mirostat_eta", options.sampling.mirostat_eta);
     visit("max_new_tokens", options.max_new_tokens);
     visit("seed", options.sampling.seed);
+    visit("speculate", options.speculation.max_draft_tokens);
 }
 
 /// All of them, a line each.
@@ -69,6 +70,8 @@ inline void set(rwkv::GenerationOptions& options, const std::string& name, const
     });
     if (!found) throw rwkv::ArgumentError("/set", "", names, rwkv::core::quoted(name));
     rwkv::Sampler check(changed.sampling);
+    if (changed.speculation.max_draft_tokens > rwkv::max_draft_tokens)
+        throw rwkv::ArgumentError("/set", name, numbers::description<rwkv::Index>(0, rwkv::max_draft_tokens), value);
     options = changed;
 }
 

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <new>
 
+#include <rwkv/generation/draft_model.hpp>
 #include <rwkv/generation/sampler.hpp>
 #include <rwkv/generation/sequence.hpp>
 #include <rwkv/load_tokenizer.hpp>
@@ -135,4 +136,64 @@ TEST_CASE("a warm step of a sequence allocates nothing but room for what it reme
     CHECK(sequence.result().tokens.size() == 900);
     CHECK(before > 0);
     CHECK(after == before);
+}
+
+namespace {
+
+/// Forces a text of words that come again and again, in an order that does not.
+class Words : public TokenConstraint {
+  public:
+    void mask(std::span<float> logits) override {
+        for (std::size_t i = 0; i < logits.size(); ++i)
+            if (i != next()) logits[i] = -std::numeric_limits<float>::infinity();
+    }
+    void accept(TokenId) override {
+        const bool at_end = next() == ' ';
+        at_ = at_end ? 0 : at_ + 1;
+        if (at_end) state_ = state_ * 6364136223846793005u + 1442695040888963407u;
+    }
+    std::unique_ptr<TokenConstraint> clone() const override { return std::make_unique<Words>(*this); }
+
+  private:
+    std::size_t next() const { return static_cast<unsigned char>(words_[state_ >> 62][at_]); }
+
+    static constexpr std::string_view words_[] = {"forest ", "princess ", "once ", "prince "};
+    std::uint64_t state_ = 1;
+    std::size_t at_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("a warm speculative step allocates nothing but room for what it remembers") {
+    const Model model = load_model(fixture("text"));
+    for (const bool by_model : {false, true}) {
+        Workspace workspace(model.config(), {.threads = 1, .chunk = 16});
+        Sequence sequence(model.config(), load_tokenizer(fixture("text")));
+        GenerationOptions options{.max_new_tokens = 900, .stop_strings = {"never"}};
+        options.sampling.constraint = std::make_shared<Words>();
+        options.speculation.max_draft_tokens = 8;
+        if (by_model)
+            options.speculation.draft_model = std::make_shared<DraftModel>(model, WorkspaceOptions{.threads = 1});
+        options.speculation.prompt_lookup = !by_model;
+        sequence.begin("x", options);
+        PassTimes times;
+        long before = 0, after = 0;
+        while (!sequence.finished()) {
+            const SequenceTokens pass = sequence.next_pass(times);
+            const auto logits = model.forward_sequence(pass, workspace);
+            for (Index i = 0; i < logits.cols() && !sequence.finished(); ++i)
+                sequence.accept({logits.col(i), static_cast<std::size_t>(logits.rows())},
+                                logits.cols() > 1 ? i : std::ssize(pass.tokens) - 1);
+            times.add(std::ssize(pass.tokens), 1.0);
+            if (sequence.result().tokens.size() < 640) before = allocations;
+            if (sequence.result().tokens.size() < 890) after = allocations;
+        }
+        CAPTURE(by_model);
+        CHECK(sequence.result().tokens.size() == 900);
+        CHECK(sequence.result().drafted_tokens > 100);
+        if (!by_model) CHECK(sequence.result().accepted_tokens > 100);
+        CHECK(sequence.result().accepted_tokens < sequence.result().drafted_tokens);
+        CHECK(before > 0);
+        CHECK(after == before);
+    }
 }

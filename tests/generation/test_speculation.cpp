@@ -32,7 +32,14 @@ class Follow : public TokenConstraint {
         }
     }
     void accept(TokenId) override { ++at_; }
+    void forced(std::span<const TokenId> text, std::vector<TokenId>& tokens) override {
+        CHECK(text.size() == at_);
+        for (std::size_t i = 0; i < forces; ++i)
+            tokens.push_back(static_cast<unsigned char>(text_[(at_ + i) % text_.size()]));
+    }
     std::unique_ptr<TokenConstraint> clone() const override { return std::make_unique<Follow>(*this); }
+
+    std::size_t forces = 0;  // the number of tokens that it says must come next
 
   private:
     std::string text_;
@@ -208,6 +215,44 @@ TEST_CASE("a text that copies its prompt is read in few passes") {
     CHECK(sequence.result().text == tale.substr(0, 80));
     CHECK(passes < 25);
     CHECK(sequence.result().accepted_tokens > 55);
+}
+
+TEST_CASE("what a constraint forces is read in one pass, without speculation too") {
+    const Texts texts;
+    for (const int others : {0, 3}) {
+        for (const std::size_t forces : {1U, 5U, 100U}) {
+            for (const Index chunk : {1, 4, 64}) {
+                CAPTURE(others, forces, chunk);
+                const auto constraint = std::make_shared<Follow>(tale, others);
+                GenerationOptions options{.max_new_tokens = 100, .sampling = {.temperature = 1.0f, .seed = 4}};
+                options.sampling.constraint = constraint;
+                Generator plain(texts.model, texts.tokenizer, {.threads = 1});
+                const Generation expected = plain.generate("so", options);
+                CHECK(expected.drafted_tokens == 0);
+                constraint->forces = forces;  // with others beside, not all that it says comes true
+                for (const Index speculates : {0, 6}) {
+                    Generator forced(texts.model, texts.tokenizer, {.threads = 1, .chunk = chunk});
+                    options.speculation.max_draft_tokens = speculates;
+                    const Generation found = forced.generate("so", options);
+                    check_same_text(found, expected);
+                    check_same_conversation(forced.conversation(), plain.conversation());
+                    const Index passes = found.decode_steps - found.accepted_tokens;
+                    if (others > 0) continue;
+                    CHECK(found.accepted_tokens == found.drafted_tokens);
+                    // A pass of one token and the tokens forced gives one more than these; at most 16 are forced.
+                    const Index in_pass = std::min<Index>({static_cast<Index>(forces), chunk - 1, 16}) + 1;
+                    CHECK(passes <= 99 / in_pass + 1);
+                }
+                Workspace workspace(texts.model.config(), {.threads = 1, .chunk = chunk});
+                Sequence sequence(texts.model.config(), texts.tokenizer);
+                Sequence* one = &sequence;
+                sequence.begin("so", options);
+                decode(texts.model, std::span(&one, 1), workspace);
+                check_same_text(sequence.result(), expected);
+                check_same_conversation(sequence.conversation(), plain.conversation());
+            }
+        }
+    }
 }
 
 TEST_CASE("a draft that does not pay is not made") {

@@ -45,7 +45,7 @@ struct Generation {
     FinishReason finish_reason = FinishReason::length;           ///< why there is no more
     Index prompt_tokens = 0;    ///< read before the first new token, an unread one of the call before included
     Index decode_steps = 0;     ///< tokens read after that, each to draw the next; the first new token needs none
-    Index drafted_tokens = 0;   ///< guessed by speculation and read by the model
+    Index drafted_tokens = 0;   ///< read by the model before they were drawn: guesses, or what a constraint forces
     Index accepted_tokens = 0;  ///< of these the ones that were drawn; all others cost time and changed nothing
     double prompt_seconds = 0;  ///< spent on reading the prompt
     double decode_seconds = 0;  ///< spent on the decode steps, sampling included

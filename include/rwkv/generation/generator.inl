@@ -99,14 +99,10 @@ RWKV_INLINE void Generator::check_idle(const char* call) const {
 template <class Prompt>
 void Generator::start(Prompt prompt, const GenerationOptions& options) {
     PassOptions pass_options{.progress = options.progress, .stop = options.stop};
-    GenerationOptions some = options;
-    // A draft goes through the model in one chunk.
-    Index& max_draft = some.speculation.max_draft_tokens;
-    if (max_draft > 0 && model_.weights().ranks)
+    if (options.speculation.max_draft_tokens > 0 && model_.weights().ranks)
         throw ArgumentError("GenerationOptions", "speculation", "none with a model that several ranks share",
                             "drafts, whose lengths follow the clock of each rank");
-    if (max_draft <= max_draft_tokens) max_draft = (std::min)(max_draft, workspace_.chunk() - 1);
-    sequence_.begin(prompt, std::move(some));
+    sequence_.begin(prompt, options);
     pass_options_ = std::move(pass_options);
     prompt_seconds_ = decode_seconds_ = 0;
     piece_ = {};
@@ -138,7 +134,8 @@ RWKV_INLINE Step Generator::step() {
     std::span<const float> logits = sequence_.logits();
     if (!sequence_.pending().empty()) {
         if (sequence_.next_position() < 0) {  // else the latest pass has read what is pending
-            const SequenceTokens pass = sequence_.next_pass(pass_times_);
+            const SequenceTokens pass = sequence_.next_pass(
+                pass_times_, 0, (std::min)(max_draft_tokens, workspace_.chunk() - 1));  // in one chunk
             const auto pass_start = Clock::now();
             logits_ = model_.forward_sequence(pass, workspace_, pass_options_);
             pass_options_.progress = {};  // is of the prompt only

@@ -47,6 +47,11 @@ class Sampler {
     /// Throws: as `sample`.
     [[nodiscard]] std::vector<Candidate> candidates(std::span<const float> logits);
 
+    /// Appends what the constraint says must come next after `text`, the tokens drawn here.
+    void forced(std::span<const TokenId> text, std::vector<TokenId>& tokens) {
+        if (constraint_.get()) constraint_.get()->forced(text, tokens);
+    }
+
     /// Whether the constraint says that the text is complete.
     [[nodiscard]] bool finished() const { return constraint_.get() && constraint_.get()->finished(); }
 

@@ -43,8 +43,8 @@ void check_tokenizer(const Tokenizer& tokenizer, const Config& config, const std
 ///     logits = model.forward(sequence.pending(), sequence.state(), workspace)
 ///     step = sequence.accept(logits)
 ///
-/// With speculation a pass reads drafted tokens besides, and gives a step for each token that is accepted. A driver of
-/// any number of sequences, with speculation or without:
+/// With speculation, or a constraint that forces tokens, a pass reads drafted tokens besides, and gives a step for each
+/// token that is accepted. A driver of any number of sequences, with speculation or without:
 ///
 ///     for (each sequence that is not finished) batch.push_back(sequence.next_pass(times, tokens in the batch so far));
 ///     model.forward(batch, workspace, [&](Index i, Index position, std::span<const float> logits) {
@@ -79,13 +79,15 @@ class Sequence {
     [[nodiscard]] std::span<const TokenId> pending() const noexcept;
 
     /// What the model has to read next, for Model::forward_sequence or a batch: the pending tokens, the logits wanted
-    /// after the last one; and, where GenerationOptions::speculation finds something that pays, drafted tokens behind
-    /// them, with logits after each and checkpoints. `times` are those of the passes it will be part of, `beside` is
-    /// the number of other tokens in the same pass. The spans are valid until the next call of `next_pass` or `begin`,
+    /// after the last one; and, where a constraint forces tokens or GenerationOptions::speculation finds something that
+    /// pays, at most `max_draft` drafted tokens behind them, with logits after each and checkpoints. `times` are those
+    /// of the passes it will be part of, `beside` is the number of other tokens in the same pass. The spans are valid
+    /// until the next call of `next_pass` or `begin`,
     /// so that logits can be accepted while the pass goes on. No tokens where nothing is pending: then `logits()` are
     /// to be accepted. A pass that was not made, or cancelled, is asked for again.
     /// Throws: std::bad_alloc, and then nothing is changed.
-    [[nodiscard]] SequenceTokens next_pass(const PassTimes& times = {}, Index beside = 0);
+    [[nodiscard]] SequenceTokens next_pass(const PassTimes& times = {}, Index beside = 0,
+                                           Index max_draft = max_draft_tokens);
     /// The position, among the tokens of the latest `next_pass`, whose logits are to be accepted next, while drafted
     /// tokens are right; −1 where `next_pass` comes first.
     [[nodiscard]] Index next_position() const noexcept { return draft_position_; }
@@ -149,6 +151,8 @@ class Sequence {
     ~Sequence() = default;
 
   private:
+    static constexpr Index max_forced_tokens = 16;  // drafted for one pass
+
     Sequence(const Sequence& other);
 
     void begin_tokens(std::span<const TokenId> prompt, GenerationOptions& options, bool decode_text);
@@ -157,6 +161,7 @@ class Sequence {
     void remember(std::span<const float> logits) noexcept;
     void roll_back() noexcept;
     void end_draft() noexcept;
+    void draft(Index max, const PassTimes& times, Index beside);
     void check_draft_is_read() const;
     std::optional<TokenId> draw(std::span<const float> logits, std::optional<FinishReason>& finished);
     bool ends_text(TokenId token) const noexcept;
@@ -181,7 +186,9 @@ class Sequence {
     // Speculation.
     std::unique_ptr<generation::Drafter> drafter_;  // none where it was never asked for
     std::unique_ptr<Checkpoints> checkpoints_;      // likewise
+    std::vector<TokenId> forced_;                   // what the constraint says must come next
     std::vector<TokenId> draft_;                    // the last token and the draft of the latest `next_pass`, or empty
+    bool from_drafter_ = false;                     // whether it was asked for the latest draft
     Index draft_position_ = -1;                     // in draft_, of the logits that are accepted next
     Index checkpoint_ = -1;                         // the number of the one that is the state; −1: state_ is
 };

@@ -146,24 +146,39 @@ RWKV_INLINE std::span<const TokenId> Sequence::pending() const noexcept {
     return std::span(pending_).subspan(pending_begin_);
 }
 
-RWKV_INLINE SequenceTokens Sequence::next_pass(const PassTimes& times, Index beside) {
+RWKV_INLINE SequenceTokens Sequence::next_pass(const PassTimes& times, Index beside, Index max_draft) {
     roll_back();
     end_draft();
-    const std::span<const TokenId> known = pending();
-    if (options_.speculation.max_draft_tokens > 0 && known.size() == 1 && last_unread_) {
+    if (pending().size() == 1 && last_unread_) {
         // Besides the tokens of the draft, the logits after the last of them give one.
         const Index left = options_.max_new_tokens - std::ssize(result_.tokens) - 1;
-        const std::span<const TokenId> guesses =
-            drafter_->draft(tokens_, std::clamp<Index>(left, 0, options_.speculation.max_draft_tokens), times, beside);
-        if (!guesses.empty()) {
-            draft_.assign(1, known.front());
-            draft_.insert(draft_.end(), guesses.begin(), guesses.end());
-            draft_position_ = 0;
-            checkpoints_->clear();
-            return {draft_, &state_, LogitsFor::all, checkpoints_.get()};
-        }
+        draft((std::max<Index>)(0, (std::min)(left, max_draft)), times, beside);
     }
-    return {known, &state_, LogitsFor::last};
+    if (draft_.empty()) return {pending(), &state_, LogitsFor::last};
+    draft_position_ = 0;
+    checkpoints_->clear();
+    return {draft_, &state_, LogitsFor::all, checkpoints_.get()};
+}
+
+/// Puts the last token into `draft_`, and behind it those that must come next, or else guesses; nothing where there are
+/// neither.
+RWKV_INLINE void Sequence::draft(Index max, const PassTimes& times, Index beside) {
+    std::span<const TokenId> next;
+    forced_.clear();
+    if (max > 0) sampler_->forced(result_.tokens, forced_);
+    if (!forced_.empty()) {
+        const Index count = (std::min)({std::ssize(forced_), max, max_forced_tokens});
+        if (!checkpoints_ || checkpoints_->capacity() <= count)
+            checkpoints_ = std::make_unique<Checkpoints>(config_, max_forced_tokens + 1);
+        next = std::span(forced_).first(static_cast<std::size_t>(count));
+    } else if (const Index most = options_.speculation.max_draft_tokens; most > 0) {
+        next = drafter_->draft(tokens_, (std::min)(max, most), times, beside);
+        from_drafter_ = true;
+    }
+    if (next.empty()) return;
+    draft_.reserve(next.size() + 1);
+    draft_.push_back(tokens_.back());
+    draft_.insert(draft_.end(), next.begin(), next.end());
 }
 
 /// Forgets what was drafted after the tokens that are known.
@@ -176,6 +191,7 @@ RWKV_INLINE void Sequence::roll_back() noexcept {
 RWKV_INLINE void Sequence::end_draft() noexcept {
     draft_.clear();
     draft_position_ = -1;
+    from_drafter_ = false;
 }
 
 /// The state holds the next `count` pending tokens now.
@@ -228,8 +244,7 @@ RWKV_INLINE Step Sequence::accept(std::span<const float> logits) {
     if (position == 0) result_.drafted_tokens += drafted;
     Step step;
     step.token = draw(logits, step.finished);
-    if (step.token && options_.speculation.max_draft_tokens > 0)
-        drafter_->drawn(draft_.empty() ? 0 : position, *step.token);
+    if (step.token && from_drafter_) drafter_->drawn(draft_.empty() ? 0 : position, *step.token);
     const bool accepted = step.token && position >= 0 && position < drafted &&
                           draft_[static_cast<std::size_t>(position) + 1] == *step.token;
     if (accepted) ++result_.accepted_tokens;

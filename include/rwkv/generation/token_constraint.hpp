@@ -3,6 +3,7 @@
 #include <memory>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include <rwkv/core/tensor.hpp>
 #include <rwkv/version.hpp>
@@ -24,6 +25,12 @@ class TokenConstraint {
 
     /// The token was drawn. Throws: whatever it likes, if it then has changed nothing.
     virtual void accept(TokenId token) = 0;
+
+    /// Appends tokens that alone may come next, one after the other, as far as that is known without the model: `mask`
+    /// lets nothing else through there. The model then reads them in one pass. `text` holds the new tokens so far.
+    /// Never more than a hint: each token is drawn and accepted like any other.
+    virtual void forced([[maybe_unused]] std::span<const TokenId> text, [[maybe_unused]] std::vector<TokenId>& tokens) {
+    }
 
     /// Whether the text is complete: the sequence ends with FinishReason::constraint. Where a text may end but need
     /// not, let the end-of-text token through instead.
