@@ -69,6 +69,15 @@ WeightMatrix matrix_of(const std::vector<float>& elements, Index rows, Index col
     return {Format::format, layout, rows, cols, std::move(memory).share()};
 }
 
+/// The same matrix, column-major.
+inline WeightMatrix column_major(const WeightMatrix& groups) {
+    core::AlignedBuffer memory(
+        kernels::weight_bytes(groups.format(), Layout::column_major, groups.rows(), groups.cols()));
+    kernels::copy_to_columns(groups.format(), groups.data(), 0, groups.rows(), groups.rows(), groups.cols(),
+                             memory.data());
+    return {groups.format(), Layout::column_major, groups.rows(), groups.cols(), std::move(memory).share()};
+}
+
 inline std::vector<float> normal_numbers(Index count, std::mt19937& random) {
     std::normal_distribution<float> normal;
     std::vector<float> numbers(static_cast<std::size_t>(count));

@@ -6,6 +6,8 @@
 
 #include "../kernels/test_multiply.cpp"
 
+#include "../kernels/test_column_major.cpp"
+
 TEST_CASE("AMX is among the tested targets where AVX-512 has VNNI") {
     std::string names;
     for (const Target* target : tested_targets()) names.append(" ").append(target->name);

@@ -128,7 +128,11 @@ class CheckpointPlan {
         const bool as_stored =
             spec.is_vector() || (spec.kind == TensorKind::embedding_table && head_ != HeadKind::shared);
         if (as_stored) requested = WeightFormat::stored;
-        const kernels::Layout layout = as_stored ? kernels::Layout::row_major : kernels::Layout::row_groups;
+        // What channel mixing's value multiplies is mostly zero.
+        const bool sparse = spec.role == TensorRole::feed_forward_value && kernels::fits_column_major(spec.rows);
+        const kernels::Layout layout = as_stored ? kernels::Layout::row_major
+                                       : sparse  ? kernels::Layout::column_major
+                                                 : kernels::Layout::row_groups;
         const WeightChange* const change =
             adapters_.change(spec, quantized_format(checkpoint_, tensor).has_value(), config_.tie_word_embeddings);
         const RowSpan rows = spec.is_vector() ? RowSpan{0, spec.rows} : model::own_rows(ranks, spec.rows);

@@ -34,7 +34,7 @@ namespace rwkv::inline RWKV_ABI::checkpoint {
 //   converted  all others are decoded to floats, to which the product of adapters is added, and these encoded to the
 //              target format
 //
-// Every one of them refuses numbers that are not finite: one such weight makes noise of all that the model computes.
+// A column-major matrix is made of row groups, a few at a time. Every one of them refuses numbers that are not finite: one such weight makes noise of all that the model computes.
 
 /// Bytes read and converted at a time: few enough to stay in a processor's own cache until they are checked.
 inline constexpr std::size_t bytes_per_piece = std::size_t(1) << 18;
@@ -44,8 +44,9 @@ struct RowConversion {
     DType stored;
     WeightFormat format;
     kernels::Layout layout;
-    Index cols;
-    Index rows_per_piece;                  ///< converted at a time: whole row groups, or all rows
+    Index rows, cols;                      ///< of the whole matrix
+    Index rows_per_piece;                  ///< that a thread takes: whole row groups, or all rows
+    Index rows_per_step;                   ///< of these, converted at a time
     const WeightChange* change = nullptr;  ///< of adapters; null: none
 
     bool copies_groups() const noexcept { return stored == DType::u8; }
@@ -54,35 +55,53 @@ struct RowConversion {
         return !kernels::is_quantized(format) && stored == storage_dtype(format) && !adds_product();
     }
 
-    /// Bytes of `rows` rows in the file; where the file has row groups, of whole groups.
-    std::size_t stored_bytes(Index rows) const noexcept {
-        if (copies_groups()) return target_bytes(rows);
-        return static_cast<std::size_t>(rows * cols) * core::bits(stored) / 8;
+    /// Bytes of `count` rows in the file; where the file has row groups, of whole groups.
+    std::size_t stored_bytes(Index count) const noexcept {
+        if (copies_groups()) return kernels::weight_bytes(format, kernels::Layout::row_groups, count, cols);
+        return static_cast<std::size_t>(count * cols) * core::bits(stored) / 8;
     }
-    /// Bytes of `rows` rows of the matrix.
-    std::size_t target_bytes(Index rows) const noexcept { return kernels::weight_bytes(format, layout, rows, cols); }
+    /// Bytes of `count` rows of the matrix.
+    std::size_t target_bytes(Index count) const noexcept { return kernels::weight_bytes(format, layout, count, cols); }
+    /// Where the rows from `first` on begin in the matrix; column-major, all of them begin with it.
+    std::size_t target_offset(Index first) const noexcept { return is_column_major() ? 0 : target_bytes(first); }
+    bool is_column_major() const noexcept { return layout == kernels::Layout::column_major; }
+    /// The conversion of a step into row groups.
+    RowConversion to_row_groups() const noexcept {
+        RowConversion groups = *this;
+        groups.layout = kernels::Layout::row_groups;
+        groups.rows_per_piece = rows_per_step;
+        return groups;
+    }
 
     /// Bytes of scratch for elements as they are stored. Those that need no conversion are read to their place.
     std::size_t stored_scratch() const noexcept {
         const bool in_place = copies_groups() || (copies_elements() && layout == kernels::Layout::row_major);
-        return in_place ? 0 : stored_bytes(rows_per_piece);
+        return in_place ? 0 : stored_bytes(rows_per_step);
     }
     /// Floats of scratch for decoded elements. Stored floats need no decoding, unless something is added to them;
     /// decoded ones may be what is asked for.
     std::size_t float_scratch() const noexcept {
         const bool decodes = !copies_groups() && !copies_elements() && (stored != DType::f32 || adds_product());
         const bool in_place = format == WeightFormat::f32 && layout == kernels::Layout::row_major;
-        return decodes && !in_place ? static_cast<std::size_t>(rows_per_piece * cols) : 0;
+        return decodes && !in_place ? static_cast<std::size_t>(rows_per_step * cols) : 0;
+    }
+    /// Bytes of scratch for the row groups of a step.
+    std::size_t group_scratch() const noexcept {
+        return is_column_major() ? to_row_groups().target_bytes(rows_per_step) : 0;
     }
 };
 
 /// How the tensor becomes a matrix of that size, format and layout, with that change or, where it is null, without.
 inline RowConversion row_conversion(const CheckpointTensor& tensor, WeightFormat format, kernels::Layout layout,
                                     Index rows, Index cols, const WeightChange* change) {
-    RowConversion conversion{tensor.info.dtype, format, layout, cols, kernels::group_rows, change};
-    const auto groups = bytes_per_piece / std::max<std::size_t>(1, conversion.stored_bytes(kernels::group_rows));
-    conversion.rows_per_piece =
-        (std::min)(rows, static_cast<Index>(std::max<std::size_t>(1, groups)) * kernels::group_rows);
+    RowConversion conversion{tensor.info.dtype, format, layout, rows, cols, kernels::group_rows, kernels::group_rows,
+                             change};
+    const auto groups = static_cast<Index>(
+        bytes_per_piece / std::max<std::size_t>(1, conversion.stored_bytes(kernels::group_rows)));
+    const Index step = std::max<Index>(1, groups) * kernels::group_rows;
+    conversion.rows_per_step = conversion.rows_per_piece = (std::min)(rows, step);
+    if (conversion.is_column_major())  // 4-bit values of different rows share bytes: a thread takes all of them
+        conversion.rows_per_piece = (step + kernels::column_rows - 1) / kernels::column_rows * kernels::column_rows;
     return conversion;
 }
 
@@ -160,13 +179,15 @@ void interleave(const std::byte* from, Index rows, Index cols, std::byte* to) no
 /// Reads and converts rows of one tensor after the other. Keeps scratch between calls: one object for each thread.
 class RowConverter {
   public:
-    RowConverter(const Checkpoint& checkpoint, std::size_t stored_scratch, std::size_t float_scratch)
-        : checkpoint_(checkpoint), stored_(stored_scratch), floats_(float_scratch) {}
+    RowConverter(const Checkpoint& checkpoint, std::size_t stored_scratch, std::size_t float_scratch,
+                 std::size_t group_scratch = 0)
+        : checkpoint_(checkpoint), stored_(stored_scratch), floats_(float_scratch), groups_(group_scratch) {}
 
-    /// Writes the rows [first, first + rows) of the matrix to `to`: whole row groups or the last rows, at most
-    /// `rows_per_piece`. Throws: ModelError for a number that is not finite, or has no finite value in the format;
+    /// Writes the rows [first, first + rows) of the matrix to `to`, where target_offset(first) is: whole row groups or
+    /// the last rows, at most `rows_per_piece`. Throws: ModelError for a number that is not finite, or has no finite value in the format;
     /// FileError.
     void convert(const CheckpointTensor& tensor, const RowConversion& how, Index first, Index rows, std::byte* to) {
+        if (how.is_column_major()) return convert_to_columns(tensor, how, first, rows, to);
         if (how.copies_groups()) return copy_groups(tensor, how, first, rows, to);
         if (how.copies_elements()) return copy_elements(tensor, how, first, rows, to);
         const std::byte* const stored = read(tensor, how, first, rows, stored_.data());
@@ -194,6 +215,16 @@ class RowConverter {
                           std::byte* to) const {
         files(how).read(tensor, how.stored_bytes(first), {to, how.stored_bytes(rows)});
         return to;
+    }
+
+    void convert_to_columns(const CheckpointTensor& tensor, const RowConversion& how, Index first, Index rows,
+                            std::byte* to) {
+        const RowConversion groups = how.to_row_groups();
+        for (const Index end = first + rows; first < end; first += how.rows_per_step) {
+            const Index count = (std::min)(how.rows_per_step, end - first);
+            convert(tensor, groups, first, count, groups_.data());
+            kernels::copy_to_columns(how.format, groups_.data(), first, count, how.rows, how.cols, to);
+        }
     }
 
     void copy_elements(const CheckpointTensor& tensor, const RowConversion& how, Index first, Index rows,
@@ -245,6 +276,7 @@ class RowConverter {
     const Checkpoint& checkpoint_;
     std::vector<std::byte> stored_;
     std::vector<float> floats_;
+    std::vector<std::byte> groups_;
 };
 
 }  // namespace rwkv::inline RWKV_ABI::checkpoint

@@ -34,7 +34,7 @@ struct RowRange {
     std::uint64_t read_piece(std::size_t piece, RowConverter& converter) const {
         const Index begin = static_cast<Index>(piece) * conversion.rows_per_piece;
         const Index count = (std::min)(conversion.rows_per_piece, rows - begin);
-        converter.convert(*tensor, conversion, first + begin, count, to + conversion.target_bytes(begin));
+        converter.convert(*tensor, conversion, first + begin, count, to + conversion.target_offset(begin));
         return conversion.stored_bytes(count);
     }
 };
@@ -66,19 +66,21 @@ inline constexpr std::size_t max_scratch_bytes = std::size_t(32) << 20;
 inline void read_in_parallel(const Checkpoint& checkpoint, std::span<const RowRange> ranges, int threads,
                              ProgressMeter& meter) {
     std::vector<std::size_t> first_piece;
-    std::size_t pieces = 0, stored_scratch = 0, float_scratch = 0;
+    std::size_t pieces = 0, stored_scratch = 0, float_scratch = 0, group_scratch = 0;
     for (const RowRange& range : ranges) {
         first_piece.push_back(pieces);
         pieces += range.pieces();
         stored_scratch = (std::max)(stored_scratch, range.conversion.stored_scratch());
         float_scratch = (std::max)(float_scratch, range.conversion.float_scratch());
+        group_scratch = (std::max)(group_scratch, range.conversion.group_scratch());
     }
-    const std::size_t scratch = stored_scratch + float_scratch * sizeof(float);
+    const std::size_t scratch = stored_scratch + float_scratch * sizeof(float) + group_scratch;
     const std::size_t useful_threads = (std::min)(pieces, max_scratch_bytes / std::max<std::size_t>(1, scratch));
     const std::unique_ptr<ThreadPool> pool = reading_pool(
         (std::min)(reading_threads(threads), static_cast<int>(std::clamp<std::size_t>(useful_threads, 1, 1024))));
     std::vector<RowConverter> converters;
-    for (int i = 0; i < pool->threads(); ++i) converters.emplace_back(checkpoint, stored_scratch, float_scratch);
+    for (int i = 0; i < pool->threads(); ++i) 
+        converters.emplace_back(checkpoint, stored_scratch, float_scratch, group_scratch);
 
     std::mutex mutex;
     std::exception_ptr error;

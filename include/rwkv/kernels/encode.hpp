@@ -13,6 +13,15 @@ namespace rwkv::inline RWKV_ABI::kernels {
 /// bytes to `to`.
 void encode_rows(WeightFormat format, Layout layout, const float* from, Index rows, Index cols, std::byte* to) noexcept;
 
+/// Copies rows [first, first + rows) of a matrix, given as row groups at `groups`, to their places in a column-major
+/// matrix of `all_rows` × cols at `to`. `first` and `rows` are multiples of group_rows; of every `column_rows` rows the
+/// first ones are to be copied first. Nothing is rounded.
+void copy_to_columns(WeightFormat format, const std::byte* groups, Index first, Index rows, Index all_rows, Index cols,
+                     std::byte* to) noexcept;
+
+/// A column-major matrix as row groups, of the same bits, at `to`.
+void copy_to_row_groups(const WeightMatrix& columns, std::byte* to) noexcept;
+
 /// Interleaves up to sixteen rows of elements, row after row, into a row group, with zeros for missing rows.
 template <class T>
 void interleave_group(const T* from, Index rows, Index cols, T* group) noexcept {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include <rwkv/core/finite.hpp>
 #include <rwkv/core/float16.hpp>
@@ -107,7 +108,98 @@ void round_group(const float* from, Index rows, Index cols, T* group) noexcept {
     }
 }
 
+/// The four bytes of four rows, transposed: those of four columns.
+inline void transpose_bytes(const std::uint32_t (&from)[4], std::uint32_t (&to)[4]) noexcept {
+    for (int column = 0; column < 4; ++column) {
+        to[column] = 0;
+        for (int row = 0; row < 4; ++row) to[column] |= (from[row] >> 8 * column & 255) << 8 * row;
+    }
+}
+
+/// Row group `group` of a matrix of `all_rows`, one way or the other.
+template <DenseFormat Format, bool ToColumns, class Group, class Columns>
+void copy_group(Group* group_bytes, Index group, Index all_rows, Index cols, Columns* column_bytes) noexcept {
+    constexpr std::size_t bytes = static_cast<std::size_t>(group_rows) * sizeof(typename Format::Storage);
+    column_bytes += static_cast<std::size_t>(group) * bytes;
+    const std::size_t stride = static_cast<std::size_t>(stored_rows(all_rows)) * sizeof(typename Format::Storage);
+    for (Index c = 0; c < cols; ++c, group_bytes += bytes, column_bytes += stride) {
+        if constexpr (ToColumns)
+            std::memcpy(column_bytes, group_bytes, bytes);
+        else
+            std::memcpy(group_bytes, column_bytes, bytes);
+    }
+}
+
+template <QuantizedFormat Format, bool ToColumns, class Group, class Columns>
+void copy_group(Group* group_bytes, Index group, Index all_rows, Index cols, Columns* column_bytes) noexcept {
+    using View = WeightView<Format>;
+    constexpr bool halves = Format::bits == 4;
+    constexpr std::uint32_t lower_halves = 0x0f0f0f0f;
+    auto* values = group_bytes + View::scale_bytes(cols);
+    const Index row = group * group_rows, at = (halves ? row / 128 * 64 : row / 64 * 64) + column_place(row % 64);
+    const bool upper_rows = halves && row % 128 >= 64;
+    for (Index block = 0; block < View::blocks(cols); ++block) {
+        auto* const scales = column_bytes + block * View::block_columns_bytes(all_rows);
+        if constexpr (ToColumns)
+            std::memcpy(scales + 2 * row, group_bytes + block * 2 * group_rows, 2 * group_rows);
+        else
+            std::memcpy(group_bytes + block * 2 * group_rows, scales + 2 * row, 2 * group_rows);
+        for (Index step = 0; step < Format::block_cols / step_cols; ++step) {
+            const bool upper_step = halves && step % 2 != 0;
+            auto* const columns = scales + 2 * stored_rows(all_rows) + step * step_cols * View::column_bytes(all_rows) + at;
+            for (Index four = 0; four < 4; ++four) {  // rows
+                std::uint32_t of_rows[4], of_columns[4];
+                auto* const rows = values + four * 16;
+                const auto column = [&](int i) { return columns + i * View::column_bytes(all_rows) + four * 16; };
+                if constexpr (ToColumns) {
+                    std::memcpy(of_rows, rows, sizeof of_rows);
+                    if constexpr (halves)
+                        for (std::uint32_t& bits : of_rows) bits = bits >> (upper_step ? 4 : 0) & lower_halves;
+                    transpose_bytes(of_rows, of_columns);
+                    for (int i = 0; i < 4; ++i) {
+                        std::uint32_t lower = 0;
+                        if (upper_rows) std::memcpy(&lower, column(i), sizeof lower);
+                        lower |= of_columns[i] << (upper_rows ? 4 : 0);
+                        std::memcpy(column(i), &lower, sizeof lower);
+                    }
+                } else {
+                    for (int i = 0; i < 4; ++i) std::memcpy(&of_columns[i], column(i), sizeof of_columns[i]);
+                    if constexpr (halves)
+                        for (std::uint32_t& bits : of_columns) bits = bits >> (upper_rows ? 4 : 0) & lower_halves;
+                    transpose_bytes(of_columns, of_rows);
+                    if (upper_step) {
+                        std::uint32_t lower[4];
+                        std::memcpy(lower, rows, sizeof lower);
+                        for (int i = 0; i < 4; ++i) of_rows[i] = lower[i] | of_rows[i] << 4;
+                    }
+                    std::memcpy(rows, of_rows, sizeof of_rows);
+                }
+            }
+            if (!halves || upper_step) values += 64;
+        }
+    }
+}
+
 }  // namespace detail
+
+RWKV_INLINE void copy_to_columns(WeightFormat format, const std::byte* groups, Index first, Index rows, Index all_rows,
+                                 Index cols, std::byte* to) noexcept {
+    const std::size_t group_bytes = weight_bytes(format, Layout::row_groups, group_rows, cols);
+    with_format(format, [&]<class Format>(Format) {
+        for (Index r = first; r < first + rows; r += group_rows, groups += group_bytes)
+            detail::copy_group<Format, true>(groups, r / group_rows, all_rows, cols, to);
+    });
+}
+
+RWKV_INLINE void copy_to_row_groups(const WeightMatrix& columns, std::byte* to) noexcept {
+    const Index rows = columns.rows(), cols = columns.cols();
+    const std::size_t group_bytes = weight_bytes(columns.format(), Layout::row_groups, group_rows, cols);
+    std::fill_n(to, static_cast<std::size_t>(row_groups(rows)) * group_bytes, std::byte(0));
+    with_format(columns.format(), [&]<class Format>(Format) {
+        for (Index g = 0; g < row_groups(rows); ++g, to += group_bytes)
+            detail::copy_group<Format, false>(to, g, rows, cols, columns.data());
+    });
+}
 
 RWKV_INLINE void encode_rows(WeightFormat format, Layout layout, const float* from, Index rows, Index cols,
                              std::byte* to) noexcept {

@@ -77,10 +77,31 @@ inline constexpr Index group_rows = 16;
 //                       with 8 bits a value; with 4 bits 64 bytes hold two steps, the first in the low halves of the
 //                       bytes
 //
-// Rows and columns past the last are there, as zeros.
+// Rows and columns past the last are there, as zeros. Column-major matrices are another way to hold the same numbers:
+//
+//   matrix            = [scale block] of scales, then quantized values
+//   scales            = [stored rows]
+//   quantized values  = [column][stored rows], 64 rows in 64 bytes with 8 bits a value; 128 rows with 4 bits, the first
+//                       64 of them in the low halves of the bytes
+//
+// The four row groups of 64 rows take turns, four rows each, in the order of `column_place`: four columns whose bytes
+// are interleaved by registers of any length are then a column step of each of the four groups.
 
 /// Columns of a column step.
 inline constexpr Index step_cols = 4;
+
+/// Columns of column-major matrices hold a multiple of this number of rows, a cache line of the smallest weights.
+inline constexpr Index column_rows = 128;
+
+/// The rows that a column of a column-major matrix holds: those past the last are of no meaning.
+[[nodiscard]] constexpr Index stored_rows(Index rows) noexcept {
+    return (rows + column_rows - 1) / column_rows * column_rows;
+}
+
+/// The place of a row within the bytes of 64 rows of a column.
+[[nodiscard]] constexpr Index column_place(Index row) noexcept {
+    return row % 16 / 4 * 16 + row / 16 * 4 + row % 4;
+}
 
 /// Quantized values are the weights in units of the scale, from −127 to 127.
 struct Q8 {

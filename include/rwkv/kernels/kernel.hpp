@@ -44,6 +44,8 @@ struct Kernel {
 
     Index min_tokens = 0;  ///< used from this number of tokens on
     MultiplyRows* multiply_rows = nullptr;
+    /// Of column-major weights, any number of rows, from a multiple of column_rows on; null: multiply_rows.
+    MultiplyRows* multiply_columns = nullptr;
     Index rows_per_task = 0;  ///< rows that a thread takes at a time; 0: rows_per_gemv_task()
     bool in_slabs = false;    ///< whether it takes a slab of the features at a time
     Pack* pack = nullptr;     ///< null: reads the tokens where they are

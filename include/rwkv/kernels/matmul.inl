@@ -39,10 +39,10 @@ struct MatmulPlan {
 };
 
 inline MatmulPlan plan_products(MatmulContext& context, std::initializer_list<FloatProduct> products) noexcept {
-    const Index tokens = products.begin()->x.cols();
+    const Index tokens = products.begin()->x.cols(), threads = context.executor().threads();
     MatmulPlan plan{.products = {},
                     .count = (std::min)(products.size(), max_products),
-                    .blocks = split_tokens(tokens, context.executor().threads()),
+                    .blocks = split_tokens(tokens, threads),
                     .tasks = 0,
                     .max_features = 0,
                     .slab = Blocking::k_slab,
@@ -52,7 +52,9 @@ inline MatmulPlan plan_products(MatmulContext& context, std::initializer_list<Fl
         const FloatProduct& product = products.begin()[i];
         const WeightMatrix& weights = product.weights;
         const Kernel& kernel = select_kernel(context.target(), weights.format(), tokens);
-        const Index rows = kernel.rows_per_task > 0 ? kernel.rows_per_task : rows_per_gemv_task(weights);
+        const Index rows = weights.layout() == Layout::column_major ? rows_per_column_task(weights.rows(), threads)
+                           : kernel.rows_per_task > 0               ? kernel.rows_per_task
+                                                                    : rows_per_gemv_task(weights);
         plan.products[i] = {
             &product, &kernel, panels, kernel.panel_bytes(weights.cols()), rows, (weights.rows() + rows - 1) / rows};
         panels += token_panels(tokens) * plan.products[i].panel_bytes;
@@ -103,8 +105,11 @@ inline void run_task(MatmulContext& context, const MatmulPlan& plan, Index task,
                                   planned->panel_bytes,
                                   first_feature,
                                   end_feature};
-    planned->kernel->multiply_rows(weights, begin_row, end_row, activations, end_token - begin_token,
-                                   y.col(begin_token), y.stride(), context.thread_scratch(thread));
+    const Kernel& kernel = *planned->kernel;
+    const bool by_columns = weights.layout() == Layout::column_major && kernel.multiply_columns;
+    (by_columns ? kernel.multiply_columns : kernel.multiply_rows)(weights, begin_row, end_row, activations,
+                                                                  end_token - begin_token, y.col(begin_token),
+                                                                  y.stride(), context.thread_scratch(thread));
 }
 
 inline void run_tasks(MatmulContext& context, const MatmulPlan& plan) noexcept {

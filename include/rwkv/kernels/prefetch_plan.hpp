@@ -26,6 +26,11 @@ inline constexpr std::size_t min_parallel_bytes = 128 * 1024;
     return group_rows * std::max<Index>(1, task_bytes / row_group_bytes(weights));
 }
 
+/// Rows of a task with column-major weights: each thread has one, so that it reads long runs of a column.
+[[nodiscard]] constexpr Index rows_per_column_task(Index rows, Index threads) noexcept {
+    return std::max<Index>(1, (stored_rows(rows) / column_rows + threads - 1) / threads) * column_rows;
+}
+
 /// The first of the tasks that a thread begins with; for thread == threads, the number of tasks.
 [[nodiscard]] constexpr Index first_task(Index tasks, Index thread, Index threads) noexcept {
     return tasks * thread / threads;
@@ -85,7 +90,10 @@ inline void prefetch_next(MatmulContext& context, std::initializer_list<const We
     const int threads = context.executor().threads();
     if (threads == 1) return;
     std::size_t bytes = 0;
-    for (const WeightMatrix* weights : matrices) bytes += weights->bytes();
+    for (const WeightMatrix* weights : matrices) {
+        if (weights->layout() == Layout::column_major) return;  // which columns are read is not known yet
+        bytes += weights->bytes();
+    }
     if (bytes >= min_parallel_bytes) context.executor().run_while_idle(IdleTask(plan_prefetch(threads, matrices)));
 }
 

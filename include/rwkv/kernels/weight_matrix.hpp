@@ -17,9 +17,17 @@ enum class Layout {
     row_major,
     /// Groups of sixteen rows, [row group][column][16 rows], with zeros for rows past the last: one register holds the
     /// same column of all rows of a group, and a product needs neither a sum across a register nor a transposition.
-    /// Quantized formats have this layout only (format.hpp).
+    /// Files of quantized weights have this layout (format.hpp).
     row_groups,
+    /// Column after column, each of all rows together, so that a product need not read the columns that meet zeros. The
+    /// rows are whole row groups, and columns hold stored_rows(rows) of them. Quantized formats: see format.hpp.
+    column_major,
 };
+
+/// Whether a matrix of that number of rows may be column-major, with at most a tenth more bytes than it needs.
+[[nodiscard]] constexpr bool fits_column_major(Index rows) noexcept {
+    return rows > 0 && rows % group_rows == 0 && 10 * stored_rows(rows) <= 11 * rows;
+}
 
 /// Row groups that a number of rows needs.
 [[nodiscard]] constexpr Index row_groups(Index rows) noexcept {
@@ -79,10 +87,15 @@ class WeightView {
     const Storage* row(Index i) const noexcept { return data_ + i * cols_; }
     /// The first element of row group g, in layout row_groups: [column][16 rows].
     const Storage* group(Index g) const noexcept { return data_ + g * group_rows * cols_; }
+    /// The first element of column c, in column-major layout.
+    const Storage* column(Index c) const noexcept { return data_ + c * column_stride(); }
+    /// Elements from one column to the next.
+    Index column_stride() const noexcept { return stored_rows(rows_); }
 
     static constexpr std::size_t bytes(Index rows, Index cols, Layout layout) noexcept {
-        const Index stored_rows = layout == Layout::row_groups ? row_groups(rows) * group_rows : rows;
-        return static_cast<std::size_t>(stored_rows * cols) * sizeof(Storage);
+        if (layout == Layout::row_groups) rows = row_groups(rows) * group_rows;
+        if (layout == Layout::column_major) rows = stored_rows(rows);
+        return static_cast<std::size_t>(rows * cols) * sizeof(Storage);
     }
 
   private:
@@ -96,12 +109,25 @@ template <QuantizedFormat Format>
 class WeightView<Format> {
   public:
     explicit WeightView(const WeightMatrix& matrix) noexcept
-        : rows_(matrix.rows()), cols_(matrix.cols()), data_(matrix.data()) {}
+        : rows_(matrix.rows()), cols_(matrix.cols()), layout_(matrix.layout()), data_(matrix.data()) {}
 
     Index rows() const noexcept { return rows_; }
     Index cols() const noexcept { return cols_; }
+    Layout layout() const noexcept { return layout_; }
     /// Scale blocks of a row.
     Index blocks() const noexcept { return blocks(cols_); }
+    /// The scales of 16 rows of a scale block, in either layout.
+    const core::BFloat16* scales(Index group, Index block) const noexcept {
+        return layout_ == Layout::column_major ? column_scales(block) + group * group_rows
+                                               : scales(group) + block * group_rows;
+    }
+    /// Scales of a group from one scale block to the next, in either layout.
+    Index scale_stride() const noexcept {
+        return layout_ == Layout::column_major ? block_columns_bytes(rows_) / 2 : group_rows;
+    }
+
+    // In layout row_groups:
+
     /// The scales of row group g: [scale block][16 rows].
     const core::BFloat16* scales(Index g) const noexcept {
         return reinterpret_cast<const core::BFloat16*>(data_ + g * group_bytes(cols_));
@@ -111,18 +137,39 @@ class WeightView<Format> {
         return reinterpret_cast<const std::uint8_t*>(data_ + g * group_bytes(cols_) + scale_bytes(cols_));
     }
 
+    // In column-major layout:
+
+    /// The scales of all rows of a scale block.
+    const core::BFloat16* column_scales(Index block) const noexcept {
+        return reinterpret_cast<const core::BFloat16*>(data_ + block * block_columns_bytes(rows_));
+    }
+    /// The quantized values of column c.
+    const std::uint8_t* column(Index c) const noexcept {
+        return reinterpret_cast<const std::uint8_t*>(data_ + c / Format::block_cols * block_columns_bytes(rows_) +
+                                                     2 * stored_rows(rows_) + c % Format::block_cols * column_bytes(rows_));
+    }
+    /// Bytes from one column of a scale block to the next.
+    Index column_bytes() const noexcept { return column_bytes(rows_); }
+
     static constexpr Index blocks(Index cols) noexcept { return (cols + Format::block_cols - 1) / Format::block_cols; }
     /// Bytes of a scale block of quantized values of a row group.
     static constexpr Index block_bytes = Format::block_cols * group_rows * Format::bits / 8;
     static constexpr Index scale_bytes(Index cols) noexcept { return (blocks(cols) * group_rows * 2 + 63) / 64 * 64; }
     static constexpr Index quantized_bytes(Index cols) noexcept { return blocks(cols) * block_bytes; }
     static constexpr Index group_bytes(Index cols) noexcept { return scale_bytes(cols) + quantized_bytes(cols); }
-    static constexpr std::size_t bytes(Index rows, Index cols, Layout = Layout::row_groups) noexcept {
-        return static_cast<std::size_t>(row_groups(rows) * group_bytes(cols));
+    static constexpr Index column_bytes(Index rows) noexcept { return stored_rows(rows) * Format::bits / 8; }
+    /// Bytes of the columns of a scale block and their scales.
+    static constexpr Index block_columns_bytes(Index rows) noexcept {
+        return 2 * stored_rows(rows) + Format::block_cols * column_bytes(rows);
+    }
+    static constexpr std::size_t bytes(Index rows, Index cols, Layout layout = Layout::row_groups) noexcept {
+        return static_cast<std::size_t>(layout == Layout::column_major ? blocks(cols) * block_columns_bytes(rows)
+                                                                       : row_groups(rows) * group_bytes(cols));
     }
 
   private:
     Index rows_, cols_;
+    Layout layout_;
     const std::byte* data_;
 };
 

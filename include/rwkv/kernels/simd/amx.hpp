@@ -13,10 +13,13 @@
 namespace rwkv::inline RWKV_ABI::kernels::amx {
 
 using avx512::for_token_runs;
+using avx512::prefetch_columns;
 using avx512::prefetch_next_block;
 using avx512::Prefetcher;
 using avx512::Simd;
 using avx512_vnni::IntDot;
+using avx512_vnni::rows_of_steps;
+using avx512_vnni::unpack_columns;
 using avx512_vnni::unpack_scales;
 using avx512_vnni::unpack_values;
 using V = Simd::V;

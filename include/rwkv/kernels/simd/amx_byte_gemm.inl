@@ -82,8 +82,8 @@ inline Prefetcher next_blocks(const WeightView<Format>& weights, Index begin, In
             row_groups(end - begin), (std::min)(blocks, weights.blocks() - next) * weights.block_bytes};
 }
 
-// Rows [begin, end), whole row groups and at most rows_per_task rows, of y = W x for tokens packed by
-// quantize_activations.
+// Rows [begin, end), whole row groups and, unless weights are column-major, at most rows_per_task rows, of y = W x for
+// tokens packed by quantize_activations.
 template <QuantizedFormat Format>
 void byte_gemm(const WeightMatrix& matrix, Index begin, Index end, const Activations& x, Index tokens, float* y,
                Index y_stride, float* scratch) noexcept {
@@ -91,7 +91,8 @@ void byte_gemm(const WeightMatrix& matrix, Index begin, Index end, const Activat
     constexpr Index panel_tokens = Blocking::panel_tokens;
     static_assert(depth_blocks * rows_per_task + depth_blocks * block_cols * rows_per_task / 4 <= scratch_floats(0));
     const WeightView<Format> weights(matrix);
-    const Index groups = row_groups(end - begin), first_group = begin / group_rows, blocks = weights.blocks();
+    const bool by_columns = weights.layout() == Layout::column_major;
+    const Index blocks = weights.blocks();
     float* const row_scales = scratch;  // [scale block][row]
     auto* const values = reinterpret_cast<std::uint8_t*>(scratch + depth_blocks * rows_per_task);
     const __m512i sign = _mm512_set1_epi8(-128);  // makes the values signed, as tiles want them
@@ -100,37 +101,46 @@ void byte_gemm(const WeightMatrix& matrix, Index begin, Index end, const Activat
     const ConfiguredTiles<block_cols> tiles;
     for (Index b = 0; b < blocks; b += depth_blocks) {
         const Index here = (std::min)(depth_blocks, blocks - b), group_bytes = here * block_cols * group_rows;
-        unpack_values(weights, first_group, groups, b, here, sign, values);
-        unpack_scales(weights, first_group, groups, b, here, rows_per_task, row_scales);
-        Prefetcher prefetcher = next_blocks(weights, begin, end, b, depth_blocks);
-        prefetcher.schedule((token_panels(tokens) + 1) / 2 * ((groups + 1) / 2) * here);
-        compiler_fence();
-        for_panel_pairs(token_panels(tokens), [&]<int Panels>(Index p, std::integral_constant<int, Panels>) {
-            const auto panel = [&](Index i) {
-                return QuantizedPanel<std::int8_t>(x.panels + i * x.panel_bytes, weights.cols(), block_cols);
-            };
-            const Index count = (std::min)(Panels * panel_tokens, tokens - p * panel_tokens);
-            for (Index t = 0; t < count; ++t) {
-                const ActivationScale* const scales = panel(p + t / panel_tokens).scales(t % panel_tokens);
-                for (Index i = 0; i < here; ++i) token_scales[i][t] = scales[b + i].scale;
-            }
-            for (Index g = 0; g < groups; g += 2) {
-                const Index two = std::min<Index>(2, groups - g);  // a single group is multiplied twice
-                for_token_runs<blocks_at_once>(here, [&]<int Blocks>(Index i, std::integral_constant<int, Blocks>) {
-                    multiply_blocks<Panels, block_cols>(
-                        panel(p).values(0) + (b + i) * block_cols, blocks * block_cols, x.panel_bytes,
-                        values + g * group_bytes + i * block_cols * group_rows, (two - 1) * group_bytes, Blocks,
-                        products[0][0][0][0], prefetcher);
-                    for (Index h = g; h < g + two; ++h) {
-                        const Index missing_rows = std::max<Index>(0, (h + 1) * group_rows - (end - begin));
-                        add_products<Blocks>(products[0][h - g][0][0], count, token_scales[i],
-                                             row_scales + i * rows_per_task + h * group_rows,
-                                             y + p * panel_tokens * y_stride + begin + h * group_rows, y_stride,
-                                             b + i == 0, static_cast<__mmask16>(0xffff >> missing_rows));
-                    }
-                });
-            }
-        });
+        for (Index r = begin, next; r < end; r = next) {
+            next = by_columns ? (std::min)(r + rows_of_steps, end) : end;
+            const bool last = next == end;
+            const Index groups = row_groups(next - r), first_group = r / group_rows;
+            if (by_columns)
+                unpack_columns(weights, r, b, here, last ? begin : next, last ? b + depth_blocks : b, sign, values);
+            else
+                unpack_values(weights, first_group, groups, b, here, sign, values);
+            unpack_scales(weights, first_group, groups, b, here, rows_per_task, row_scales);
+            Prefetcher prefetcher;
+            if (!by_columns) prefetcher = next_blocks(weights, begin, end, b, depth_blocks);
+            prefetcher.schedule((token_panels(tokens) + 1) / 2 * ((groups + 1) / 2) * here);
+            compiler_fence();
+            for_panel_pairs(token_panels(tokens), [&]<int Panels>(Index p, std::integral_constant<int, Panels>) {
+                const auto panel = [&](Index i) {
+                    return QuantizedPanel<std::int8_t>(x.panels + i * x.panel_bytes, weights.cols(), block_cols);
+                };
+                const Index count = (std::min)(Panels * panel_tokens, tokens - p * panel_tokens);
+                for (Index t = 0; t < count; ++t) {
+                    const ActivationScale* const scales = panel(p + t / panel_tokens).scales(t % panel_tokens);
+                    for (Index i = 0; i < here; ++i) token_scales[i][t] = scales[b + i].scale;
+                }
+                for (Index g = 0; g < groups; g += 2) {
+                    const Index two = std::min<Index>(2, groups - g);  // a single group is multiplied twice
+                    for_token_runs<blocks_at_once>(here, [&]<int Blocks>(Index i, std::integral_constant<int, Blocks>) {
+                        multiply_blocks<Panels, block_cols>(
+                            panel(p).values(0) + (b + i) * block_cols, blocks * block_cols, x.panel_bytes,
+                            values + g * group_bytes + i * block_cols * group_rows, (two - 1) * group_bytes, Blocks,
+                            products[0][0][0][0], prefetcher);
+                        for (Index h = g; h < g + two; ++h) {
+                            const Index missing_rows = std::max<Index>(0, (h + 1) * group_rows - (next - r));
+                            add_products<Blocks>(products[0][h - g][0][0], count, token_scales[i],
+                                                 row_scales + i * rows_per_task + h * group_rows,
+                                                 y + p * panel_tokens * y_stride + r + h * group_rows, y_stride,
+                                                 b + i == 0, static_cast<__mmask16>(0xffff >> missing_rows));
+                        }
+                    });
+                }
+            });
+        }
     }
 }
 

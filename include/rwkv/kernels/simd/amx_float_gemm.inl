@@ -66,13 +66,13 @@ inline void split_panel(const float* x, Index x_stride, Index tokens, Index cols
     }
 }
 
-// Splits up to 32 columns of a row group of weights: [piece][16 pairs][16 rows][2 columns], zeros past the last column.
+// Splits up to 32 columns of a row group of weights, `stride` apart: [piece][16 pairs][16 rows][2 columns], zeros past the last column.
 template <int Pieces, class T>
-inline void split_columns(const T* columns, Index count, std::byte* to) noexcept {
+inline void split_columns(const T* columns, Index stride, Index count, std::byte* to) noexcept {
     constexpr Index half = tile_cols / 2;
-    for (Index c = 0; c < half; ++c, columns += group_rows, to += 64)
+    for (Index c = 0; c < half; ++c, columns += stride, to += 64)
         split_pairs<Pieces>(c < count ? Simd::load(columns) : Simd::zero(),
-                            c + half < count ? Simd::load(columns + half * group_rows) : Simd::zero(), to);
+                            c + half < count ? Simd::load(columns + half * stride) : Simd::zero(), to);
 }
 
 // Rows [begin, end) × columns [k, k + depth) as tiles: [row group][step of 32 columns][piece].
@@ -84,11 +84,14 @@ inline void split_weights(const WeightMatrix& matrix, Index begin, Index end, In
         for (Index c = k; c < k + depth; c += tile_cols, to += weight_pieces<Format> * tile_bytes) {
             const Index here = (std::min)(tile_cols, k + depth - c);
             if (weights.layout() == Layout::row_groups) {
-                split_columns<weight_pieces<Format>>(weights.group(r / group_rows) + c * group_rows, here, to);
+                split_columns<weight_pieces<Format>>(weights.group(r / group_rows) + c * group_rows, group_rows, here,
+                                                     to);
+            } else if (weights.layout() == Layout::column_major) {
+                split_columns<weight_pieces<Format>>(weights.column(c) + r, weights.column_stride(), here, to);
             } else {
                 float widened[group_rows * tile_cols];
                 avx512::widen_block<Format>(matrix, r, (std::min)(r + group_rows, end), c, here, widened);
-                split_columns<weight_pieces<Format>>(widened, here, to);
+                split_columns<weight_pieces<Format>>(widened, group_rows, here, to);
             }
         }
 }
@@ -214,8 +217,8 @@ inline void multiply_split_block(const std::byte* weights, Index rows, Index dep
     });
 }
 
-// Rows [begin, end), at most rows_per_task of them from a whole row group on, of y = W x over the features of a slab,
-// for tokens packed by split_panel.
+// Rows [begin, end), from a whole row group on and, unless weights are column-major, at most rows_per_task of them, of
+// y = W x over the features of a slab, for tokens packed by split_panel.
 template <DenseFormat Format>
 void float_gemm(const WeightMatrix& matrix, Index begin, Index end, const Activations& x, Index tokens, float* y,
                 Index y_stride, float* scratch) noexcept {
@@ -225,12 +228,22 @@ void float_gemm(const WeightMatrix& matrix, Index begin, Index end, const Activa
                   rows_per_task * block_depth * pieces * 2 <= scratch_floats(0) * Index(sizeof(float)));
     auto* const weight_tiles = reinterpret_cast<std::byte*>(scratch);
     const ConfiguredTiles<64> tiles;
+    const bool by_columns = matrix.layout() == Layout::column_major;
     for (Index k = x.begin; k < x.end; k += block_depth) {
         const Index depth = (std::min)(block_depth, x.end - k);
-        split_weights<Format>(matrix, begin, end, k, depth, weight_tiles);
-        multiply_split_block<pieces>(
-            weight_tiles, end - begin, depth, x.panels + k / tile_cols * token_pieces * tile_bytes, x.panel_bytes,
-            tokens, y + begin, y_stride, k == 0, prefetch_next_block<Format>(matrix, begin, end, x, k, block_depth));
+        const std::byte* const panels = x.panels + k / tile_cols * token_pieces * tile_bytes;
+        for (Index r = begin, next; r < end; r = next) {
+            next = by_columns ? (std::min)(r + rows_per_task, end) : end;
+            const bool last = next == end;
+            const Index next_row = last ? begin : next;
+            const Prefetcher prefetcher =
+                by_columns ? prefetch_columns<Format>(matrix, next_row, (std::min)(next_row + rows_per_task, end), x,
+                                                      last ? k + block_depth : k, block_depth)
+                           : prefetch_next_block<Format>(matrix, begin, end, x, k, block_depth);
+            split_weights<Format>(matrix, r, next, k, depth, weight_tiles);
+            multiply_split_block<pieces>(weight_tiles, next - r, depth, panels, x.panel_bytes, tokens, y + r, y_stride,
+                                         k == 0, prefetcher);
+        }
     }
 }
 

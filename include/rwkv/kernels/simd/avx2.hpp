@@ -5,6 +5,7 @@
 #ifdef RWKV_X86_KERNELS
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -63,6 +64,10 @@ struct Simd {
         const __m128 four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
         const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
         return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+    }
+    /// A bit for each lane that is not 0.
+    static unsigned nonzero_lanes(V v) noexcept {
+        return static_cast<unsigned>(_mm256_movemask_ps(_mm256_cmp_ps(v, zero(), _CMP_NEQ_UQ)));
     }
     static void prefetch_l1(const void* at) noexcept { _mm_prefetch(static_cast<const char*>(at), _MM_HINT_T0); }
     static void prefetch_l2(const void* at) noexcept { _mm_prefetch(static_cast<const char*>(at), _MM_HINT_T1); }
@@ -169,6 +174,38 @@ struct IntDot {
         const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
         return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
     }
+    static constexpr int column_tokens = 2;  ///< of a product with column-major weights
+    /// A bit for each of 32 or 64 activations that is not 0.
+    static std::uint64_t find_nonzero(const std::int16_t* token, Index count) noexcept {
+        std::uint64_t zeros = 0;
+        for (Index i = 0; i < count; i += 32) {
+            const auto* const at = reinterpret_cast<const __m256i*>(token + i);
+            const __m256i a = _mm256_cmpeq_epi16(_mm256_loadu_si256(at), _mm256_setzero_si256()),
+                          b = _mm256_cmpeq_epi16(_mm256_loadu_si256(at + 1), _mm256_setzero_si256());
+            const __m256i bytes = _mm256_permute4x64_epi64(_mm256_packs_epi16(a, b), 0xd8);
+            zeros |= std::uint64_t(static_cast<std::uint32_t>(_mm256_movemask_epi8(bytes))) << i;
+        }
+        return ~zeros & (count == 64 ? ~std::uint64_t(0) : (std::uint64_t(1) << count) - 1);
+    }
+    /// The column whose activation lies at a place of a token.
+    static constexpr Index column_at(Index place) noexcept { return place / 4 * 4 + place % 2 * 2 + place % 4 / 2; }
+    /// The bytes of 64 rows of four columns, in the order of their activations, as column steps of four row groups
+    /// (column_place in format.hpp).
+    static void interleave(const std::uint8_t* c0, const std::uint8_t* c1, const std::uint8_t* c2,
+                           const std::uint8_t* c3, Quantized (&steps)[4]) noexcept {
+        for (int i = 0; i < 2; ++i) {
+            const auto rows = [&](const std::uint8_t* column) {
+                return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(column) + i);
+            };
+            const __m256i a = rows(c0), b = rows(c1), c = rows(c2), d = rows(c3);
+            const __m256i ac = _mm256_unpacklo_epi8(a, c), bd = _mm256_unpacklo_epi8(b, d);
+            const __m256i ac_high = _mm256_unpackhi_epi8(a, c), bd_high = _mm256_unpackhi_epi8(b, d);
+            steps[0].v[i] = _mm256_unpacklo_epi16(ac, bd);
+            steps[1].v[i] = _mm256_unpackhi_epi16(ac, bd);
+            steps[2].v[i] = _mm256_unpacklo_epi16(ac_high, bd_high);
+            steps[3].v[i] = _mm256_unpackhi_epi16(ac_high, bd_high);
+        }
+    }
     /// The largest magnitude of n activations; NaN if there is one.
     static float max_magnitude(const float* x, Index count) noexcept {
         // Compared as integers, among which NaNs are the largest.
@@ -233,8 +270,10 @@ struct Description : Bodies {
     }
     template <QuantizedFormat Format>
     static constexpr KernelList kernels() {
-        constexpr Kernel skinny{
-            .multiply_rows = gemv<Format>, .pack = quantize_activations<Format>, .packed_bits = quantized_bits};
+        constexpr Kernel skinny{.multiply_rows = gemv<Format>,
+                                .multiply_columns = column_gemv<Format>,
+                                .pack = quantize_activations<Format>,
+                                .packed_bits = quantized_bits};
         constexpr Kernel blocked{.min_tokens = word_gemm_min_tokens<Format>,
                                  .multiply_rows = word_gemm<Format>,
                                  .rows_per_task = Blocking::mc,

@@ -50,6 +50,8 @@ struct Simd {
     /// a · 2^n for integers n, with gradual underflow.
     static V ldexp(V a, V n) noexcept { return _mm512_maskz_scalef_ps(all, a, n); }
     static float reduce_sum(V v) noexcept { return avx2::Simd::reduce_sum(_mm256_add_ps(half(v, 0), half(v, 1))); }
+    /// A bit for each lane that is not 0.
+    static unsigned nonzero_lanes(V v) noexcept { return _mm512_cmp_ps_mask(v, zero(), _CMP_NEQ_UQ); }
     static void prefetch_l1(const void* at) noexcept { avx2::Simd::prefetch_l1(at); }
     static void prefetch_l2(const void* at) noexcept { avx2::Simd::prefetch_l2(at); }
     static void transpose_8x8(const float* from, Index from_stride, float* to, Index to_stride) noexcept {

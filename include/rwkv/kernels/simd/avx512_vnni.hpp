@@ -49,6 +49,28 @@ struct IntDot {
         return avx2::IntDot::reduce_sum(_mm256_add_epi32(_mm512_maskz_extracti32x8_epi32(0xff, sums, 0),
                                                          _mm512_maskz_extracti32x8_epi32(0xff, sums, 1)));
     }
+    static constexpr int column_tokens = 4;  ///< of a product with column-major weights
+    /// A bit for each of 32 or 64 activations that is not 0.
+    static std::uint64_t find_nonzero(const std::int8_t* token, Index count) noexcept {
+        const __mmask64 there = ~std::uint64_t(0) >> (64 - count);
+        const __m512i values = _mm512_maskz_loadu_epi8(there, token);
+        return _mm512_test_epi8_mask(values, values);
+    }
+    /// The column whose activation lies at a place of a token.
+    static constexpr Index column_at(Index place) noexcept { return place; }
+    /// The bytes of 64 rows of four columns, in the order of their activations, as column steps of four row groups
+    /// (column_place in format.hpp).
+    static void interleave(const std::uint8_t* c0, const std::uint8_t* c1, const std::uint8_t* c2,
+                           const std::uint8_t* c3, Quantized (&steps)[4]) noexcept {
+        const __m512i a = load(c0), b = load(c1), c = load(c2), d = load(c3);
+        const __m512i ab = _mm512_maskz_unpacklo_epi8(all_bytes, a, b), cd = _mm512_maskz_unpacklo_epi8(all_bytes, c, d),
+                      ab_high = _mm512_maskz_unpackhi_epi8(all_bytes, a, b),
+                      cd_high = _mm512_maskz_unpackhi_epi8(all_bytes, c, d);
+        steps[0] = _mm512_maskz_unpacklo_epi16(all_halves, ab, cd);
+        steps[1] = _mm512_maskz_unpackhi_epi16(all_halves, ab, cd);
+        steps[2] = _mm512_maskz_unpacklo_epi16(all_halves, ab_high, cd_high);
+        steps[3] = _mm512_maskz_unpackhi_epi16(all_halves, ab_high, cd_high);
+    }
     static float max_magnitude(const float* x, Index count) noexcept { return avx2::IntDot::max_magnitude(x, count); }
     static __m512i broadcast_four(const std::int8_t* token) noexcept {
         std::int32_t bits;
@@ -75,6 +97,8 @@ struct IntDot {
 
 #include <rwkv/kernels/simd/quantized_gemv.inl>
 
+#include <rwkv/kernels/simd/column_gemv.inl>
+
 #include <rwkv/kernels/simd/byte_gemm.inl>
 
 #undef RWKV_TARGET
@@ -94,8 +118,10 @@ struct Description : avx512::Description {
     }
     template <QuantizedFormat Format>
     static constexpr KernelList kernels() {
-        constexpr Kernel skinny{
-            .multiply_rows = gemv<Format>, .pack = quantize_activations<Format>, .packed_bits = quantized_bits};
+        constexpr Kernel skinny{.multiply_rows = gemv<Format>,
+                                .multiply_columns = column_gemv<Format>,
+                                .pack = quantize_activations<Format>,
+                                .packed_bits = quantized_bits};
         constexpr Kernel blocked{.min_tokens = Blocking::gemm_min_tokens,
                                  .multiply_rows = byte_gemm<Format>,
                                  .rows_per_task = Blocking::mc,

@@ -14,6 +14,8 @@
 
 #include <rwkv/kernels/simd/quantized_gemv.inl>
 
+#include <rwkv/kernels/simd/column_gemv.inl>
+
 #include <rwkv/kernels/simd/dequantize.inl>
 
 #include <rwkv/kernels/simd/gemm.inl>
@@ -26,13 +28,15 @@ namespace rwkv::inline RWKV_ABI::kernels::RWKV_TARGET {
 struct Bodies {
     template <DenseFormat Format>
     static constexpr KernelList kernels() {
-        constexpr Kernel skinny{.multiply_rows = gemv<Format>};
+        constexpr Kernel skinny{.multiply_rows = gemv<Format>, .multiply_columns = column_gemv<Format>};
         return {skinny, blocked<Format>(), blocked<Format>()};
     }
     template <QuantizedFormat Format>
     static constexpr KernelList kernels() {
-        constexpr Kernel skinny{
-            .multiply_rows = gemv<Format>, .pack = quantize_activations<Format>, .packed_bits = quantized_bits};
+        constexpr Kernel skinny{.multiply_rows = gemv<Format>,
+                                .multiply_columns = column_gemv<Format>,
+                                .pack = quantize_activations<Format>,
+                                .packed_bits = quantized_bits};
         return {skinny, blocked<Format>(), blocked<Format>()};
     }
     template <class Format>

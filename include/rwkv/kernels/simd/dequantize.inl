@@ -3,6 +3,12 @@
 #include <rwkv/kernels/simd/alone.inl>
 
 #include <rwkv/kernels/simd/token_runs.inl>
+
+#include <rwkv/kernels/simd/gemv.inl>
+
+#include <rwkv/kernels/simd/quantized_gemv.inl>
+
+#include <rwkv/kernels/simd/column_gemv.inl>
 #endif
 #include <rwkv/kernels/simd/begin_target.inl>
 
@@ -12,6 +18,22 @@ namespace rwkv::inline RWKV_ABI::kernels::RWKV_TARGET {
 template <QuantizedFormat Format>
 void widen_block(const WeightMatrix& matrix, Index begin, Index end, Index k, Index depth, float* block) noexcept {
     const WeightView<Format> weights(matrix);
+    if (weights.layout() == Layout::column_major) {
+        for (Index r = begin / rows_of_steps * rows_of_steps; r < end; r += rows_of_steps) {
+            const Index first_block = k / Format::block_cols;
+            const auto put = [&](Index group, Index step, const IntDot::Quantized& bytes) {
+                const Index row = r + group * group_rows, col = step * step_cols;
+                if (row < begin || row >= end || col >= depth) return;
+                float scales[group_rows];
+                const core::BFloat16* const stored = weights.scales(row / group_rows, first_block + col / Format::block_cols);
+                for (Index i = 0; i < group_rows; i += Simd::lanes) Simd::store(scales + i, Simd::load(stored + i));
+                IntDot::dequantize(bytes, scales, block + ((row - begin) * depth + col * group_rows));
+            };
+            for_each_column_step(weights, r, first_block, (depth + Format::block_cols - 1) / Format::block_cols, r,
+                                 first_block, put);
+        }
+        return;
+    }
     for (Index g = begin / group_rows; g * group_rows < end; ++g, block += group_rows * depth) {
         const std::uint8_t* quantized = weights.quantized(g) + k * group_rows * Format::bits / 8;
         const core::BFloat16* stored_scales = weights.scales(g) + k / Format::block_cols * group_rows;
@@ -34,6 +56,10 @@ void widen_block(const WeightMatrix& matrix, Index begin, Index end, Index k, In
 // Quantized blocks are few bytes: the hardware prefetcher suffices.
 template <QuantizedFormat Format>
 Prefetcher prefetch_next_block(const WeightMatrix&, Index, Index, const Activations&, Index, Index) noexcept {
+    return {};
+}
+template <QuantizedFormat Format>
+Prefetcher prefetch_columns(const WeightMatrix&, Index, Index, const Activations&, Index, Index) noexcept {
     return {};
 }
 

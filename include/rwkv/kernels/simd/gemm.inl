@@ -7,6 +7,10 @@
 
 #include <rwkv/kernels/simd/gemv.inl>
 
+#include <rwkv/kernels/simd/quantized_gemv.inl>
+
+#include <rwkv/kernels/simd/column_gemv.inl>
+
 #include <rwkv/kernels/simd/dequantize.inl>
 #endif
 #include <rwkv/kernels/simd/begin_target.inl>
@@ -43,6 +47,11 @@ void widen_block(const WeightMatrix& matrix, Index begin, Index end, Index k, In
         if (weights.layout() == Layout::row_groups) {
             const auto* const group = weights.group(r / group_rows) + k * group_rows;
             for (Index i = 0; i < depth * group_rows; i += Simd::lanes) Simd::store(block + i, Simd::load(group + i));
+        } else if (weights.layout() == Layout::column_major) {
+            const auto* column = weights.column(k) + r;
+            for (Index c = 0; c < depth; ++c, column += weights.column_stride())
+                for (Index i = 0; i < group_rows; i += Simd::lanes)
+                    Simd::store(block + c * group_rows + i, Simd::load(column + i));
         } else {
             const Index rows = (std::min)(group_rows, end - r);
             float widened[group_rows * Blocking::kc];
@@ -56,6 +65,7 @@ template <DenseFormat Format>
 Prefetcher prefetch_next_block(const WeightMatrix& matrix, Index begin, Index end, const Activations& x, Index k,
                                Index depth) noexcept {
     const WeightView<Format> weights(matrix);
+    constexpr auto size = static_cast<Index>(sizeof(typename Format::Storage));
     Index next = k + depth;
     if (next >= x.end) {
         next = x.begin;
@@ -64,11 +74,20 @@ Prefetcher prefetch_next_block(const WeightMatrix& matrix, Index begin, Index en
         end = (std::min)(end + rows, weights.rows());
     }
     if (begin >= end) return {};
-    constexpr auto size = static_cast<Index>(sizeof(typename Format::Storage));
     const Index bytes = (std::min)(depth, x.end - next) * size, stride = weights.cols() * size;
     if (weights.layout() == Layout::row_major) return {weights.row(begin) + next, stride, end - begin, bytes};
     return {weights.group(begin / group_rows) + next * group_rows, stride * group_rows, row_groups(end - begin),
             bytes * group_rows};
+}
+
+// Prefetches rows [begin, end) × features [k, k + depth) of a column-major matrix, if there are any.
+template <DenseFormat Format>
+Prefetcher prefetch_columns(const WeightMatrix& matrix, Index begin, Index end, const Activations& x, Index k,
+                            Index depth) noexcept {
+    if (k >= x.end) return {};
+    const WeightView<Format> weights(matrix);
+    constexpr auto size = static_cast<Index>(sizeof(typename Format::Storage));
+    return {weights.column(k) + begin, weights.column_stride() * size, (std::min)(depth, x.end - k), (end - begin) * size};
 }
 
 // The microkernel: y (+)= W x for `Groups` row groups of weights as floats and `Tokens` tokens, accumulated in
@@ -141,10 +160,33 @@ struct BlockReader {
     // Prefetches the block that is read after rows [begin, end) × features [k, k + depth).
     Prefetcher (*prefetch_next)(const WeightMatrix& weights, Index begin, Index end, const Activations& x, Index k,
                                 Index depth) noexcept;
+    // Prefetches the block [begin, end) × [k, k + depth) of a column-major matrix.
+    Prefetcher (*prefetch_columns)(const WeightMatrix& weights, Index begin, Index end, const Activations& x, Index k,
+                                   Index depth) noexcept;
 };
 
 template <class Format>
-inline constexpr BlockReader block_reader{widen_block<Format>, prefetch_next_block<Format>};
+inline constexpr BlockReader block_reader{widen_block<Format>, prefetch_next_block<Format>, prefetch_columns<Format>};
+
+// The same with column-major weights and any number of whole row groups, which take turns, so that columns are read in
+// long runs.
+inline void multiply_column_blocks(const WeightMatrix& weights, const BlockReader& reader, Index begin, Index end,
+                                   const Activations& x, Index tokens, float* y, Index y_stride,
+                                   float* block) noexcept {
+    for (Index k = x.begin; k < x.end; k += Blocking::kc) {
+        const Index depth = (std::min)(Blocking::kc, x.end - k);
+        for (Index r = begin, next; r < end; r = next) {
+            next = (std::min)(r + Blocking::mc, end);
+            const bool last = next == end;
+            const Index next_row = last ? begin : next;
+            reader.widen(weights, r, next, k, depth, block);
+            multiply_block(block, depth * group_rows, (next - r) / group_rows, 0, x.values + k, x.stride, depth, tokens,
+                           y + r, y_stride, nullptr, k == 0,
+                           reader.prefetch_columns(weights, next_row, (std::min)(next_row + Blocking::mc, end), x,
+                                                   last ? k + Blocking::kc : k, Blocking::kc));
+        }
+    }
+}
 
 inline void multiply_blocks(const WeightMatrix& weights, const BlockReader& reader, Index begin, Index end,
                             const Activations& x, Index tokens, float* y, Index y_stride, float* scratch) noexcept {
@@ -152,6 +194,7 @@ inline void multiply_blocks(const WeightMatrix& weights, const BlockReader& read
     const bool in_place = weights.format() == WeightFormat::f32 && weights.layout() == Layout::row_groups;
     float* const block = scratch;
     float* const last_group = scratch + Blocking::mc * Blocking::kc;  // [token][16 rows], of which `rest` are results
+    if (weights.layout() == Layout::column_major) return multiply_column_blocks(weights, reader, begin, end, x, tokens, y, y_stride, block);
     if (rest > 0 && x.begin > 0)
         for (Index t = 0; t < tokens; ++t)
             std::copy_n(y + t * y_stride + begin + whole * group_rows, rest, last_group + t * group_rows);

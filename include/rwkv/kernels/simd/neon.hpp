@@ -5,6 +5,7 @@
 #ifdef RWKV_NEON_KERNELS
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -58,6 +59,11 @@ struct Simd {
         return vmulq_f32(vmulq_f32(a, power_of_two(half)), power_of_two(vsubq_s32(exponent, half)));
     }
     static float reduce_sum(V v) noexcept { return vaddvq_f32(v); }
+    /// A bit for each lane that is not 0.
+    static unsigned nonzero_lanes(V v) noexcept {
+        const uint32x4_t bits = {1, 2, 4, 8};
+        return vaddvq_u32(vbicq_u32(bits, vceqzq_f32(v)));
+    }
     static void prefetch_l1(const void* at) noexcept { __builtin_prefetch(at); }
     static void prefetch_l2(const void* at) noexcept { __builtin_prefetch(at, 0, 2); }
     static void transpose_8x8(const float* from, Index from_stride, float* to, Index to_stride) noexcept {
@@ -150,6 +156,33 @@ struct IntDot {
             sum = vaddq_s32(sum, whole);
         }
         return vaddvq_s32(sum);
+    }
+    static constexpr int column_tokens = 2;  ///< of a product with column-major weights
+    /// A bit for each of 32 or 64 activations that is not 0.
+    static std::uint64_t find_nonzero(const std::int16_t* token, Index count) noexcept {
+        const uint16x8_t bits = {1, 2, 4, 8, 16, 32, 64, 128};
+        std::uint64_t found = 0;
+        for (Index i = 0; i < count; i += 8)
+            found |= std::uint64_t(vaddvq_u16(vbicq_u16(bits, vceqzq_s16(vld1q_s16(token + i))))) << i;
+        return found;
+    }
+    /// The column whose activation lies at a place of a token.
+    static constexpr Index column_at(Index place) noexcept { return place; }
+    /// The bytes of 64 rows of four columns, in the order of their activations, as column steps of four row groups
+    /// (column_place in format.hpp).
+    static void interleave(const std::uint8_t* c0, const std::uint8_t* c1, const std::uint8_t* c2,
+                           const std::uint8_t* c3, Quantized (&steps)[4]) noexcept {
+        for (int i = 0; i < 4; ++i) {
+            const uint8x16_t a = vld1q_u8(c0 + 16 * i), b = vld1q_u8(c1 + 16 * i), c = vld1q_u8(c2 + 16 * i),
+                             d = vld1q_u8(c3 + 16 * i);
+            const uint16x8_t ab = vreinterpretq_u16_u8(vzip1q_u8(a, b)), cd = vreinterpretq_u16_u8(vzip1q_u8(c, d)),
+                             ab_high = vreinterpretq_u16_u8(vzip2q_u8(a, b)),
+                             cd_high = vreinterpretq_u16_u8(vzip2q_u8(c, d));
+            steps[0].v[i] = vreinterpretq_u8_u16(vzip1q_u16(ab, cd));
+            steps[1].v[i] = vreinterpretq_u8_u16(vzip2q_u16(ab, cd));
+            steps[2].v[i] = vreinterpretq_u8_u16(vzip1q_u16(ab_high, cd_high));
+            steps[3].v[i] = vreinterpretq_u8_u16(vzip2q_u16(ab_high, cd_high));
+        }
     }
     /// The largest magnitude of n activations; NaN if there is one.
     static float max_magnitude(const float* x, Index count) noexcept {

@@ -9,6 +9,8 @@
 #include <rwkv/kernels/simd/gemv.inl>
 
 #include <rwkv/kernels/simd/quantized_gemv.inl>
+
+#include <rwkv/kernels/simd/column_gemv.inl>
 #endif
 #include <rwkv/kernels/simd/begin_target.inl>
 
@@ -35,6 +37,15 @@ inline void widen_values(const WeightView<Format>& weights, Index first_group, I
         }
         to += widened_step_bytes;
     };
+    if (weights.layout() == Layout::column_major) {
+        const Index group_bytes = blocks * Format::block_cols / step_cols * widened_step_bytes;
+        std::byte* const groups_at = to;
+        return for_each_column_step(weights, first_group * group_rows, block, blocks, first_group * group_rows, block,
+                                    [&](int g, Index s, const IntDot::Quantized& bytes) {
+                                        to = groups_at + g * group_bytes + s * widened_step_bytes;
+                                        put(bytes);
+                                    });
+    }
     for (Index g = first_group; g < first_group + groups; ++g) {
         const std::uint8_t* from = weights.quantized(g) + block * weights.block_bytes;
         for (const std::uint8_t* const end = from + blocks * weights.block_bytes; from < end; from += 64) {
@@ -52,10 +63,11 @@ inline void widen_values(const WeightView<Format>& weights, Index first_group, I
 // The microkernel: y (+)= W x for a row group and `Tokens` tokens: integers in registers within a scale block, floats
 // in y over the blocks.
 template <int Tokens>
-inline void word_microkernel(const std::byte* weights, const core::BFloat16* row_scales, Index blocks, Index block_cols,
+inline void word_microkernel(const std::byte* weights, const core::BFloat16* row_scales, Index row_scale_stride,
+                             Index blocks, Index block_cols,
                              const std::int16_t* x, Index x_stride, const ActivationScale* scales, Index scale_stride,
                              float* y, Index y_stride, bool first) noexcept {
-    for (Index b = 0; b < blocks; ++b, ++scales, row_scales += group_rows) {
+    for (Index b = 0; b < blocks; ++b, ++scales, row_scales += row_scale_stride) {
         __m256i products[Tokens][2];
 #pragma GCC unroll 8
         for (int t = 0; t < Tokens; ++t)
@@ -86,37 +98,41 @@ inline void word_microkernel(const std::byte* weights, const core::BFloat16* row
     }
 }
 
-// Rows [begin, end), whole row groups and at most Blocking::mc rows, of y = W x for tokens packed by
-// quantize_activations. `scratch` holds scratch_floats(tokens) floats.
+// Rows [begin, end), whole row groups and, unless weights are column-major, at most Blocking::mc rows, of y = W x for
+// tokens packed by quantize_activations. `scratch` holds scratch_floats(tokens) floats.
 template <QuantizedFormat Format>
 void word_gemm(const WeightMatrix& matrix, Index begin, Index end, const Activations& x, Index tokens, float* y,
                Index y_stride, float* scratch) noexcept {
     constexpr Index block_cols = Format::block_cols, depth = 256, depth_blocks = depth / block_cols;
     constexpr Index panel_tokens = Blocking::panel_tokens, group_bytes = depth / step_cols * widened_step_bytes;
-    static_assert(Blocking::mc / group_rows * group_bytes <= scratch_floats(0) * Index(sizeof(float)));
+    static_assert(Blocking::max_mc / group_rows * group_bytes <= scratch_floats(0) * Index(sizeof(float)));
     const WeightView<Format> weights(matrix);
-    const Index groups = row_groups(end - begin), first_group = begin / group_rows;
+    const bool by_columns = weights.layout() == Layout::column_major;
     auto* const values = reinterpret_cast<std::byte*>(scratch);
     float* const last_group = scratch + scratch_floats(0);  // [token][16 rows], where the last row group is not whole
     const bool whole = (end - begin) % group_rows == 0;
     for (Index b = 0; b < weights.blocks(); b += depth_blocks) {
         const Index blocks = (std::min)(depth_blocks, weights.blocks() - b);
-        widen_values(weights, first_group, groups, b, blocks, values);
-        for (Index p = 0; p < token_panels(tokens); ++p) {
-            const QuantizedPanel<std::int16_t> panel(x.panels + p * x.panel_bytes, weights.cols(), block_cols);
-            const Index first_token = p * panel_tokens, count = (std::min)(panel_tokens, tokens - first_token);
-            for_token_runs<4>(count, [&]<int Tokens>(Index t, std::integral_constant<int, Tokens>) {
-                for (Index g = 0; g < groups; ++g) {
-                    const bool in_y = whole || g + 1 < groups;
-                    word_microkernel<Tokens>(values + g * blocks * block_cols / step_cols * widened_step_bytes,
-                                             weights.scales(first_group + g) + b * group_rows, blocks, block_cols,
-                                             panel.values(t) + b * block_cols, panel.blocks() * block_cols,
-                                             panel.scales(t) + b, panel.blocks(),
-                                             in_y ? y + (first_token + t) * y_stride + begin + g * group_rows
-                                                  : last_group + (first_token + t) * group_rows,
-                                             in_y ? y_stride : group_rows, b == 0);
-                }
-            });
+        for (Index r = begin, next; r < end; r = next) {
+            next = by_columns ? (std::min)(r + rows_of_steps, end) : end;
+            const Index groups = row_groups(next - r), first_group = r / group_rows;
+            widen_values(weights, first_group, groups, b, blocks, values);
+            for (Index p = 0; p < token_panels(tokens); ++p) {
+                const QuantizedPanel<std::int16_t> panel(x.panels + p * x.panel_bytes, weights.cols(), block_cols);
+                const Index first_token = p * panel_tokens, count = (std::min)(panel_tokens, tokens - first_token);
+                for_token_runs<4>(count, [&]<int Tokens>(Index t, std::integral_constant<int, Tokens>) {
+                    for (Index g = 0; g < groups; ++g) {
+                        const bool in_y = whole || g + 1 < groups;
+                        word_microkernel<Tokens>(values + g * blocks * block_cols / step_cols * widened_step_bytes,
+                                                 weights.scales(first_group + g, b), weights.scale_stride(), blocks,
+                                                 block_cols, panel.values(t) + b * block_cols,
+                                                 panel.blocks() * block_cols, panel.scales(t) + b, panel.blocks(),
+                                                 in_y ? y + (first_token + t) * y_stride + r + g * group_rows
+                                                      : last_group + (first_token + t) * group_rows,
+                                                 in_y ? y_stride : group_rows, b == 0);
+                    }
+                });
+            }
         }
     }
     const Index rest = (end - begin) % group_rows;
