@@ -106,6 +106,38 @@ inline Decode decode(const rwkv::Model& model, int threads, int repeats, limits:
             median(share), median(cost)};
 }
 
+/// What a token takes of a model in steps of another of the same shape, measured by turns.
+inline double compare_decoding(const rwkv::Model& model, const rwkv::Model& other, int threads, int repeats) {
+    rwkv::Workspace workspace(model.config(), {.threads = threads, .chunk = 1});
+    rwkv::State state(model.config()), other_state(model.config());
+    std::size_t step = 0, other_step = 0;
+    const auto one = [&] { static_cast<void>(model.forward(some_token(model, ++step), state, workspace)); };
+    const auto two = [&] { static_cast<void>(other.forward(some_token(model, ++other_step), other_state, workspace)); };
+    const int count = enough(two);
+    std::vector<double> ratios;
+    for (int i = 0; i < repeats; ++i) {
+        const auto times = [&](const auto& work) {
+            return seconds_of([&] {
+                for (int j = 0; j < count; ++j) work();
+            });
+        };
+        const double first = times(two), taken = times(one), again = times(two);
+        ratios.push_back((first + again) / 2 / taken);
+    }
+    return median(ratios);
+}
+
+/// The share of the keys of channel mixing that are zero, over some tokens.
+inline double zero_keys(const rwkv::Model& model) {
+    rwkv::Workspace workspace(model.config(), {.threads = 1, .chunk = 16});
+    rwkv::State state(model.config());
+    std::vector<rwkv::TokenId> tokens;
+    for (std::size_t i = 0; i < 16; ++i) tokens.push_back(some_token(model, i));
+    workspace.count_keys();
+    model.forward_state(tokens, state, workspace);
+    return workspace.key_counts().zero_share();
+}
+
 /// Tokens per second of a prompt, and operations a second against those of the multiply-adds. `allowed` is the share of
 /// them that memory allows if the weights are read once a chunk.
 struct Prefill {

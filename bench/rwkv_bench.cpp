@@ -4,14 +4,19 @@
 
 #include <sys/resource.h>
 
+#include <cstddef>
 #include <cstdio>
 #include <fstream>
+#include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include <rwkv/kernels/encode.hpp>
 #include <rwkv/rwkv.hpp>
 
 #include "../examples/demo_model.hpp"
@@ -44,7 +49,8 @@ struct Options {
     std::vector<Index> prompts{512}, batches;
     Index chunk = rwkv::WorkspaceOptions{}.chunk, positions = 0;
     int repeats = 9;
-    bool mapped = false, as_json = false;
+    double zero_keys = 50;
+    bool mapped = false, dense = false, as_json = false;
 };
 
 /// The rows of the table, also kept for --json.
@@ -68,7 +74,51 @@ class Report {
     nlohmann::json rows_ = nlohmann::json::array();
 };
 
+/// The same model with channel mixing's values in row groups, which are read whole.
+rwkv::Model read_whole(const rwkv::Model& model) {
+    const rwkv::model::Weights& from = model.weights();
+    rwkv::model::Weights weights;
+    const auto norm = [](const rwkv::model::LayerNormWeights& of) {
+        return rwkv::model::LayerNormWeights{of.weight.copy(), of.bias.copy(), of.epsilon};
+    };
+    weights.config = from.config;
+    weights.embeddings = from.embeddings;
+    weights.pre_ln = norm(from.pre_ln);
+    weights.ln_out = norm(from.ln_out);
+    weights.head = from.head;
+    constexpr auto layout = rwkv::kernels::Layout::row_groups;
+    std::size_t bytes = 0;
+    for (const auto& block : from.blocks) {
+        const rwkv::kernels::WeightMatrix& value = block.feed_forward.value;
+        bytes += (rwkv::kernels::weight_bytes(value.format(), layout, value.rows(), value.cols()) + 63) / 64 * 64;
+    }
+    const std::shared_ptr<std::byte[]> memory = rwkv::core::AlignedBuffer(bytes).share();
+    std::byte* at = memory.get();
+    for (const auto& block : from.blocks) {
+        const auto& [decay, first, mix_k, mix_v, mix_r, key, value, receptance, output] = block.attention;
+        const auto& ffn = block.feed_forward;
+        rwkv::kernels::WeightMatrix rows = ffn.value;
+        if (rows.layout() == rwkv::kernels::Layout::column_major) {
+            rwkv::kernels::copy_to_row_groups(rows, at);
+            rows = {rows.format(), layout, rows.rows(), rows.cols(), std::shared_ptr<std::byte[]>(memory, at)};
+            at += (rows.bytes() + 63) / 64 * 64;
+        }
+        weights.blocks.push_back(
+            {norm(block.ln1),
+             norm(block.ln2),
+             {decay.copy(), first.copy(), mix_k.copy(), mix_v.copy(), mix_r.copy(), key, value, receptance, output},
+             {ffn.time_mix_key.copy(), ffn.time_mix_receptance.copy(), ffn.key, ffn.receptance, std::move(rows)}});
+    }
+    return rwkv::Model(std::move(weights));
+}
+
 void measure_model(const Options& options, const std::string& format, const rwkv::Model& model, Report& report) {
+    const double zeros = measure::zero_keys(model);
+    report.row(format, 0, "zero keys").update({{"share", zeros}, {"made", !options.shape.empty()}});
+    report.say("%-7s %7s %-12s %9.1f%% of channel mixing's keys%s\n", format.c_str(), "", "zero keys", zeros * 100,
+               options.shape.empty() ? "" : ", by the offset of random weights");
+    std::optional<rwkv::Model> dense;
+    if (options.dense) dense = read_whole(model);
     // Reading as many bytes as the weights are, so that what a large cache keeps of them counts on both sides.
     limits::Reader reader(static_cast<std::size_t>(measure::Work(model).bytes()));
     const char* const name = format.c_str();
@@ -90,6 +140,12 @@ void measure_model(const Options& options, const std::string& format, const rwkv
             return result.bandwidth;
         };
         const double bandwidth = decode(1);
+        if (dense) {
+            const double ratio = measure::compare_decoding(model, *dense, threads, options.repeats);
+            report.row(format, threads, "against dense").update({{"ratio", ratio}});
+            report.say("%-7s %7d %-12s %9.3f times as fast as with all values read\n", name, threads, "against dense",
+                       ratio);
+        }
         for (const Index texts : options.batches) decode(texts);
         for (const Index tokens : options.prompts) {
             const measure::Prefill result =
@@ -127,7 +183,7 @@ void run(const Options& options) {
     for (const std::string& format : options.formats) {
         const rwkv::WeightFormat weights = *rwkv::weight_format_of(format);
         if (!options.shape.empty()) {
-            measure_model(options, format, synthetic::model(options.shape, weights), report);
+            measure_model(options, format, synthetic::model(options.shape, weights, 0, options.zero_keys / 100), report);
             continue;
         }
         std::vector<double> seconds;
@@ -165,6 +221,13 @@ int main(int argc, char** argv) {
         ->check(CLI::IsMember({"169m", "430m", "1b5"}).description(""))
         ->type_name("169m|430m|1b5");
     what->require_option(options.directory.empty() ? 1 : 0, 1);
+    app.add_option("--zero-keys", options.zero_keys,
+                   "with --shape: the share of channel mixing's keys that are zero, in percent (about 80 in trained models)")
+        ->check(CLI::Range(1.0, 99.0).description(""))
+        ->type_name("PERCENT")
+        ->capture_default_str();
+    app.add_flag("--dense", options.dense,
+                 "also decode with all of channel mixing's values read, by turns, and print how much slower that is");
     app.add_option("--format", options.formats, "weight formats: stored (a model's), f32, f16, bf16, q8, q4")
         ->check(CLI::IsMember(formats).description(""))
         ->delimiter(',')

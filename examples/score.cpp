@@ -24,6 +24,7 @@ struct Score {
     std::vector<std::optional<double>> log_probabilities;  ///< of each id given those before it; none for the first
     double nats = 0, divergence = 0;                       ///< sums over the ids predicted
     rwkv::Index predicted = 0;
+    double zero_keys = 0;  ///< share of the keys of channel mixing
 };
 
 /// KL(reference ‖ logits) in nats.
@@ -78,6 +79,7 @@ Score score(const rwkv::Model& model, Reference* reference, const std::vector<rw
     result.log_probabilities.resize(ids.size());
     rwkv::State state(model.config());
     rwkv::Workspace workspace(model.config(), options);
+    workspace.count_keys();
     model.forward_all(ids, state, workspace,
                       [&](rwkv::Index position, std::span<const float> logits) {
                           if (writer) writer->write(std::as_bytes(logits));
@@ -96,6 +98,7 @@ Score score(const rwkv::Model& model, Reference* reference, const std::vector<rw
                       {.progress = terminal::progress()});
     if (Signals::ending() != 0) throw rwkv::Cancelled("scoring");
     if (writer) writer->finish();
+    result.zero_keys = workspace.key_counts().zero_share();
     return result;
 }
 
@@ -157,6 +160,7 @@ int main(int argc, char** argv) {
                                   {"nats_per_token", nats},
                                   {"perplexity", std::exp(nats)},
                                   {"bits_per_byte", nullptr},
+                                  {"zero_keys", result.zero_keys},
                                   {"ids", ids},
                                   {"log_probabilities", nlohmann::json::array()}};
             if (bits_per_byte) object["bits_per_byte"] = *bits_per_byte;

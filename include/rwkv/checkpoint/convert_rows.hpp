@@ -48,6 +48,7 @@ struct RowConversion {
     Index rows_per_piece;                  ///< that a thread takes: whole row groups, or all rows
     Index rows_per_step;                   ///< of these, converted at a time
     const WeightChange* change = nullptr;  ///< of adapters; null: none
+    Index first_row = 0;                   ///< of the tensor, that is the matrix's first
 
     bool copies_groups() const noexcept { return stored == DType::u8; }
     bool adds_product() const noexcept { return change && change->rank > 0; }
@@ -94,8 +95,8 @@ struct RowConversion {
 /// How the tensor becomes a matrix of that size, format and layout, with that change or, where it is null, without.
 inline RowConversion row_conversion(const CheckpointTensor& tensor, WeightFormat format, kernels::Layout layout,
                                     Index rows, Index cols, const WeightChange* change) {
-    RowConversion conversion{tensor.info.dtype, format, layout, rows, cols, kernels::group_rows, kernels::group_rows,
-                             change};
+    RowConversion conversion{tensor.info.dtype,   format, layout, rows, cols, kernels::group_rows,
+                             kernels::group_rows, change};
     const auto groups = static_cast<Index>(
         bytes_per_piece / std::max<std::size_t>(1, conversion.stored_bytes(kernels::group_rows)));
     const Index step = std::max<Index>(1, groups) * kernels::group_rows;
@@ -223,7 +224,8 @@ class RowConverter {
         for (const Index end = first + rows; first < end; first += how.rows_per_step) {
             const Index count = (std::min)(how.rows_per_step, end - first);
             convert(tensor, groups, first, count, groups_.data());
-            kernels::copy_to_columns(how.format, groups_.data(), first, count, how.rows, how.cols, to);
+            kernels::copy_to_columns(how.format, groups_.data(), first - how.first_row, count, how.rows,
+                                     how.cols, to);
         }
     }
 

@@ -72,7 +72,8 @@ class WeightReader {
                 return std::move(*mapped);
             }
         const std::shared_ptr<std::byte[]> memory = allocate(tensor.bytes_in_memory());
-        const RowConversion how = row_conversion(*source, format, layout, tensor.held_rows(), spec.cols, change);
+        RowConversion how = row_conversion(*source, format, layout, tensor.held_rows(), spec.cols, change);
+        how.first_row = rows.begin;
         if (tensor.held_rows() > 0) ranges_.push_back({source, how, rows.begin, tensor.held_rows(), memory.get()});
         return kernels::WeightMatrix(format, layout, tensor.held_rows(), spec.cols, memory);
     }

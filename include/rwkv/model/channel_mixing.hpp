@@ -46,6 +46,7 @@ void channel_mixing(const FeedForwardWeights<Matrix>& weights, Index layer, Rank
         for (Index t = begin; t < end; ++t) ops.squared_relu(own.end - own.begin, k.col(t) + own.begin);
     });
     all_gather(ranks, k);
+    workspace.note_keys(k);
 
     kernels::multiply<Matrix, Scalar>(context, {{weights.value, k, out.rows(own_out.begin, own_out.end)}});
     parallel_for_tokens(context.executor(), tokens, [&](Index begin, Index end) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -115,6 +116,20 @@ class BasicWorkspace {
                config.attention_hidden_size == config_.attention_hidden_size &&
                config.intermediate_size == config_.intermediate_size;
     }
+    /// Keys of channel mixing, counted since count_keys().
+    struct KeyCounts {
+        std::uint64_t keys = 0;
+        std::uint64_t zero = 0;  ///< of these, once max(·, 0)² was taken
+
+        [[nodiscard]] double zero_share() const noexcept {
+            return keys == 0 ? 0 : static_cast<double>(zero) / static_cast<double>(keys);
+        }
+    };
+    /// From now on counts how many keys of channel mixing are zero, whose columns of feed_forward.value need not be
+    /// read. It takes a little time.
+    void count_keys() noexcept { counts_keys_ = true; }
+    [[nodiscard]] const KeyCounts& key_counts() const noexcept { return key_counts_; }
+
     /// Bytes held.
     [[nodiscard]] std::size_t bytes() const noexcept {
         std::size_t bytes = context_.bytes();
@@ -151,6 +166,15 @@ class BasicWorkspace {
         return logits_.view(logits_.rows(), tokens);
     }
 
+    /// Counts the keys [rows × T] of a layer, if that was asked for.
+    void note_keys(MatrixView<const Scalar> keys) noexcept {
+        if (!counts_keys_) return;
+        key_counts_.keys += static_cast<std::uint64_t>(keys.size());
+        for (Index t = 0; t < keys.cols(); ++t)
+            key_counts_.zero +=
+                static_cast<std::uint64_t>(std::count(keys.col(t), keys.col(t) + keys.rows(), Scalar(0)));
+    }
+
     /// The tokens of the chunk under way.
     [[nodiscard]] const model::Batch<Scalar>& batch() const noexcept { return pass_.batch; }
     /// What the pass under way remembers.
@@ -161,6 +185,8 @@ class BasicWorkspace {
 
     Config config_;
     Index chunk_;
+    bool counts_keys_ = false;
+    KeyCounts key_counts_;
     kernels::MatmulContext context_;
     model::PassMemory<Scalar> pass_;
     Scratch x_, normed_, shifted_[3], key_, value_, receptance_, out_, logits_;
