@@ -18,6 +18,11 @@ for directory in "${more[@]}"; do
     [[ -z $directory || $directory == /usr/include ]] || command+=(-isystem "$directory")
 done
 
+if command -v mpicxx >/dev/null; then
+    read -r -a more <<<"$(mpicxx --showme:incdirs 2>/dev/null || true)"
+    for directory in "${more[@]}"; do command+=(-isystem "$directory"); done
+fi
+
 check() { # HEADER COMMAND...
     local header=$1
     shift
@@ -30,5 +35,9 @@ check() { # HEADER COMMAND...
 export -f check
 
 if (($# == 0)); then set -- $(find rwkv -name '*.[hi][pn][pl]' ! -path '*/io/system/*' | sort); fi
+if ! printf '#include <mpi.h>\n' | "${command[@]}" -x c++ - 2>/dev/null; then
+    echo "rwkv/mpi.hpp is not checked: there is no MPI (Debian: libopenmpi-dev)"
+    set -- $(printf '%s\n' "$@" | grep -vx rwkv/mpi.hpp)
+fi
 printf '%s\n' "$@" | xargs -P "$(nproc)" -I '{}' bash -c 'check "$@"' check '{}' "${command[@]}"
 echo "$# headers and fragments compile alone"
