@@ -28,6 +28,8 @@ inline constexpr std::size_t max_nested_values = 60;
 inline constexpr std::size_t max_flat_parts = 64;
 /// The expansions within expansions, which oneOf and propertyNames cause.
 inline constexpr std::size_t max_nested_expansions = 60;
+/// The sets of scalars of a oneOf that are taken apart where they overlap.
+inline constexpr std::size_t max_overlapping = 200;
 /// The cases of one value, and of all expansions of a schema together.
 inline constexpr std::size_t max_cases = 20'000, max_all_cases = 2'000'000;
 
@@ -77,6 +79,7 @@ class SchemaCompiler {
     /// Alternatives to choose from.
     struct Choice {
         std::vector<Demands> alternatives;
+        JsonIndex one_of = no_value;  ///< the schema in whose oneOf they are
     };
     using Choices = std::deque<Choice>;
     struct Value {
@@ -89,9 +92,9 @@ class SchemaCompiler {
         bool required = false;
     };
     struct OneOf {
-        bool is_analysed = false;
-        Regex scalars = Regex::nothing;       ///< those for which exactly one alternative holds
+        Regex scalars = Regex::nothing;          ///< those for which exactly one alternative holds
         std::vector<JsonIndex> with_composites;  ///< alternatives that arrays or objects may match
+        std::map<Demands, bool> distinct;        ///< whether only one of these can hold, where others demand that much
     };
 
     // schema_merge.inl
@@ -100,13 +103,15 @@ class SchemaCompiler {
     void finish_rules();
     std::vector<Case> expand(const Demands& demands);
     bool merge(Case& so_far, Demand demand, Choices& choices);
-    bool merge_schema(Case& so_far, JsonIndex schema, Choices& choices, Demands& work);
+    bool merge_schema(JsonIndex schema, Choices& choices, Demands& work);
     Demand alternatives(std::string_view keyword, JsonIndex schema, JsonIndex list, Choices& choices);
     Demand enumeration(JsonIndex schema, JsonIndex list, Choices& choices);
     void check_no_loop(JsonIndex schema);
     JsonIndex target(JsonIndex schema, JsonIndex reference);
     const OneOf& one_of(JsonIndex schema);
-    void demand_distinct(JsonIndex schema, const std::vector<JsonIndex>& alternatives);
+    Regex exactly_one(JsonIndex schema, const std::vector<Regex>& sets);
+    void require_distinct(JsonIndex schema, const Case& so_far);
+    bool are_distinct(const std::vector<JsonIndex>& alternatives, const Demands& others);
     bool certainly_empty(const Demands& demands, int depth);
     std::uint8_t types_of(JsonIndex list, bool& integers_only);
 
@@ -161,6 +166,7 @@ class SchemaCompiler {
     Symbol join(std::initializer_list<Symbol> parts) { return join(std::span(parts.begin(), parts.size())); }
     Symbol join(std::span<const Symbol> parts);
     Symbol either(std::span<const Symbol> parts);
+    Regex any_of(std::span<const Regex> parts);
     Symbol repeat(Symbol part, std::uint32_t min, std::uint32_t max);
     bool is_nothing(Symbol symbol);
     Symbol as_rule(Symbol symbol);

@@ -42,9 +42,7 @@ RWKV_INLINE void SchemaCompiler::unsupported(std::string_view keyword, JsonIndex
 
 RWKV_INLINE void SchemaCompiler::require_schema(JsonIndex index) const {
     if (at(index).kind == JsonKind::object || at(index).kind == JsonKind::boolean) return;
-    const JsonIndex parent = at(index).parent;
-    refuse(parent == no_value || at(parent).kind == JsonKind::array ? "schema" : at(parent).members[at(index).position].first,
-           parent == no_value ? index : parent, {"a schema: an object, true or false"}, {document_.describe(index)});
+    refuse("schema", index, {"an object, true or false"}, {document_.describe(index)});
 }
 
 /// The symbol of the values that meet all demands.
@@ -91,7 +89,7 @@ RWKV_INLINE Symbol SchemaCompiler::build_value(const Demands& demands) {
         if (a_case.types & array_type) parts.push_back(array(a_case));
         if (a_case.types & object_type) parts.push_back(object(a_case));
     }
-    parts.push_back(builder_.terminal(regexes_.any_of(scalar_parts)));
+    parts.push_back(builder_.terminal(any_of(scalar_parts)));
     return either(parts);
 }
 
@@ -119,6 +117,7 @@ RWKV_INLINE std::vector<SchemaCompiler::Case> SchemaCompiler::expand(const Deman
         }
         // What is chosen takes the place of the choice. The last one first, so that the first comes out of the stack first.
         const std::size_t chosen = state.demands[at_choice].index;
+        if (choices[chosen].one_of != no_value) require_distinct(choices[chosen].one_of, state);
         for (std::size_t i = choices[chosen].alternatives.size(); i-- > 0;) {
             const auto split = state.demands.begin() + static_cast<std::ptrdiff_t>(at_choice);
             Case next{state.types, state.integers_only, Demands(state.demands.begin(), split)};
@@ -145,7 +144,7 @@ RWKV_INLINE bool SchemaCompiler::merge(Case& so_far, Demand demand, Choices& cho
             case DemandKind::impossible: return false;
             case DemandKind::composite: so_far.types &= composite_types; continue;
             case DemandKind::schema:
-                if (!merge_schema(so_far, next.index, choices, work)) return false;
+                if (!merge_schema(next.index, choices, work)) return false;
                 continue;
             case DemandKind::constant:
                 so_far.types &= static_cast<std::uint8_t>(1U << static_cast<unsigned>(at(next.index).kind));
@@ -153,6 +152,9 @@ RWKV_INLINE bool SchemaCompiler::merge(Case& so_far, Demand demand, Choices& cho
             case DemandKind::listed_scalar:
             case DemandKind::scalar_of_one_of: so_far.types &= scalar_types; break;
             case DemandKind::own_keywords:
+                if (const JsonIndex types = document_.find(next.index, "type"); types != no_value)
+                    so_far.types &= types_of(types, so_far.integers_only);
+                break;
             case DemandKind::choice: break;
         }
         if (so_far.types == 0) return false;
@@ -162,8 +164,8 @@ RWKV_INLINE bool SchemaCompiler::merge(Case& so_far, Demand demand, Choices& cho
     return true;
 }
 
-/// Adds a schema: its types to the case, all else to what is still to be merged, the first on top.
-RWKV_INLINE bool SchemaCompiler::merge_schema(Case& so_far, JsonIndex schema, Choices& choices, Demands& work) {
+/// Adds what a schema demands to what is still to be merged, the first on top. False where it is the schema false.
+RWKV_INLINE bool SchemaCompiler::merge_schema(JsonIndex schema, Choices& choices, Demands& work) {
     require_schema(schema);
     if (at(schema).kind == JsonKind::boolean) return at(schema).truth;
     check_no_loop(schema);
@@ -178,9 +180,7 @@ RWKV_INLINE bool SchemaCompiler::merge_schema(Case& so_far, JsonIndex schema, Ch
     const auto& members = at(schema).members;
     for (std::size_t i = members.size(); i-- > 0;) {
         const auto& [keyword, argument] = members[i];
-        if (keyword == "type") {
-            so_far.types &= types_of(argument, so_far.integers_only);
-        } else if (keyword == "const") {
+        if (keyword == "const") {
             work.push_back({DemandKind::constant, argument});
         } else if (keyword == "enum") {
             work.push_back(enumeration(schema, argument, choices));
@@ -199,7 +199,7 @@ RWKV_INLINE bool SchemaCompiler::merge_schema(Case& so_far, JsonIndex schema, Ch
         if (argument == properties) work.push_back({DemandKind::own_keywords, schema});
     }
     if (properties == no_value) work.push_back({DemandKind::own_keywords, schema});
-    return so_far.types != 0;
+    return true;
 }
 
 RWKV_INLINE SchemaCompiler::Demand SchemaCompiler::alternatives(std::string_view keyword, JsonIndex schema, JsonIndex list,
@@ -209,6 +209,7 @@ RWKV_INLINE SchemaCompiler::Demand SchemaCompiler::alternatives(std::string_view
         for (const auto& part : at(list).members) choice.alternatives.push_back({{DemandKind::schema, part.second}});
     } else {
         const OneOf& known = one_of(schema);
+        choice.one_of = schema;
         choice.alternatives.push_back({{DemandKind::scalar_of_one_of, schema}});
         for (const JsonIndex part : known.with_composites)
             choice.alternatives.push_back({{DemandKind::composite, 0}, {DemandKind::schema, part}});
@@ -284,12 +285,12 @@ RWKV_INLINE void SchemaCompiler::check_no_loop(JsonIndex first) {
     }
 }
 
-/// What is known of a schema's oneOf once its alternatives have been told apart.
+/// What is known of a schema's oneOf by its alternatives alone.
 RWKV_INLINE const SchemaCompiler::OneOf& SchemaCompiler::one_of(JsonIndex schema) {
-    OneOf& known = one_ofs_[schema];
-    if (known.is_analysed) return known;
-    Regex once = Regex::nothing, seen = Regex::nothing;
-    std::vector<JsonIndex> with_composites;
+    const auto known = one_ofs_.find(schema);
+    if (known != one_ofs_.end()) return known->second;
+    OneOf result;
+    std::vector<Regex> sets;
     for (const auto& [name, part] : at(document_.find(schema, "oneOf")).members) {
         std::vector<Regex> parts;
         bool composite = false;
@@ -297,31 +298,70 @@ RWKV_INLINE const SchemaCompiler::OneOf& SchemaCompiler::one_of(JsonIndex schema
             if (a_case.types & scalar_types) parts.push_back(scalars(a_case));
             composite |= (a_case.types & composite_types) != 0;
         }
-        const Regex these = regexes_.any_of(parts);
-        if (composite) with_composites.push_back(part);
-        if (these == Regex::nothing) continue;
-        if (regexes_.disjoint(seen, these))
-            once = regexes_.any_of({once, these});
-        else
-            once = regexes_.any_of({regexes_.difference(once, these), regexes_.difference(these, seen)});
-        seen = regexes_.any_of({seen, these});
+        if (composite) result.with_composites.push_back(part);
+        const Regex set = any_of(parts);
+        if (set != Regex::nothing) sets.push_back(set);
     }
-    demand_distinct(schema, with_composites);
-    OneOf& result = one_ofs_[schema];
-    result = {true, once, std::move(with_composites)};
-    return result;
+    result.scalars = exactly_one(schema, sets);
+    return one_ofs_.emplace(schema, std::move(result)).first->second;
 }
 
-/// Refuses a oneOf unless no array and no object can be valid against two of its alternatives.
-RWKV_INLINE void SchemaCompiler::demand_distinct(JsonIndex schema, const std::vector<JsonIndex>& alternatives) {
+/// The strings that are in exactly one of the sets.
+RWKV_INLINE Regex SchemaCompiler::exactly_one(JsonIndex schema, const std::vector<Regex>& sets) {
+    // Single strings are looked up, so that thousands of constants cost little.
+    std::map<std::string, bool> literals;
+    std::vector<Regex> others;
+    bool distinct = true;
+    for (const Regex set : sets) {
+        std::string text;
+        if (!regexes_.is_literal(set, text))
+            others.push_back(set);
+        else
+            distinct = literals.try_emplace(std::move(text)).second && distinct;
+    }
+    for (std::size_t i = 0; distinct && i < others.size(); ++i) {
+        for (std::size_t k = 0; distinct && k < i; ++k) distinct = regexes_.disjoint(others[i], others[k]);
+        for (auto literal = literals.begin(); distinct && literal != literals.end(); ++literal)
+            distinct = !regexes_.matches(others[i], literal->first);
+    }
+    if (distinct) return any_of(sets);
+    if (sets.size() > max_overlapping)
+        refuse("oneOf", schema, {"at most ", max_overlapping, " alternatives that overlap"}, {sets.size(), " alternatives"});
+    Regex once = Regex::nothing, seen = Regex::nothing;
+    for (const Regex set : sets) {
+        once = regexes_.any_of({regexes_.difference(once, set), regexes_.difference(set, seen)});
+        seen = regexes_.any_of({seen, set});
+    }
+    return once;
+}
+
+/// Refuses a oneOf unless no array and no object that is valid otherwise can be so against two of its alternatives.
+RWKV_INLINE void SchemaCompiler::require_distinct(JsonIndex schema, const Case& so_far) {
+    if ((so_far.types & composite_types) == 0) return;
+    OneOf& known = one_ofs_[schema];
+    const auto check = [&](const Demands& others) {
+        const auto [entry, is_new] = known.distinct.try_emplace(others);
+        if (is_new) entry->second = are_distinct(known.with_composites, others);
+        return entry->second;
+    };
+    if (check({{DemandKind::own_keywords, schema}})) return;
+    Demands others;
+    for (const Demand& demand : so_far.demands)
+        if (demand.kind != DemandKind::choice) others.push_back(demand);
+    if (!check(others))
+        refuse("oneOf", schema, {"alternatives of which only one can hold"}, {"some that may both hold for an array or object"});
+}
+
+RWKV_INLINE bool SchemaCompiler::are_distinct(const std::vector<JsonIndex>& alternatives, const Demands& others) {
     for (std::size_t i = 0; i < alternatives.size(); ++i)
-        for (std::size_t k = i + 1; k < alternatives.size(); ++k)
-            if (!certainly_empty({{DemandKind::composite, 0},
-                                  {DemandKind::schema, alternatives[i]},
-                                  {DemandKind::schema, alternatives[k]}},
-                                 6))
-                refuse("oneOf", schema, {"alternatives of which only one can hold"},
-                       {"that ", at(alternatives[i]).position, " and ", at(alternatives[k]).position, " may both hold"});
+        for (std::size_t k = i + 1; k < alternatives.size(); ++k) {
+            Demands both = others;
+            both.push_back({DemandKind::composite, 0});
+            both.push_back({DemandKind::schema, alternatives[i]});
+            both.push_back({DemandKind::schema, alternatives[k]});
+            if (!certainly_empty(both, 6)) return false;
+        }
+    return true;
 }
 
 /// True only if no value meets all demands.
@@ -386,6 +426,22 @@ RWKV_INLINE Symbol SchemaCompiler::join(std::span<const Symbol> parts) {
     flush();
     if (joined.size() == 1) return joined[0];
     return joined.empty() ? builder_.empty() : builder_.sequence(joined);
+}
+
+/// Union, which may be of thousands of constants.
+RWKV_INLINE Regex SchemaCompiler::any_of(std::span<const Regex> parts) {
+    if (parts.size() == 1) return parts[0];
+    std::vector<std::string> texts;
+    std::vector<Regex> others;
+    for (const Regex part : parts) {
+        std::string text;
+        if (regexes_.is_literal(part, text))
+            texts.push_back(std::move(text));
+        else
+            others.push_back(part);
+    }
+    if (!texts.empty()) others.push_back(regexes_.literals(texts));
+    return regexes_.any_of(others);
 }
 
 /// One of the symbols.

@@ -237,7 +237,8 @@ RWKV_INLINE Symbol SchemaCompiler::members_in_order(const std::vector<Member>& m
             const Symbol part = i < first   ? join({members[i].symbol, comma})
                                 : i > first ? join({comma, members[i].symbol})
                                             : members[i].symbol;
-            parts.push_back(members[i].required ? part : repeat(part, 0, 1));
+            const Symbol perhaps = members[i].required ? part : repeat(part, 0, 1);
+            parts.push_back(flat ? perhaps : as_rule(perhaps));
         }
         parts.push_back(rest);
         return join(parts);

@@ -163,6 +163,11 @@ RWKV_INLINE Regex SchemaCompiler::strings(const Case& a_case) {
             if (support == FormatSupport::known) conditions.push_back(format);
         }
     }
+    // Until draft 7, a validator might take these for more than notes.
+    if (references_.ref_stands_alone())
+        for (const Demand& demand : a_case.demands)
+            for (const std::string_view keyword : {"contentEncoding", "contentMediaType"})
+                if (JsonIndex found; is_schema_demand(demand, keyword, found)) unsupported(keyword, demand.index);
     if (min == unbounded) return Regex::nothing;
     if (conditions.empty() && min == 0 && max == unbounded) return any_string();
     if (min > 0 || max != unbounded || conditions.empty()) {
