@@ -4,6 +4,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <Eigen/Core>
@@ -46,12 +47,19 @@ MatrixView<Scalar> view_of_block(Columns<Scalar>& columns, Index row, Index col,
     return {&columns(row, col), rows, cols, columns.rows()};
 }
 
-/// The available targets; where tiles are emulated (emulated_tiles.hpp), AMX is one of them.
+/// The available targets; where instructions are emulated (emulated_tiles.hpp, emulated_avx_vnni.hpp), AMX and AVX-VNNI
+/// are among them.
 inline std::vector<const Target*> tested_targets() {
     std::vector<const Target*> targets = kernels::available_targets();
 #ifdef RWKV_EMULATED_TILES
-    const Target& amx = kernels::detail::target_of<kernels::amx::Description>;
-    if (targets.back()->name == "avx512_vnni") targets.push_back(&amx);
+    if (targets.back()->name == "avx512_vnni")
+        targets.push_back(&kernels::detail::target_of<kernels::amx::Description>);
+#endif
+#ifdef RWKV_EMULATED_AVX_VNNI
+    const auto is = [](std::string_view name) { return [name](const Target* target) { return target->name == name; }; };
+    const auto avx2 = std::ranges::find_if(targets, is("avx2"));
+    if (avx2 != targets.end() && std::ranges::none_of(targets, is("avx_vnni")))
+        targets.insert(avx2 + 1, &kernels::detail::target_of<kernels::avx_vnni::Description>);
 #endif
     return targets;
 }

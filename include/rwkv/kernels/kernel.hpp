@@ -32,6 +32,7 @@ enum CpuFeature : unsigned {
     cpu_avx512_vnni = 16,
     cpu_amx = 32,  ///< tiles of bytes and of BF16, and leave to use them
     cpu_neon = 64,
+    cpu_avx_vnni = 128,  ///< dot products of bytes without AVX-512
 };
 
 /// A matrix product for one instruction set, one weight format and a range of numbers of tokens.

@@ -13,6 +13,7 @@
 #include <rwkv/kernels/simd/avx2.hpp>
 #include <rwkv/kernels/simd/avx512.hpp>
 #include <rwkv/kernels/simd/avx512_vnni.hpp>
+#include <rwkv/kernels/simd/avx_vnni.hpp>
 #include <rwkv/kernels/simd/neon.hpp>
 #include <rwkv/kernels/simd/portable.hpp>
 #include <rwkv/kernels/target.hpp>
@@ -32,11 +33,12 @@ namespace detail {
 template <class... Descriptions>
 struct TargetList {};
 
-// Every target that can be compiled for this architecture, each able to do all that the one before it can. A new one is
+// Every target that can be compiled for this architecture, each faster than those before it where a processor has
+// several (none has AVX-VNNI and AVX-512 but not AVX-512's VNNI). A new one is
 // a file of simd/ with a Description, which must name a kernel for every format, and a place in this list.
 #if defined(RWKV_X86_KERNELS)
-using AllTargets = TargetList<portable::Description, avx2::Description, avx512::Description, avx512_vnni::Description,
-                              amx::Description>;
+using AllTargets = TargetList<portable::Description, avx2::Description, avx_vnni::Description, avx512::Description,
+                              avx512_vnni::Description, amx::Description>;
 #elif defined(RWKV_NEON_KERNELS)
 using AllTargets = TargetList<portable::Description, neon::Description>;
 #else
@@ -89,6 +91,9 @@ inline unsigned detect_cpu_features() noexcept {
         __builtin_cpu_supports("avx512vl"))
         features |= cpu_avx512;
     if (__builtin_cpu_supports("avx512vnni")) features |= cpu_avx512_vnni;
+    if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && eax >= 1 &&
+        __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax & (1u << 4)))
+        features |= cpu_avx_vnni;
     if (may_use_tiles()) features |= cpu_amx;
 #elif defined(RWKV_NEON_KERNELS)
     features |= cpu_neon;

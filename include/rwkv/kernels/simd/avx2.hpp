@@ -5,6 +5,7 @@
 #ifdef RWKV_X86_KERNELS
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -107,15 +108,16 @@ struct IntDot {
     using Value = std::int16_t;  ///< a quantized activation
     /// The largest; as with dot products of bytes, so that the results are the same.
     static constexpr float max_value = 127;
-    static constexpr int max_tokens = 4;  ///< that there are registers for
+    static constexpr int max_tokens = 4, gemm_tokens = 4;  ///< that there are registers for
 
     /// A column step, a byte a value.
     struct Quantized {
         __m256i v[2];
     };
-    /// A column step as `accumulate` wants it.
+    /// A column step as `accumulate` wants it: a part each for the even and the odd columns, pairs of 16-bit values.
+    static constexpr int parts = 2;
     struct Prepared {
-        __m256i even[2], odd[2];
+        __m256i v[parts][2];
     };
     struct Sum {
         __m256i v[2];
@@ -139,17 +141,28 @@ struct IntDot {
     static Prepared prepare(const Quantized& bytes) noexcept {
         Prepared step;
         for (int i = 0; i < 2; ++i) {
-            step.even[i] = _mm256_and_si256(bytes.v[i], _mm256_set1_epi16(255));
-            step.odd[i] = _mm256_srli_epi16(bytes.v[i], 8);
+            step.v[0][i] = _mm256_and_si256(bytes.v[i], _mm256_set1_epi16(255));
+            step.v[1][i] = _mm256_srli_epi16(bytes.v[i], 8);
         }
         return step;
     }
-    static void accumulate(Sum& sum, const Prepared& step, const std::int16_t* token) noexcept {
-        const __m256i x02 = pair(token), x13 = pair(token + 2);
+    static void store(const Prepared& step, std::byte* to) noexcept {
+        auto* const at = reinterpret_cast<__m256i*>(to);
         for (int i = 0; i < 2; ++i) {
-            sum.v[i] = _mm256_add_epi32(sum.v[i], _mm256_madd_epi16(step.even[i], x02));
-            sum.v[i] = _mm256_add_epi32(sum.v[i], _mm256_madd_epi16(step.odd[i], x13));
+            _mm256_storeu_si256(at + i, step.v[0][i]);
+            _mm256_storeu_si256(at + 2 + i, step.v[1][i]);
         }
+    }
+    static void accumulate(Sum& sum, const Prepared& step, const std::int16_t* token) noexcept {
+        const __m256i x02 = broadcast(token), x13 = broadcast(token + 2);
+        for (int i = 0; i < 2; ++i) {
+            sum.v[i] = _mm256_add_epi32(sum.v[i], _mm256_madd_epi16(step.v[0][i], x02));
+            sum.v[i] = _mm256_add_epi32(sum.v[i], _mm256_madd_epi16(step.v[1][i], x13));
+        }
+    }
+    /// For eight rows of a part: weights · activations + sum.
+    static __m256i multiply_add(__m256i weights, __m256i activations, __m256i sum) noexcept {
+        return _mm256_add_epi32(sum, _mm256_madd_epi16(weights, activations));
     }
     /// The sums of eight rows.
     static __m256 to_float(const Sum& sum, int part) noexcept { return _mm256_cvtepi32_ps(sum.v[part]); }
@@ -168,6 +181,11 @@ struct IntDot {
             eight = _mm256_add_epi32(eight, _mm256_add_epi32(a, b));
         }
         return reduce_sum(eight);
+    }
+    /// Sixteen small numbers as bytes.
+    static __m128i to_bytes(__m256i first, __m256i last) noexcept {
+        const __m256i halves = _mm256_permute4x64_epi64(_mm256_packs_epi32(first, last), 0xd8);
+        return _mm_packs_epi16(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
     }
     static std::int32_t reduce_sum(__m256i eight) noexcept {
         const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
@@ -229,10 +247,10 @@ struct IntDot {
         }
     }
 
-    /// Two activations, in every pair of the register.
-    static __m256i pair(const std::int16_t* two) noexcept {
+    /// Four bytes of activations in every place of the register.
+    static __m256i broadcast(const void* activations) noexcept {
         std::int32_t bits;
-        std::memcpy(&bits, two, sizeof bits);
+        std::memcpy(&bits, activations, sizeof bits);
         return _mm256_set1_epi32(bits);
     }
 
@@ -240,6 +258,54 @@ struct IntDot {
     static __m256i look_up(__m256i nibbles) noexcept {
         const __m256i table =
             _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(Q4::shifted_codebook.data())));
+        return _mm256_shuffle_epi8(table, _mm256_and_si256(nibbles, _mm256_set1_epi8(15)));
+    }
+};
+
+/// The same for a single token of 4-bit weights, which takes fewer instructions in bytes: magnitudes of activations
+/// times weights that have taken their signs. No pair of products saturates, since no entry of the codebook is −128.
+/// An activation is two bytes: a column step has four values, then their magnitudes.
+struct SignedDot : IntDot {
+    struct Prepared {
+        __m256i v[2];
+    };
+
+    static Prepared prepare(const Prepared& step) noexcept { return step; }
+    static Prepared lower_nibbles(const Quantized& pairs) noexcept {
+        return {{look_up(pairs.v[0]), look_up(pairs.v[1])}};
+    }
+    static Prepared upper_nibbles(const Quantized& pairs) noexcept {
+        return {{look_up(_mm256_srli_epi16(pairs.v[0], 4)), look_up(_mm256_srli_epi16(pairs.v[1], 4))}};
+    }
+    static void accumulate(Sum& sum, const Prepared& step, const std::int16_t* token) noexcept {
+        const __m256i x = broadcast(token), magnitudes = broadcast(token + 2), ones = _mm256_set1_epi16(1);
+        for (int i = 0; i < 2; ++i) {
+            const __m256i pairs = _mm256_maddubs_epi16(magnitudes, _mm256_sign_epi8(step.v[i], x));
+            sum.v[i] = _mm256_add_epi32(sum.v[i], _mm256_madd_epi16(pairs, ones));
+        }
+    }
+    /// Copies activations as this wants them from where they lie as IntDot does; a multiple of 16.
+    static void copy(const std::int16_t* values, Index count, std::int16_t* token) noexcept {
+        const __m256i order =
+            _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 4, 2, 6, 8, 12, 10, 14, -1, -1, -1, -1, -1, -1, -1, -1));
+        for (Index i = 0; i < count; i += 16) {
+            const __m256i words = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(values + i));
+            const __m256i bytes = _mm256_shuffle_epi8(words, order);
+            _mm256_storeu_si256(reinterpret_cast<__m256i*>(token + i),
+                                _mm256_unpacklo_epi32(bytes, _mm256_abs_epi8(bytes)));
+        }
+    }
+
+  private:
+    static constexpr std::array<std::int8_t, 16> codebook = [] {
+        std::array<std::int8_t, 16> bytes{};
+        for (std::size_t i = 0; i < 16; ++i) bytes[i] = static_cast<std::int8_t>(Q4::codebook[i]);
+        return bytes;
+    }();
+
+    static __m256i look_up(__m256i nibbles) noexcept {
+        const __m256i table =
+            _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codebook.data())));
         return _mm256_shuffle_epi8(table, _mm256_and_si256(nibbles, _mm256_set1_epi8(15)));
     }
 };
@@ -252,7 +318,34 @@ struct IntDot {
 
 #include <rwkv/kernels/simd/bodies.inl>
 
-#include <rwkv/kernels/simd/word_gemm.inl>
+#include <rwkv/kernels/simd/integer_gemm.inl>
+
+#include <rwkv/kernels/simd/begin_target.inl>
+
+namespace rwkv::inline RWKV_ABI::kernels::avx2 {
+
+/// Packs a single token as IntDot wants it and, where a second would lie, as SignedDot does.
+template <QuantizedFormat Format>
+void quantize_with_signs(const float* x, Index x_stride, Index, Index cols, std::byte* panel) noexcept {
+    quantize_activations<Format>(x, x_stride, 1, cols, panel);
+    const QuantizedPanel<std::int16_t> quantized(panel, cols, Format::block_cols);
+    SignedDot::copy(quantized.values(0), quantized.blocks() * Format::block_cols, quantized.values(1));
+    for (Index b = 0; b < quantized.blocks(); ++b) quantized.scales(1)[b] = {quantized.scales(0)[b].scale, 0};
+}
+
+/// Rows [begin, end), whole row groups, of y = W x for a token packed by quantize_with_signs.
+template <QuantizedFormat Format>
+void signed_gemv(const WeightMatrix& matrix, Index begin, Index end, const Activations& x, Index, float* y,
+                 Index y_stride, float*) noexcept {
+    const WeightView<Format> weights(matrix);
+    const QuantizedPanel<std::int16_t> panel(x.panels, weights.cols(), Format::block_cols);
+    for (Index g = begin / group_rows; g * group_rows < end; ++g)
+        dot_group<Format, SignedDot, 1>(weights, g, panel, 1, y, y_stride);
+}
+
+}  // namespace rwkv::inline RWKV_ABI::kernels::avx2
+
+#include <rwkv/kernels/simd/end_target.inl>
 
 #undef RWKV_TARGET
 #undef RWKV_TARGET_FLAGS
@@ -274,12 +367,21 @@ struct Description : Bodies {
                                 .multiply_columns = column_gemv<Format>,
                                 .pack = quantize_activations<Format>,
                                 .packed_bits = quantized_bits};
-        constexpr Kernel blocked{.min_tokens = word_gemm_min_tokens<Format>,
-                                 .multiply_rows = word_gemm<Format>,
+        // With fewer tokens a gemv is as fast.
+        constexpr Kernel blocked{.min_tokens = Format::bits == 8 ? Blocking::panel_tokens : 8,
+                                 .multiply_rows = integer_gemm<Format>,
                                  .rows_per_task = Blocking::mc,
                                  .pack = quantize_activations<Format>,
                                  .packed_bits = quantized_bits};
-        return {skinny, blocked, blocked};
+        if constexpr (Format::bits == 8) {
+            return {skinny, blocked, blocked};
+        } else {
+            Kernel few = skinny, alone = skinny;
+            few.min_tokens = 2;
+            alone.multiply_rows = signed_gemv<Format>;
+            alone.pack = quantize_with_signs<Format>;
+            return {alone, few, blocked};
+        }
     }
 };
 

@@ -42,12 +42,12 @@ void quantize_activations(const float* x, Index x_stride, Index tokens, Index co
 }
 
 // y = W x of one row group for `Tokens` tokens from `first` on: integer sums within a scale block, floats over blocks.
-template <class Format, int Tokens>
-inline void dot_group(const WeightView<Format>& weights, Index group, const QuantizedPanel<IntDot::Value>& x,
+template <class Format, class Dot, int Tokens>
+inline void dot_group(const WeightView<Format>& weights, Index group, const QuantizedPanel<typename Dot::Value>& x,
                       Index first, float* y, Index y_stride) noexcept {
     const std::uint8_t* quantized = weights.quantized(group);
     const core::BFloat16* scales = weights.scales(group);
-    const IntDot::Value* values[Tokens];
+    const typename Dot::Value* values[Tokens];
     const ActivationScale* blocks[Tokens];
     V sums[Tokens][vectors_per_group];
     for (int t = 0; t < Tokens; ++t) {
@@ -60,26 +60,26 @@ inline void dot_group(const WeightView<Format>& weights, Index group, const Quan
     const auto* now = reinterpret_cast<const char*>(scales);
     for (Index b = 0; b < x.blocks(); ++b, scales += group_rows, now += lines * 64 + scale_bytes) {
         read_ahead(now + lines * 64);
-        typename IntDot::Sum products[Tokens];
+        typename Dot::Sum products[Tokens];
 #pragma GCC unroll 8
-        for (int t = 0; t < Tokens; ++t) products[t] = IntDot::start(blocks[t][b].bias);
-        const auto step = [&](const typename IntDot::Quantized& bytes) {
-            const typename IntDot::Prepared prepared = IntDot::prepare(bytes);
+        for (int t = 0; t < Tokens; ++t) products[t] = Dot::start(blocks[t][b].bias);
+        const auto step = [&](const auto& bytes) {
+            const typename Dot::Prepared prepared = Dot::prepare(bytes);
 #pragma GCC unroll 8
             for (int t = 0; t < Tokens; ++t) {
-                IntDot::accumulate(products[t], prepared, values[t]);
+                Dot::accumulate(products[t], prepared, values[t]);
                 values[t] += step_cols;
             }
         };
 #pragma GCC unroll 4
         for (Index s = 0; s < lines; ++s, quantized += 64) {
             read_ahead(now + s * 64);
-            const typename IntDot::Quantized bytes = IntDot::load(quantized);
+            const typename Dot::Quantized bytes = Dot::load(quantized);
             if constexpr (Format::bits == 8) {
                 step(bytes);
             } else {
-                step(IntDot::lower_nibbles(bytes));
-                step(IntDot::upper_nibbles(bytes));
+                step(Dot::lower_nibbles(bytes));
+                step(Dot::upper_nibbles(bytes));
             }
         }
 #pragma GCC unroll 4
@@ -87,7 +87,7 @@ inline void dot_group(const WeightView<Format>& weights, Index group, const Quan
             const V scale = Simd::load(scales + part * Simd::lanes);
 #pragma GCC unroll 8
             for (int t = 0; t < Tokens; ++t)
-                sums[t][part] = Simd::mul_add(IntDot::to_float(products[t], part),
+                sums[t][part] = Simd::mul_add(Dot::to_float(products[t], part),
                                               Simd::mul(scale, Simd::set(blocks[t][b].scale)), sums[t][part]);
         }
     }
@@ -107,7 +107,7 @@ void gemv(const WeightMatrix& matrix, Index begin, Index end, const Activations&
     const QuantizedPanel<IntDot::Value> panel(x.panels, weights.cols(), Format::block_cols);
     for (Index g = begin / group_rows; g * group_rows < end; ++g) {
         for_token_runs<IntDot::max_tokens>(tokens, [&]<int Tokens>(Index t, std::integral_constant<int, Tokens>) {
-            dot_group<Format, Tokens>(weights, g, panel, t, y + t * y_stride, y_stride);
+            dot_group<Format, IntDot, Tokens>(weights, g, panel, t, y + t * y_stride, y_stride);
         });
     }
 }
