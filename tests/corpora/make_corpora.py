@@ -939,6 +939,47 @@ def make_text():
     encode.write()
     decode.write()
 
+# --- What constraints are made of ---------------------------------------------------------------------------------------
+
+def make_json_schema():
+    corpus = Corpus("json_schema")
+    for number, text in enumerate([
+            'true',
+            '{}',
+            '{"type":"object","properties":{"a":{"type":"integer","minimum":-5,"maximum":120},"b":{"type":"string","pattern":"^x+$","maxLength":9}},"required":["b"],"additionalProperties":false}',
+            '{"$ref":"#/$defs/n","$defs":{"n":{"type":"object","properties":{"v":{"type":"number","multipleOf":0.25},"next":{"$ref":"#/$defs/n"}},"required":["v"]}}}',
+            '{"anyOf":[{"type":"null"},{"type":"array","items":{"$ref":"#"},"minItems":1,"maxItems":3}]}',
+            '{"oneOf":[{"type":"object","properties":{"k":{"const":"a"}},"required":["k"]},{"type":"object","properties":{"k":{"enum":["b",1]}},"required":["k"]}]}',
+            '{"allOf":[{"patternProperties":{"^n_":{"type":"integer"},"_b$":{"exclusiveMaximum":9.5}}},{"propertyNames":{"maxLength":4},"minProperties":1,"maxProperties":2}],"type":"object"}',
+            '{"type":"array","prefixItems":[{"format":"date-time"},{"format":"email"},{"format":"ipv6"},{"format":"uri"}],"items":{"const":{"a":[1,null]}}}',
+            '{"$id":"http://x.org/a.json","$ref":"b.json#t","$defs":{"b":{"$id":"b.json","$defs":{"c":{"$anchor":"t","const":5}}}}}',
+            '{"$schema":"http://json-schema.org/draft-04/schema#","id":"http://x/y","type":["integer","null"],"minimum":0,"exclusiveMinimum":true}',
+            '{"enum":[1,"one",null,[1],{"a":2.50},1e3]}',
+            '{"type":"array","items":[{"type":"string"}],"additionalItems":false,"contains":true}',
+            '{"type":"string"}']):
+        corpus.accept(f"schema {number}", text)
+    for text, message in [
+            ("false", "text"), ('{"$ref":"#"}', "contain itself"), ('{"not":{}}', "not supported"), ('{"type":"text"}', "null, boolean"),
+            ('{"oneOf":[{"required":["a"]},{"required":["b"]}]}', "only one"), ('{"items":{"uniqueItems":true}}', "uniqueItems"),
+            ('{"minimum":1e5000}', "digits"), ('{"allOf":[]}', "a list of schemas"), ("[1]", "an object"), ('{"a":1,"a":2}', "twice"),
+            ('{"pattern":"(?=a)"}', "look-ahead"), ('{"type":"string","format":"iri"}', "format"), ('"\\ud800"', "surrogate"),
+            ('{"multipleOf":0}', "above zero"), ("[" * 300, "nested")]:
+        corpus.refuse(text[:60], text, message, "ArgumentError")
+    corpus.write()
+
+
+def make_regex():
+    corpus = Corpus("regex")
+    for text in ["", "a|bc", "(ab?){2,3}", "[^\\d\\s]+\\.", "\\p{L}\\p{N}\\P{L}", "^a$|^$", "\\x41\\u00e9\\u{1F600}\\uD83D\\uDE00",
+                 "[a\\-z]+", "a{,x}", "(?<year>\\d{4})-(?:0[1-9])", "a{0,100000}", "((a*)*)*", "(a|b|ab)*c", "\\w+@\\w+\\.[a-z]{2,}?",
+                 "(.*){1,9}x", "\u4e2d[\u3040-\u30ff]", "(^|,)x(,|$)", "\\cA\\0\\t[\\b]", "(" * 90 + ")" * 90]:
+        corpus.accept("takes " + repr(text[:40]), text)
+    for text in ["a(?=b)", "(?<!b)a", "(a)\\1", "\\bx", "(?i)a", "\\p{Lu}", "a**", "(", ")", "[a", "[z-a]", "a{3,2}", "*", "\\", "\\q",
+                 "(?P=n)", "a++", "(?>a)", "a^b", "x{9999999999}", "(" * 1000, "[[:alpha:]]"]:
+        corpus.refuse("refuses " + repr(text[:40]), text, "expected", "ArgumentError")
+    corpus.refuse("not UTF-8", b"\xff", "UTF-8", "ArgumentError")
+    corpus.write()
+
 
 make_json()
 make_safetensors()
@@ -948,3 +989,5 @@ make_tokenizer_json()
 make_world()
 make_state()
 make_text()
+make_json_schema()
+make_regex()
