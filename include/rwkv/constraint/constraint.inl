@@ -125,8 +125,12 @@ RWKV_INLINE bool Matcher::accept(std::string_view bytes) {
 RWKV_INLINE bool Matcher::may_end() const {
     return state_->may_end;
 }
+
 RWKV_INLINE bool Matcher::may_continue() const {
-    return !state_->threads.empty();
+    const std::unique_lock<std::mutex> held = lock();
+    for (const constraint::Thread& thread : state_->threads)
+        if (state_->cache->parser().lexer().only_byte(thread.state) != constraint::Lexer::no_byte) return true;
+    return false;
 }
 
 RWKV_INLINE std::string Matcher::forced_bytes(std::size_t max_bytes) const {
