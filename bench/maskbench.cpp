@@ -58,11 +58,13 @@ bool accepts_in_some_order(const Json& value, const rwkv::Matcher& before, int& 
     rwkv::Matcher matcher = before;
     if (value.is_array()) {
         if (!matcher.accept("[")) return false;
-        const std::function<bool(std::size_t, const rwkv::Matcher&)> from = [&](std::size_t i, const rwkv::Matcher& at) {
+        const std::function<bool(std::size_t, const rwkv::Matcher&)> from = [&](std::size_t i,
+                                                                                const rwkv::Matcher& at) {
             rwkv::Matcher next = at;
             if (i == value.size()) return next.accept("]") && then(next);
             if (i > 0 && !next.accept(",")) return false;
-            return accepts_in_some_order(value[i], next, attempts, [&](const rwkv::Matcher& m) { return from(i + 1, m); });
+            return accepts_in_some_order(value[i], next, attempts,
+                                         [&](const rwkv::Matcher& m) { return from(i + 1, m); });
         };
         return from(0, matcher);
     }
@@ -71,7 +73,8 @@ bool accepts_in_some_order(const Json& value, const rwkv::Matcher& before, int& 
     std::vector<Json::const_iterator> members;
     for (auto member = value.begin(); member != value.end(); ++member) members.push_back(member);
     std::vector<bool> used(members.size());
-    const std::function<bool(std::size_t, const rwkv::Matcher&)> from = [&](std::size_t count, const rwkv::Matcher& at) {
+    const std::function<bool(std::size_t, const rwkv::Matcher&)> from = [&](std::size_t count,
+                                                                            const rwkv::Matcher& at) {
         if (count == members.size()) {
             rwkv::Matcher next = at;
             return next.accept("}") && then(next);
@@ -108,9 +111,10 @@ class Bench {
                 std::printf("%-50s right %4d, accepted %3d, rejected %3d, refused %3d\n", name.c_str(), counts[0],
                             counts[1], counts[2], counts[3]);
         std::printf("schemas %d: every instance right %d, refused %d\n", schemas_, right_, refused_);
-        std::printf("  with an invalid instance accepted %d, with a valid one rejected %d (%d of them for the order of "
-                    "members alone), crashes %d\n",
-                    accepted_, rejected_, order_, crashes_);
+        std::printf(
+            "  with an invalid instance accepted %d, with a valid one rejected %d (%d of them for the order of "
+            "members alone), crashes %d\n",
+            accepted_, rejected_, order_, crashes_);
         std::vector<std::pair<int, std::string>> keywords;
         for (const auto& [keyword, count] : refused_by_) keywords.emplace_back(count, keyword);
         std::sort(keywords.rbegin(), keywords.rend());
@@ -224,7 +228,8 @@ int main(int argc, char** argv) {
         Bench bench(tokenizer, bytes_only, verbose);
         std::vector<std::filesystem::path> files;
         for (const std::string& path : paths) {
-            if (!std::filesystem::is_directory(path)) files.emplace_back(path);
+            if (!std::filesystem::is_directory(path))
+                files.emplace_back(path);
             else
                 for (const auto& entry : std::filesystem::recursive_directory_iterator(path))
                     if (entry.path().extension() == ".json") files.push_back(entry.path());

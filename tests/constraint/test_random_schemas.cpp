@@ -37,7 +37,8 @@ std::string walk(const rwkv::Matcher& beginning, const rwkv::Tokenizer& tokenize
             const auto token = static_cast<rwkv::TokenId>(id);
             allowed.push_back(token);
             const std::string bytes = tokenizer.decode(std::vector{token});
-            if (bytes.size() == 1 && std::string_view("\"]}0").find(bytes) != std::string_view::npos) closing.push_back(token);
+            if (bytes.size() == 1 && std::string_view("\"]}0").find(bytes) != std::string_view::npos)
+                closing.push_back(token);
         }
         INFO("after " << text);
         REQUIRE(((mask[0] & 1U) != 0) == may_end);

@@ -1,5 +1,5 @@
-// Schemas as users write them: what is taken as JSON is JSON to another parser, what is refused says where, and a text of
-// a constraint is JSON.
+// Schemas as users write them: what is taken as JSON is JSON to another parser, what is refused says where, and a text
+// of a constraint is JSON.
 #include <string>
 
 #include <nlohmann/json.hpp>
@@ -17,7 +17,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         fuzz::require(document.size() > 0, "a document has a value");
         fuzz::require(document.pointer(static_cast<constraint::JsonIndex>(document.size() - 1))[0] == '#', "a pointer");
     });
-    const bool parses = text.substr(0, 3) != "\xEF\xBB\xBF" && text.find('\0') == text.npos && nlohmann::json::accept(text);
+    const bool parses =
+        text.substr(0, 3) != "\xEF\xBB\xBF" && text.find('\0') == text.npos && nlohmann::json::accept(text);
     fuzz::require(!is_json || parses, "what is taken is JSON");
     fuzz::accepts([&] {
         const Constraint schema = json_schema(text, {.white_space = size % 2 == 1});

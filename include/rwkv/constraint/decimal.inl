@@ -119,7 +119,8 @@ class NumberRegexes {
     /// A number whose digits are not all zero.
     Regex not_zero() {
         const Regex some = set_.concat({zeros_, digit('1', '9'), digits_});
-        return set_.any_of({set_.concat({digit('1', '9'), up_to(max_whole - 1), fraction()}), set_.concat({digit('0', '0'), point(), some})});
+        return set_.any_of({set_.concat({digit('1', '9'), up_to(max_whole - 1), fraction()}),
+                            set_.concat({digit('0', '0'), point(), some})});
     }
 
     /// The numbers that are larger than the bound, or smaller, or else equal.
@@ -132,15 +133,15 @@ class NumberRegexes {
             const int lowest = i == 0 && length > 1 ? '1' : '0';
             const Regex differs = larger ? digit(whole[i] + 1, '9') : digit(lowest, whole[i] - 1);
             const Regex rest = set_.repeat(digit('0', '9'), length - i - 1, length - i - 1);
-            same_length = set_.any_of({set_.concat({differs, rest, fraction()}),
-                                       set_.concat({digit(whole[i], whole[i]), same_length})});
+            same_length = set_.any_of(
+                {set_.concat({differs, rest, fraction()}), set_.concat({digit(whole[i], whole[i]), same_length})});
         }
         Regex other_length = Regex::nothing;
         if (larger) {
-            other_length = set_.concat({digit('1', '9'), set_.repeat(digit('0', '9'), length, (std::max)(length, max_whole - 1)), fraction()});
+            other_length = set_.concat(
+                {digit('1', '9'), set_.repeat(digit('0', '9'), length, (std::max)(length, max_whole - 1)), fraction()});
         } else if (length > 1) {
-            const Regex shorter =
-                set_.any_of({digit('0', '0'), set_.concat({digit('1', '9'), up_to(length - 2)})});
+            const Regex shorter = set_.any_of({digit('0', '0'), set_.concat({digit('1', '9'), up_to(length - 2)})});
             other_length = set_.concat({shorter, fraction()});
         }
         return set_.any_of({same_length, other_length});
@@ -162,8 +163,7 @@ class NumberRegexes {
             return or_equal ? set_.optional(with_point) : with_point;
         }
         for (std::size_t i = bound.size(); i-- > 0;) {
-            const Regex differs =
-                larger ? digit(bound[i] + 1, '9') : digit('0', bound[i] - 1);
+            const Regex differs = larger ? digit(bound[i] + 1, '9') : digit('0', bound[i] - 1);
             Regex here = set_.any_of({set_.concat({differs, digits_}), set_.concat({digit(bound[i], bound[i]), rest})});
             // A number that ends before the bound does is smaller.
             rest = larger || i == 0 ? here : set_.optional(here);

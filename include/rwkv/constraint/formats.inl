@@ -44,17 +44,18 @@ class FormatExpressions {
     std::string ipv6() const {  // RFC 3986
         const std::string group = "[0-9A-Fa-f]{1,4}", g = group + ":";
         const std::string last = "(?:" + g + group + "|" + ipv4() + ")";
-        return "(?:(?:" + g + "){6}" + last + "|::(?:" + g + "){5}" + last + "|(?:" + group + ")?::(?:" + g + "){4}" + last +
-               "|(?:(?:" + g + "){0,1}" + group + ")?::(?:" + g + "){3}" + last + "|(?:(?:" + g + "){0,2}" + group +
-               ")?::(?:" + g + "){2}" + last + "|(?:(?:" + g + "){0,3}" + group + ")?::" + g + last + "|(?:(?:" + g +
-               "){0,4}" + group + ")?::" + last + "|(?:(?:" + g + "){0,5}" + group + ")?::" + group + "|(?:(?:" + g +
-               "){0,6}" + group + ")?::)";
+        return "(?:(?:" + g + "){6}" + last + "|::(?:" + g + "){5}" + last + "|(?:" + group + ")?::(?:" + g + "){4}" +
+               last + "|(?:(?:" + g + "){0,1}" + group + ")?::(?:" + g + "){3}" + last + "|(?:(?:" + g + "){0,2}" +
+               group + ")?::(?:" + g + "){2}" + last + "|(?:(?:" + g + "){0,3}" + group + ")?::" + g + last +
+               "|(?:(?:" + g + "){0,4}" + group + ")?::" + last + "|(?:(?:" + g + "){0,5}" + group + ")?::" + group +
+               "|(?:(?:" + g + "){0,6}" + group + ")?::)";
     }
     std::string uri() const {  // RFC 3986
         const std::string escape = "%[0-9A-Fa-f]{2}", plain = "-0-9A-Za-z._~!$&'()*+,;=";
         const std::string character = "(?:[" + plain + ":@]|" + escape + ")";
-        const std::string authority = "(?:(?:[" + plain + ":]|" + escape + ")*@)?(?:\\[(?:" + ipv6() + "|[vV][0-9A-Fa-f]+\\.[" +
-                                      plain + ":]+)\\]|(?:[" + plain + "]|" + escape + ")*)(?::\\d*)?";
+        const std::string authority = "(?:(?:[" + plain + ":]|" + escape + ")*@)?(?:\\[(?:" + ipv6() +
+                                      "|[vV][0-9A-Fa-f]+\\.[" + plain + ":]+)\\]|(?:[" + plain + "]|" + escape +
+                                      ")*)(?::\\d*)?";
         const std::string segments = "(?:/" + character + "*)*";
         return "[A-Za-z][-0-9A-Za-z+.]*:(?://" + authority + segments + "|/(?:" + character + "+" + segments + ")?|" +
                character + "+" + segments + "|)(?:\\?(?:" + character + "|[/?])*)?(?:#(?:" + character + "|[/?])*)?";
@@ -62,9 +63,8 @@ class FormatExpressions {
 };
 
 RWKV_INLINE FormatSupport format_regex(RegexSet& set, std::string_view name, Regex& regex) {
-    for (const std::string_view refused :
-         {"idn-email", "idn-hostname", "iri", "iri-reference", "json-pointer", "regex", "relative-json-pointer",
-          "uri-reference", "uri-template"})
+    for (const std::string_view refused : {"idn-email", "idn-hostname", "iri", "iri-reference", "json-pointer", "regex",
+                                           "relative-json-pointer", "uri-reference", "uri-template"})
         if (name == refused) return FormatSupport::refused;
     const FormatExpressions formats;
     std::string expression;

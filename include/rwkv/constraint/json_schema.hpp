@@ -22,11 +22,11 @@ struct JsonSchemaOptions {
 /// of a string has one spelling (quote, backslash and control characters escaped, all others as they are).
 ///
 /// Supported: `type`, `properties`, `required`, `additionalProperties`, `patternProperties`, `propertyNames`,
-/// `minProperties`, `maxProperties`, `enum`, `const`, `items`, `prefixItems`, `additionalItems`, `minItems`, `maxItems`,
-/// `minLength`, `maxLength`, `pattern`, `format` (date, time, date-time, duration, uuid, email, hostname, ipv4, ipv6,
-/// uri; names that no draft has are notes), `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`, `multipleOf`,
-/// `anyOf`, `oneOf`, `allOf`, `$ref` within the schema, recursion included, and schemas that are true or false. Keywords
-/// that only note something are passed over.
+/// `minProperties`, `maxProperties`, `enum`, `const`, `items`, `prefixItems`, `additionalItems`, `minItems`,
+/// `maxItems`, `minLength`, `maxLength`, `pattern`, `format` (date, time, date-time, duration, uuid, email, hostname,
+/// ipv4, ipv6, uri; names that no draft has are notes), `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`,
+/// `multipleOf`, `anyOf`, `oneOf`, `allOf`, `$ref` within the schema, recursion included, and schemas that are true or
+/// false. Keywords that only note something are passed over.
 ///
 /// Throws: ArgumentError for a text that is no schema, and for what is not supported (`not`, `if`, `uniqueItems`, …):
 /// `subject()` is the keyword and its place as a JSON pointer, "not at #/properties/name". What it returns is never

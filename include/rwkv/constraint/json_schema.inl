@@ -18,7 +18,9 @@ RWKV_INLINE Constraint json_schema(std::string_view schema, const JsonSchemaOpti
     return Constraint(std::move(builder), root, "json_schema");
 }
 
-RWKV_INLINE Constraint json(const JsonSchemaOptions& options) { return json_schema("true", options); }
+RWKV_INLINE Constraint json(const JsonSchemaOptions& options) {
+    return json_schema("true", options);
+}
 
 RWKV_INLINE Constraint regex(std::string_view expression) {
     using namespace constraint;

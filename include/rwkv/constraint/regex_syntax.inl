@@ -100,8 +100,10 @@ class RegexReader {
     std::uint32_t atom(std::uint32_t depth) {
         if (take("^")) return add(Kind::begin);
         if (take("$")) return add(Kind::end);
-        if (peek() == '*' || peek() == '+' || peek() == '?') refuse({"something to repeat"}, {core::Quoted{text_.substr(at_, 1)}});
-        if (std::uint32_t min = 0, max = 0; peek() == '{' && read_counts(min, max)) refuse({"something to repeat"}, {"counts"});
+        if (peek() == '*' || peek() == '+' || peek() == '?')
+            refuse({"something to repeat"}, {core::Quoted{text_.substr(at_, 1)}});
+        if (std::uint32_t min = 0, max = 0; peek() == '{' && read_counts(min, max))
+            refuse({"something to repeat"}, {"counts"});
         if (take("(")) {
             if (peek() == '?' && !take("?:")) open_special_group();
             const std::uint32_t inner = alternatives(depth + 1);
@@ -281,7 +283,9 @@ class RegexReader {
         ++at_;
         switch (c) {
             case 'd':
-            case 'D': found.add('0', '9'); return finish(c == 'D');
+            case 'D':
+                found.add('0', '9');
+                return finish(c == 'D');
             case 'w':
             case 'W':
                 found.add('0', '9');
@@ -290,23 +294,35 @@ class RegexReader {
                 found.add('_');
                 return finish(c == 'W');
             case 's':
-            case 'S': found = white_space(); return finish(c == 'S');
+            case 'S':
+                found = white_space();
+                return finish(c == 'S');
             case 'p':
-            case 'P': found = unicode_class(); return finish(c == 'P');
-            case 'n': return single('\n');
-            case 'r': return single('\r');
-            case 't': return single('\t');
-            case 'f': return single('\f');
-            case 'v': return single('\v');
-            case 'x': return single(hex(2));
-            case 'u': return single(unicode_escape());
+            case 'P':
+                found = unicode_class();
+                return finish(c == 'P');
+            case 'n':
+                return single('\n');
+            case 'r':
+                return single('\r');
+            case 't':
+                return single('\t');
+            case 'f':
+                return single('\f');
+            case 'v':
+                return single('\v');
+            case 'x':
+                return single(hex(2));
+            case 'u':
+                return single(unicode_escape());
             case 'c':
                 if (!((peek() | 32) >= 'a' && (peek() | 32) <= 'z')) refuse({"a letter after \\c"}, {"something else"});
                 return single(static_cast<char32_t>(text_[at_++] & 31));
             case 'b':
                 if (in_class) return single('\b');
                 break;
-            default: break;
+            default:
+                break;
         }
         if (c == '0' && !(peek() >= '0' && peek() <= '9')) return single(0);
         --at_;
@@ -322,8 +338,8 @@ class RegexReader {
         CharacterSet set;
         while (!take("]")) {
             if (at_end()) refuse({"\"]\""}, {"the end of the expression"});
-            if (peek() == '[' && peek(1) == ':' && text_.find(":]", at_ + 2) != text_.npos &&
-                peek(2) >= 'a' && peek(2) <= 'z')
+            if (peek() == '[' && peek(1) == ':' && text_.find(":]", at_ + 2) != text_.npos && peek(2) >= 'a' &&
+                peek(2) <= 'z')
                 unsupported("classes of POSIX");
             if (!class_member(set)) continue;
             const char32_t first = last_;
@@ -350,7 +366,8 @@ class RegexReader {
     Regex language(std::uint32_t index, Edge left, Edge right) {
         const Node& node = nodes_[index];
         switch (node.kind) {
-            case Kind::set: return between(left, node.set.regex(set_, spelling_), right);
+            case Kind::set:
+                return between(left, node.set.regex(set_, spelling_), right);
             case Kind::begin:
             case Kind::end: {
                 Edge& edge = node.kind == Kind::begin ? left : right;
@@ -368,28 +385,35 @@ class RegexReader {
             }
             case Kind::repeat: {
                 if (!node.has_anchor)
-                    return between(left, set_.repeat(language(node.children[0], Edge::inside, Edge::inside), node.min, node.max), right);
+                    return between(
+                        left, set_.repeat(language(node.children[0], Edge::inside, Edge::inside), node.min, node.max),
+                        right);
                 if (node.max == 0) return between(left, Regex::empty, right);
                 if (node.max == 1 && node.min == 1) return language(node.children[0], left, right);
-                if (node.max == 1) return set_.any_of({between(left, Regex::empty, right), language(node.children[0], left, right)});
+                if (node.max == 1)
+                    return set_.any_of({between(left, Regex::empty, right), language(node.children[0], left, right)});
                 at_ = node.position;
                 refuse({"a repetition without ^ and $"}, {"one with"});
             }
-            case Kind::sequence: break;
+            case Kind::sequence:
+                break;
         }
         std::size_t begin = 0, end = node.children.size();
-        for (; begin < end && nodes_[node.children[begin]].kind == Kind::begin && left != Edge::inside; ++begin) left = Edge::fixed;
-        for (; begin < end && nodes_[node.children[end - 1]].kind == Kind::end && right != Edge::inside; --end) right = Edge::fixed;
+        for (; begin < end && nodes_[node.children[begin]].kind == Kind::begin && left != Edge::inside; ++begin)
+            left = Edge::fixed;
+        for (; begin < end && nodes_[node.children[end - 1]].kind == Kind::end && right != Edge::inside; --end)
+            right = Edge::fixed;
         if (begin == end) return between(left, Regex::empty, right);
         std::vector<Regex> parts;
         for (std::size_t i = begin; i < end; ++i)
-            parts.push_back(language(node.children[i], i == begin ? left : Edge::inside, i + 1 == end ? right : Edge::inside));
+            parts.push_back(
+                language(node.children[i], i == begin ? left : Edge::inside, i + 1 == end ? right : Edge::inside));
         return set_.concat(parts);
     }
 
     Regex between(Edge left, Regex regex, Edge right) {
-        return set_.concat({left == Edge::search ? any_text_ : Regex::empty, regex,
-                            right == Edge::search ? any_text_ : Regex::empty});
+        return set_.concat(
+            {left == Edge::search ? any_text_ : Regex::empty, regex, right == Edge::search ? any_text_ : Regex::empty});
     }
 
     RegexSet& set_;

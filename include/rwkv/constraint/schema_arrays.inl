@@ -27,12 +27,16 @@ RWKV_INLINE bool SchemaCompiler::array_form(const Case& a_case, ArrayForm& form)
         } else if (demand.kind == DemandKind::own_keywords) {
             const JsonIndex schema = demand.index;
             JsonIndex found = no_value;
-            if (is_schema_demand(demand, "minItems", found)) form.min = (std::max)(form.min, count_of(found, "minItems"));
-            if (is_schema_demand(demand, "maxItems", found)) form.max = (std::min)(form.max, count_of(found, "maxItems"));
-            if (is_schema_demand(demand, "uniqueItems", found) && (at(found).kind != JsonKind::boolean || at(found).truth))
+            if (is_schema_demand(demand, "minItems", found))
+                form.min = (std::max)(form.min, count_of(found, "minItems"));
+            if (is_schema_demand(demand, "maxItems", found))
+                form.max = (std::min)(form.max, count_of(found, "maxItems"));
+            if (is_schema_demand(demand, "uniqueItems", found) &&
+                (at(found).kind != JsonKind::boolean || at(found).truth))
                 unique_items_ = schema;
             for (const std::string_view keyword : {"unevaluatedItems"})
-                if (is_schema_demand(demand, keyword, found) && !(at(found).kind == JsonKind::boolean && at(found).truth))
+                if (is_schema_demand(demand, keyword, found) &&
+                    !(at(found).kind == JsonKind::boolean && at(found).truth))
                     unsupported(keyword, schema);
             if (is_schema_demand(demand, "contains", found) && !contains(schema, found, form)) return false;
             const bool has_items = is_schema_demand(demand, "items", found);
@@ -78,8 +82,10 @@ RWKV_INLINE bool SchemaCompiler::array_form(const Case& a_case, ArrayForm& form)
 /// Takes a `contains` that says no more than how many items there are. False where no array meets it.
 RWKV_INLINE bool SchemaCompiler::contains(JsonIndex schema, JsonIndex argument, ArrayForm& form) {
     std::uint32_t least = 1, most = unbounded;
-    if (const JsonIndex found = document_.find(schema, "minContains"); found != no_value) least = count_of(found, "minContains");
-    if (const JsonIndex found = document_.find(schema, "maxContains"); found != no_value) most = count_of(found, "maxContains");
+    if (const JsonIndex found = document_.find(schema, "minContains"); found != no_value)
+        least = count_of(found, "minContains");
+    if (const JsonIndex found = document_.find(schema, "maxContains"); found != no_value)
+        most = count_of(found, "maxContains");
     const JsonValue& what = at(argument);
     if (what.kind == JsonKind::boolean && !what.truth) return least == 0;
     if (what.kind == JsonKind::object ? what.members.empty() : what.truth) {
@@ -95,7 +101,8 @@ RWKV_INLINE bool SchemaCompiler::contains(JsonIndex schema, JsonIndex argument, 
 RWKV_INLINE bool SchemaCompiler::is_false(const Demands& demands) const {
     for (const Demand& demand : demands)
         if (demand.kind == DemandKind::impossible ||
-            (demand.kind == DemandKind::schema && at(demand.index).kind == JsonKind::boolean && !at(demand.index).truth))
+            (demand.kind == DemandKind::schema && at(demand.index).kind == JsonKind::boolean &&
+             !at(demand.index).truth))
             return true;
     return false;
 }
@@ -116,7 +123,8 @@ RWKV_INLINE Symbol SchemaCompiler::array(const Case& a_case) {
         if (count > 0) {
             items = repeat(join({comma, rest}), min, max);
         } else {
-            const Symbol others = repeat(join({comma, rest}), min > 0 ? min - 1 : 0, max == unbounded ? unbounded : max - 1);
+            const Symbol others =
+                repeat(join({comma, rest}), min > 0 ? min - 1 : 0, max == unbounded ? unbounded : max - 1);
             items = join({rest, others});
             if (min == 0) items = repeat(items, 0, 1);
         }

@@ -67,7 +67,14 @@ class SchemaCompiler {
     using Demands = std::vector<Demand>;
 
     /// The types that a value may have, as bits.
-    enum Types : std::uint8_t { null_type = 1, boolean_type = 2, number_type = 4, string_type = 8, array_type = 16, object_type = 32 };
+    enum Types : std::uint8_t {
+        null_type = 1,
+        boolean_type = 2,
+        number_type = 4,
+        string_type = 8,
+        array_type = 16,
+        object_type = 32
+    };
     static constexpr std::uint8_t scalar_types = 15, composite_types = 48, all_types = 63;
 
     /// A conjunction without choice.
@@ -108,12 +115,14 @@ class SchemaCompiler {
     Demand enumeration(JsonIndex schema, JsonIndex list, Choices& choices);
     void check_no_loop(JsonIndex schema);
     JsonIndex target(JsonIndex schema, JsonIndex reference);
+    std::uint8_t types_of(JsonIndex list, bool& integers_only);
+
+    // schema_one_of.inl
     const OneOf& one_of(JsonIndex schema);
     Regex exactly_one(JsonIndex schema, const std::vector<Regex>& sets);
     void require_distinct(JsonIndex schema, const Case& so_far);
     bool are_distinct(const std::vector<JsonIndex>& alternatives, const Demands& others);
     bool certainly_empty(const Demands& demands, int depth);
-    std::uint8_t types_of(JsonIndex list, bool& integers_only);
 
     // schema_scalars.inl
     Regex scalars(const Case& a_case);
@@ -191,9 +200,9 @@ class SchemaCompiler {
     std::vector<std::uint8_t> loop_checked_;
     std::map<JsonIndex, OneOf> one_ofs_;
     std::map<std::string, Regex, std::less<>> patterns_;
-    std::size_t depth_ = 0;       ///< of nested values being built
-    std::size_t in_place_ = 0;    ///< of expansions within expansions
-    std::size_t cases_ = 0;       ///< made so far
+    std::size_t depth_ = 0;     ///< of nested values being built
+    std::size_t in_place_ = 0;  ///< of expansions within expansions
+    std::size_t cases_ = 0;     ///< made so far
     Regex any_string_ = Regex::nothing;
     JsonIndex unique_items_ = no_value;  ///< the schema whose uniqueItems the array at hand is subject to
 };

@@ -24,12 +24,12 @@ inline constexpr JsonIndex no_value = 0xFFFFFFFFU;
 /// One value of a JSON text.
 struct JsonValue {
     JsonKind kind = JsonKind::null;
-    bool truth = false;                                       ///< of a boolean
-    std::string text;                                         ///< of a string, decoded; a number as it is written
+    bool truth = false;                                      ///< of a boolean
+    std::string text;                                        ///< of a string, decoded; a number as it is written
     std::vector<std::pair<std::string, JsonIndex>> members;  ///< of an object, in the order of the text; an array's
-                                                              ///< have empty names
-    JsonIndex parent = no_value;                              ///< the array or object that it lies in
-    std::uint32_t position = 0;                               ///< its place there
+                                                             ///< have empty names
+    JsonIndex parent = no_value;                             ///< the array or object that it lies in
+    std::uint32_t position = 0;                              ///< its place there
 };
 
 /// A JSON text as a tree that keeps what a schema needs and other trees lose: the order of members, and numbers digit

@@ -1,12 +1,12 @@
 #pragma once
 
 #include <rwkv/constraint/decimal.hpp>
+#include <rwkv/constraint/interner.hpp>
 #include <rwkv/constraint/limits.hpp>
 #include <rwkv/constraint/schema_document.hpp>
 #include <rwkv/core/error.hpp>
 #include <rwkv/core/inline.hpp>
 #include <rwkv/core/message.hpp>
-#include <rwkv/constraint/interner.hpp>
 #include <rwkv/core/utf8.hpp>
 #include <rwkv/text/utf8.hpp>
 
@@ -46,7 +46,8 @@ class SchemaReader {
         return true;
     }
     void skip_space() noexcept {
-        while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t'))
+        while (at_ < text_.size() &&
+               (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t'))
             ++at_;
     }
     bool skip_digits() noexcept {
@@ -219,12 +220,12 @@ RWKV_INLINE std::string SchemaDocument::pointer(JsonIndex index) const {
 
 RWKV_INLINE bool SchemaDocument::equal(JsonIndex a, JsonIndex b) const {
     const JsonValue &left = values_[a], &right = values_[b];
-    if (left.kind != right.kind || left.truth != right.truth || left.members.size() != right.members.size()) return false;
+    if (left.kind != right.kind || left.truth != right.truth || left.members.size() != right.members.size())
+        return false;
     if (left.kind == JsonKind::number) return left.text == right.text || Decimal(left.text) == Decimal(right.text);
     if (left.kind == JsonKind::string) return left.text == right.text;
     for (std::size_t i = 0; i < left.members.size(); ++i) {
-        const JsonIndex other =
-            left.kind == JsonKind::array ? right.members[i].second : find(b, left.members[i].first);
+        const JsonIndex other = left.kind == JsonKind::array ? right.members[i].second : find(b, left.members[i].first);
         if (other == no_value || !equal(left.members[i].second, other)) return false;
     }
     return true;
@@ -233,12 +234,18 @@ RWKV_INLINE bool SchemaDocument::equal(JsonIndex a, JsonIndex b) const {
 RWKV_INLINE std::string SchemaDocument::describe(JsonIndex index) const {
     const JsonValue& value = values_[index];
     switch (value.kind) {
-        case JsonKind::null: return "null";
-        case JsonKind::boolean: return value.truth ? "true" : "false";
-        case JsonKind::number: return "the number " + value.text.substr(0, 40);
-        case JsonKind::string: return core::join({"the string ", core::Quoted{value.text}});
-        case JsonKind::array: return value.members.empty() ? "an empty list" : "a list";
-        default: return "an object";
+        case JsonKind::null:
+            return "null";
+        case JsonKind::boolean:
+            return value.truth ? "true" : "false";
+        case JsonKind::number:
+            return "the number " + value.text.substr(0, 40);
+        case JsonKind::string:
+            return core::join({"the string ", core::Quoted{value.text}});
+        case JsonKind::array:
+            return value.members.empty() ? "an empty list" : "a list";
+        default:
+            return "an object";
     }
 }
 

@@ -5,6 +5,7 @@
 #include <rwkv/constraint/schema_arrays.inl>
 #include <rwkv/constraint/schema_compiler.hpp>
 #include <rwkv/constraint/schema_objects.inl>
+#include <rwkv/constraint/schema_one_of.inl>
 #include <rwkv/constraint/schema_scalars.inl>
 #include <rwkv/core/error.hpp>
 #include <rwkv/core/inline.hpp>
@@ -115,7 +116,8 @@ RWKV_INLINE std::vector<SchemaCompiler::Case> SchemaCompiler::expand(const Deman
                 refuse("schema", place, {"at most ", max_cases, " alternatives"}, {"more"});
             continue;
         }
-        // What is chosen takes the place of the choice. The last one first, so that the first comes out of the stack first.
+        // What is chosen takes the place of the choice. The last one first, so that the first comes out of the stack
+        // first.
         const std::size_t chosen = state.demands[at_choice].index;
         if (choices[chosen].one_of != no_value) require_distinct(choices[chosen].one_of, state);
         for (std::size_t i = choices[chosen].alternatives.size(); i-- > 0;) {
@@ -141,8 +143,11 @@ RWKV_INLINE bool SchemaCompiler::merge(Case& so_far, Demand demand, Choices& cho
         const Demand next = work.back();
         work.pop_back();
         switch (next.kind) {
-            case DemandKind::impossible: return false;
-            case DemandKind::composite: so_far.types &= composite_types; continue;
+            case DemandKind::impossible:
+                return false;
+            case DemandKind::composite:
+                so_far.types &= composite_types;
+                continue;
             case DemandKind::schema:
                 if (!merge_schema(next.index, choices, work)) return false;
                 continue;
@@ -150,12 +155,15 @@ RWKV_INLINE bool SchemaCompiler::merge(Case& so_far, Demand demand, Choices& cho
                 so_far.types &= static_cast<std::uint8_t>(1U << static_cast<unsigned>(at(next.index).kind));
                 break;
             case DemandKind::listed_scalar:
-            case DemandKind::scalar_of_one_of: so_far.types &= scalar_types; break;
+            case DemandKind::scalar_of_one_of:
+                so_far.types &= scalar_types;
+                break;
             case DemandKind::own_keywords:
                 if (const JsonIndex types = document_.find(next.index, "type"); types != no_value)
                     so_far.types &= types_of(types, so_far.integers_only);
                 break;
-            case DemandKind::choice: break;
+            case DemandKind::choice:
+                break;
         }
         if (so_far.types == 0) return false;
         if (std::find(so_far.demands.begin(), so_far.demands.end(), next) == so_far.demands.end())
@@ -202,8 +210,8 @@ RWKV_INLINE bool SchemaCompiler::merge_schema(JsonIndex schema, Choices& choices
     return true;
 }
 
-RWKV_INLINE SchemaCompiler::Demand SchemaCompiler::alternatives(std::string_view keyword, JsonIndex schema, JsonIndex list,
-                                                                Choices& choices) {
+RWKV_INLINE SchemaCompiler::Demand SchemaCompiler::alternatives(std::string_view keyword, JsonIndex schema,
+                                                                JsonIndex list, Choices& choices) {
     Choice choice;
     if (keyword == "anyOf" || options_.one_of_as_any_of || at(list).members.size() == 1) {
         for (const auto& part : at(list).members) choice.alternatives.push_back({{DemandKind::schema, part.second}});
@@ -236,7 +244,8 @@ RWKV_INLINE std::uint8_t SchemaCompiler::types_of(JsonIndex list, bool& integers
         const std::string& name = at(item).text;
         const std::size_t i = static_cast<std::size_t>(std::find(names, names + 6, name) - names);
         if (at(item).kind != JsonKind::string || (i == 6 && name != "integer"))
-            refuse("type", at(list).parent, {"null, boolean, number, integer, string, array, object or a list of these"},
+            refuse("type", at(list).parent,
+                   {"null, boolean, number, integer, string, array, object or a list of these"},
                    {document_.describe(item)});
         integer |= name == "integer";
         number |= name == "number";
@@ -273,121 +282,22 @@ RWKV_INLINE void SchemaCompiler::check_no_loop(JsonIndex first) {
         loop_checked_[schema] = open;
         const auto visit = [&](JsonIndex part, std::string_view keyword) {
             if (at(part).kind != JsonKind::object) return;
-            if (loop_checked_[part] == open) refuse(keyword, schema, {"a schema that does not contain itself"}, {"one that does"});
+            if (loop_checked_[part] == open)
+                refuse(keyword, schema, {"a schema that does not contain itself"}, {"one that does"});
             if (loop_checked_[part] == unseen) stack.push_back(part);
         };
         const JsonIndex reference = document_.find(schema, "$ref");
         if (reference != no_value) visit(target(schema, reference), "$ref");
         if (reference != no_value && references_.ref_stands_alone()) continue;
         for (const std::string_view keyword : {"allOf", "anyOf", "oneOf"})
-            if (const JsonIndex list = document_.find(schema, keyword); list != no_value && at(list).kind == JsonKind::array)
+            if (const JsonIndex list = document_.find(schema, keyword);
+                list != no_value && at(list).kind == JsonKind::array)
                 for (const auto& [name, part] : at(list).members) visit(part, keyword);
     }
 }
 
-/// What is known of a schema's oneOf by its alternatives alone.
-RWKV_INLINE const SchemaCompiler::OneOf& SchemaCompiler::one_of(JsonIndex schema) {
-    const auto known = one_ofs_.find(schema);
-    if (known != one_ofs_.end()) return known->second;
-    OneOf result;
-    std::vector<Regex> sets;
-    for (const auto& [name, part] : at(document_.find(schema, "oneOf")).members) {
-        std::vector<Regex> parts;
-        bool composite = false;
-        for (const Case& a_case : expand({{DemandKind::schema, part}})) {
-            if (a_case.types & scalar_types) parts.push_back(scalars(a_case));
-            composite |= (a_case.types & composite_types) != 0;
-        }
-        if (composite) result.with_composites.push_back(part);
-        const Regex set = any_of(parts);
-        if (set != Regex::nothing) sets.push_back(set);
-    }
-    result.scalars = exactly_one(schema, sets);
-    return one_ofs_.emplace(schema, std::move(result)).first->second;
-}
-
-/// The strings that are in exactly one of the sets.
-RWKV_INLINE Regex SchemaCompiler::exactly_one(JsonIndex schema, const std::vector<Regex>& sets) {
-    // Single strings are looked up, so that thousands of constants cost little.
-    std::map<std::string, bool> literals;
-    std::vector<Regex> others;
-    bool distinct = true;
-    for (const Regex set : sets) {
-        std::string text;
-        if (!regexes_.is_literal(set, text))
-            others.push_back(set);
-        else
-            distinct = literals.try_emplace(std::move(text)).second && distinct;
-    }
-    for (std::size_t i = 0; distinct && i < others.size(); ++i) {
-        for (std::size_t k = 0; distinct && k < i; ++k) distinct = regexes_.disjoint(others[i], others[k]);
-        for (auto literal = literals.begin(); distinct && literal != literals.end(); ++literal)
-            distinct = !regexes_.matches(others[i], literal->first);
-    }
-    if (distinct) return any_of(sets);
-    if (sets.size() > max_overlapping)
-        refuse("oneOf", schema, {"at most ", max_overlapping, " alternatives that overlap"}, {sets.size(), " alternatives"});
-    Regex once = Regex::nothing, seen = Regex::nothing;
-    for (const Regex set : sets) {
-        once = regexes_.any_of({regexes_.difference(once, set), regexes_.difference(set, seen)});
-        seen = regexes_.any_of({seen, set});
-    }
-    return once;
-}
-
-/// Refuses a oneOf unless no array and no object that is valid otherwise can be so against two of its alternatives.
-RWKV_INLINE void SchemaCompiler::require_distinct(JsonIndex schema, const Case& so_far) {
-    if ((so_far.types & composite_types) == 0) return;
-    OneOf& known = one_ofs_[schema];
-    const auto check = [&](const Demands& others) {
-        const auto [entry, is_new] = known.distinct.try_emplace(others);
-        if (is_new) entry->second = are_distinct(known.with_composites, others);
-        return entry->second;
-    };
-    if (check({{DemandKind::own_keywords, schema}})) return;
-    Demands others;
-    for (const Demand& demand : so_far.demands)
-        if (demand.kind != DemandKind::choice) others.push_back(demand);
-    if (!check(others))
-        refuse("oneOf", schema, {"alternatives of which only one can hold"}, {"some that may both hold for an array or object"});
-}
-
-RWKV_INLINE bool SchemaCompiler::are_distinct(const std::vector<JsonIndex>& alternatives, const Demands& others) {
-    for (std::size_t i = 0; i < alternatives.size(); ++i)
-        for (std::size_t k = i + 1; k < alternatives.size(); ++k) {
-            Demands both = others;
-            both.push_back({DemandKind::composite, 0});
-            both.push_back({DemandKind::schema, alternatives[i]});
-            both.push_back({DemandKind::schema, alternatives[k]});
-            if (!certainly_empty(both, 6)) return false;
-        }
-    return true;
-}
-
-/// True only if no value meets all demands.
-RWKV_INLINE bool SchemaCompiler::certainly_empty(const Demands& demands, int depth) {
-    if (depth == 0) return false;
-    for (const Case& a_case : expand(demands)) {
-        if ((a_case.types & scalar_types) && !regexes_.is_empty(scalars(a_case))) return false;
-        if (a_case.types & array_type) {
-            ArrayForm form;
-            bool possible = array_form(a_case, form);
-            for (std::uint32_t i = 0; possible && i < form.min && i <= form.first.size(); ++i)
-                possible = !certainly_empty(i < form.first.size() ? form.first[i] : form.rest, depth - 1);
-            if (possible) return false;
-        }
-        if (a_case.types & object_type) {
-            ObjectForm form;
-            bool possible = object_form(a_case, form);
-            for (std::size_t i = 0; possible && i < form.properties.size(); ++i)
-                possible = !form.properties[i].required || !certainly_empty(form.properties[i].demands, depth - 1);
-            if (possible) return false;
-        }
-    }
-    return true;
-}
-
-RWKV_INLINE bool SchemaCompiler::is_schema_demand(const Demand& demand, std::string_view keyword, JsonIndex& found) const {
+RWKV_INLINE bool SchemaCompiler::is_schema_demand(const Demand& demand, std::string_view keyword,
+                                                  JsonIndex& found) const {
     if (demand.kind != DemandKind::own_keywords) return false;
     found = document_.find(demand.index, keyword);
     return found != no_value;

@@ -44,7 +44,8 @@ RWKV_INLINE bool SchemaCompiler::object_form(const Case& a_case, ObjectForm& for
             }
         }
         for (const std::string_view keyword : {"dependencies", "dependentRequired", "dependentSchemas"})
-            if (is_schema_demand(demand, keyword, found) && !(at(found).kind == JsonKind::object && at(found).members.empty()))
+            if (is_schema_demand(demand, keyword, found) &&
+                !(at(found).kind == JsonKind::object && at(found).members.empty()))
                 unsupported(keyword, demand.index);
         if (is_schema_demand(demand, "unevaluatedProperties", found) &&
             !(at(found).kind == JsonKind::boolean && at(found).truth))
@@ -56,7 +57,8 @@ RWKV_INLINE bool SchemaCompiler::object_form(const Case& a_case, ObjectForm& for
                 form.min_place = demand.index;
             }
         }
-        if (is_schema_demand(demand, "maxProperties", found)) form.max = (std::min)(form.max, count_of(found, "maxProperties"));
+        if (is_schema_demand(demand, "maxProperties", found))
+            form.max = (std::min)(form.max, count_of(found, "maxProperties"));
     }
     const Regex names = member_names(a_case);
     std::uint32_t required = 0;
@@ -87,7 +89,8 @@ RWKV_INLINE bool SchemaCompiler::property_demands(const Case& a_case, const std:
         JsonIndex found = no_value;
         if (demand.kind == DemandKind::constant) {
             found = document_.find(demand.index, name);
-            demands.push_back(found == no_value ? Demand{DemandKind::impossible, 0} : Demand{DemandKind::constant, found});
+            demands.push_back(found == no_value ? Demand{DemandKind::impossible, 0}
+                                                : Demand{DemandKind::constant, found});
         }
         if (demand.kind != DemandKind::own_keywords) continue;
         bool evaluated = false;
@@ -96,7 +99,8 @@ RWKV_INLINE bool SchemaCompiler::property_demands(const Case& a_case, const std:
             demands.push_back({DemandKind::schema, schema});
             evaluated = true;
         };
-        if (is_schema_demand(demand, "properties", found) && (found = document_.find(found, name)) != no_value) add(found);
+        if (is_schema_demand(demand, "properties", found) && (found = document_.find(found, name)) != no_value)
+            add(found);
         if (is_schema_demand(demand, "patternProperties", found)) {
             if (text.empty()) text = quoted(name);
             for (const auto& [expression, schema] : at(found).members)
@@ -144,7 +148,8 @@ RWKV_INLINE void SchemaCompiler::other_members(const Case& a_case, Regex names, 
     for (const Demand& demand : a_case.demands) {
         JsonIndex found = no_value;
         if (demand.kind == DemandKind::constant) return;
-        const bool closed = is_schema_demand(demand, "additionalProperties", found) && is_false({{DemandKind::schema, found}});
+        const bool closed =
+            is_schema_demand(demand, "additionalProperties", found) && is_false({{DemandKind::schema, found}});
         if (is_schema_demand(demand, "patternProperties", found)) {
             if (at(found).kind != JsonKind::object)
                 refuse("patternProperties", demand.index, {"an object"}, {document_.describe(found)});
@@ -166,7 +171,8 @@ RWKV_INLINE void SchemaCompiler::other_members(const Case& a_case, Regex names, 
         for (const Class& names_class : classes) {
             for (const bool matches : {true, false}) {
                 Class part = names_class;
-                part.names = matches ? regexes_.all_of({part.names, matching}) : regexes_.difference(part.names, matching);
+                part.names =
+                    matches ? regexes_.all_of({part.names, matching}) : regexes_.difference(part.names, matching);
                 part.matched.push_back(matches);
                 if (!regexes_.is_empty(part.names)) split.push_back(std::move(part));
             }
@@ -218,7 +224,8 @@ RWKV_INLINE Symbol SchemaCompiler::object(const Case& a_case) {
     for (const ObjectForm::Others& other : form.others)
         others.push_back(join({builder_.terminal(other.names), colon, value(other.demands)}));
     const Symbol other = either(others);
-    const bool counted = form.min > required || form.max < members.size() || (form.max != unbounded && !is_nothing(other));
+    const bool counted =
+        form.min > required || form.max < members.size() || (form.max != unbounded && !is_nothing(other));
     const Symbol inner = counted ? counted_members(members, other, form) : members_in_order(members, other);
     return join({punctuation("{", false, true), inner, punctuation("}", true, false)});
 }
@@ -256,13 +263,15 @@ RWKV_INLINE Symbol SchemaCompiler::members_in_order(const std::vector<Member>& m
 
 /// Likewise, where minProperties and maxProperties count them. Of others, only the first one is sure to add to the
 /// count, since the next may have the same name.
-RWKV_INLINE Symbol SchemaCompiler::counted_members(const std::vector<Member>& members, Symbol other, const ObjectForm& form) {
+RWKV_INLINE Symbol SchemaCompiler::counted_members(const std::vector<Member>& members, Symbol other,
+                                                   const ObjectForm& form) {
     const auto size = static_cast<std::uint32_t>(members.size());
     const std::uint32_t last = (std::min)(form.max == unbounded ? form.min : form.max, size);
     const bool has_others = !is_nothing(other);
     if (form.min > size + (has_others ? 1 : 0)) {
         if (!has_others) return builder_.nothing();
-        refuse("minProperties", form.min_place, {"at most one more than there are properties"}, {"the number ", form.min});
+        refuse("minProperties", form.min_place, {"at most one more than there are properties"},
+               {"the number ", form.min});
     }
     if ((std::size_t{size} + 1) * (last + 1) > max_counting_rules)
         refuse(form.min_place == no_value ? "maxProperties" : "minProperties",
@@ -282,7 +291,9 @@ RWKV_INLINE Symbol SchemaCompiler::counted_members(const std::vector<Member>& me
         else if (count > 0)
             after[count] = repeat(join({comma, other}), least, most);
         else
-            after[count] = repeat(join({other, repeat(join({comma, other}), 0, most == unbounded ? most : (std::max)(most, 1U) - 1)}), least, (std::min)(most, 1U));
+            after[count] = repeat(
+                join({other, repeat(join({comma, other}), 0, most == unbounded ? most : (std::max)(most, 1U) - 1)}),
+                least, (std::min)(most, 1U));
     }
     for (std::uint32_t i = size; i-- > 0;) {
         std::vector<Symbol> before(last + 1);

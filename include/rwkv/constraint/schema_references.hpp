@@ -10,8 +10,8 @@
 
 namespace rwkv::inline RWKV_ABI::constraint {
 
-/// Where the references of a schema lead: `$id` (or `id`) gives a part of it a URI, `$anchor` a name, and `$ref` is a URI
-/// relative to that of the part that it stands in (RFC 3986).
+/// Where the references of a schema lead: `$id` (or `id`) gives a part of it a URI, `$anchor` a name, and `$ref` is a
+/// URI relative to that of the part that it stands in (RFC 3986).
 class SchemaReferences {
   public:
     explicit SchemaReferences(const SchemaDocument& document);

@@ -76,8 +76,9 @@ RWKV_INLINE SchemaReferences::SchemaReferences(const SchemaDocument& document) :
         const bool is_object = document[i].kind == JsonKind::object;
         for (const auto& [name, value] : document[i].members) {
             const bool holds_names = document[i].parent != no_value && is_object && is_schema_map(i);
-            is_data[value] = is_data[i] || (is_object && !holds_names &&
-                                            (name == "enum" || name == "const" || name == "default" || name == "examples"));
+            is_data[value] =
+                is_data[i] || (is_object && !holds_names &&
+                               (name == "enum" || name == "const" || name == "default" || name == "examples"));
         }
         if (is_data[i] || !is_object) continue;
         if (ref_stands_alone_ && document.find(i, "$ref") != no_value) continue;

@@ -85,9 +85,11 @@ RWKV_INLINE Regex SchemaCompiler::numbers(const Case& a_case) {
         const auto number = [&](std::string_view keyword, JsonIndex& place) {
             place = document_.find(demand.index, keyword);
             if (place == no_value) return false;
-            if (at(place).kind != JsonKind::number) refuse(keyword, demand.index, {"a number"}, {document_.describe(place)});
+            if (at(place).kind != JsonKind::number)
+                refuse(keyword, demand.index, {"a number"}, {document_.describe(place)});
             if (!Decimal(at(place).text).is_plain())
-                refuse(keyword, demand.index, {"a number of at most ", Decimal::max_digits, " digits"}, {document_.describe(place)});
+                refuse(keyword, demand.index, {"a number of at most ", Decimal::max_digits, " digits"},
+                       {document_.describe(place)});
             return true;
         };
         // In draft 4, the exclusive ones are true or false, and belong to minimum and maximum.
@@ -150,15 +152,18 @@ RWKV_INLINE Regex SchemaCompiler::strings(const Case& a_case) {
         if (is_schema_demand(demand, "minLength", found)) min = (std::max)(min, count_of(found, "minLength"));
         if (is_schema_demand(demand, "maxLength", found)) max = (std::min)(max, count_of(found, "maxLength"));
         if (is_schema_demand(demand, "pattern", found)) {
-            if (at(found).kind != JsonKind::string) refuse("pattern", demand.index, {"a string"}, {document_.describe(found)});
+            if (at(found).kind != JsonKind::string)
+                refuse("pattern", demand.index, {"a string"}, {document_.describe(found)});
             conditions.push_back(pattern(demand.index, at(found).text));
         }
         if (is_schema_demand(demand, "format", found)) {
-            if (at(found).kind != JsonKind::string) refuse("format", demand.index, {"a string"}, {document_.describe(found)});
+            if (at(found).kind != JsonKind::string)
+                refuse("format", demand.index, {"a string"}, {document_.describe(found)});
             Regex format{};
             const FormatSupport support = format_regex(regexes_, at(found).text, format);
             if (support == FormatSupport::refused)
-                refuse("format", demand.index, {"date, time, date-time, duration, uuid, email, hostname, ipv4, ipv6 or uri"},
+                refuse("format", demand.index,
+                       {"date, time, date-time, duration, uuid, email, hostname, ipv4, ipv6 or uri"},
                        {document_.describe(found)});
             if (support == FormatSupport::known) conditions.push_back(format);
         }

@@ -16,9 +16,9 @@ enum class Spelling : std::uint8_t {
     json_string  ///< as between the quotes of a JSON string
 };
 
-// In a JSON string every character has one spelling, that of `nlohmann::json::dump` and of most other writers: quote and
-// backslash after a backslash, control characters as \b \f \n \r \t or \u001f, all others as they are. So texts that
-// differ are strings that differ.
+// In a JSON string every character has one spelling, that of `nlohmann::json::dump` and of most other writers: quote
+// and backslash after a backslash, control characters as \b \f \n \r \t or \u001f, all others as they are. So texts
+// that differ are strings that differ.
 
 /// A set of characters.
 class CharacterSet {

@@ -25,7 +25,7 @@ RWKV_INLINE Regex CharacterSet::regex(RegexSet& set, Spelling spelling) const {
     if (spelling == Spelling::plain) return set.characters(ranges_);
     std::vector<CharacterRange> as_they_are;
     std::vector<Regex> parts;
-    ByteSet letters;   // after a backslash
+    ByteSet letters;    // after a backslash
     ByteSet digits[2];  // after \u000 and \u001
     const auto contains = [&](char32_t c) {
         for (const CharacterRange& range : ranges_)
