@@ -136,8 +136,7 @@ RWKV_INLINE void Cache::walk(const FlatTrie& trie, std::uint32_t root, const Thr
         const FlatTrie::Node& node = trie.nodes[i];
         const std::size_t first = begins_[node.depth - 1U], last = begins_[node.depth];
         threads_.resize(last);
-        parser_.next(threads_, first, last, node.byte);
-        if (threads_.size() == last) {
+        if (!parser_.next(threads_, first, last, node.byte).possible) {
             i = node.skip;
             continue;
         }

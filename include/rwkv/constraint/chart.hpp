@@ -14,8 +14,8 @@
 namespace rwkv::inline RWKV_ABI::constraint {
 
 /// The rows of Earley's parser (1970), over terminals: what was parsed of which rules, and where these began. A row is
-/// known by what it holds, not by its place in the text, and kept once: after each element of a list the parser is in
-/// the same row again.
+/// known by what it waits for, not by its place in the text, and kept once: after each element of a list the parser is
+/// in the same row again.
 ///
 /// Thread safety: one thread at a time.
 class Chart {
@@ -41,16 +41,18 @@ class Chart {
     }
     /// The same where several lexemes end at one place.
     Row scan(std::span<const std::pair<Row, Lexer::Accepted>> sources);
-    /// The row with these items and what follows from them. The items have origins.
+    /// The row with these items and what follows from them. The items have origins, which are earlier rows.
     Row row(std::vector<Item>& items);
+    /// The row of `waiting_items`, and whether the text may end there: what is known of a row of another chart.
+    Row row(std::vector<Item>& items, bool may_end);
 
     /// The state of the lexer at the beginning of the terminals that the row expects.
     Lexer::State start(Row row) const noexcept { return rows_[row].start; }
     /// Whether the text may end in this row.
     bool may_end(Row row) const noexcept { return rows_[row].may_end; }
-    /// The items that the row was made of.
-    std::span<const Item> kernel(Row row) const noexcept {
-        return std::span(items_).subspan(rows_[row].kernel_begin, rows_[row].kernel_length);
+    /// The items that wait for something and began in earlier rows, which all else follows from; sorted.
+    std::span<const Item> waiting_items(Row row) const noexcept {
+        return std::span(items_).subspan(rows_[row].items_begin, rows_[row].items_length);
     }
     /// The number of rows.
     std::size_t size() const noexcept { return rows_.size(); }
@@ -59,7 +61,7 @@ class Chart {
 
   private:
     struct Entry {
-        std::uint32_t kernel_begin, kernel_length;    // in items_
+        std::uint32_t items_begin, items_length;      // in items_
         std::uint32_t waiting_begin, waiting_length;  // in waiting_
         Lexer::State start;
         bool may_end;
@@ -69,16 +71,25 @@ class Chart {
         std::uint32_t symbol;
         Item item;
     };
+    /// Items that a row was made of, with those that were complete.
+    struct Kernel {
+        std::uint32_t begin, length;  // in kernel_items_
+        Row row;
+    };
     static constexpr std::uint32_t nonterminal_bit = 0x80000000U;
 
     Row compute_scan(Row row, Lexer::Accepted accepted);
     std::span<const Waiting> waiting(Row row, std::uint32_t symbol) const noexcept;
     void collect(Row row, Lexer::Accepted accepted, std::vector<Item>& items) const;
     Item advance(Item item, Row row) const noexcept;
-    Entry close(std::span<const Item> kernel);
+    bool close(std::span<const Item> kernel);
+    Row closed_row(bool may_end);
+    Entry make_entry(std::span<const Item> items, bool may_end);
     void add(const Item& item);
     void predict(std::uint32_t nonterminal);
-    std::uint64_t hash(Row row) const noexcept;
+    std::span<const Item> kernel(std::uint32_t i) const noexcept {
+        return std::span(kernel_items_).subspan(kernels_[i].begin, kernels_[i].length);
+    }
 
     const Grammar& grammar_;
     Lexer& lexer_;
@@ -86,6 +97,9 @@ class Chart {
     std::vector<Item> items_;
     std::vector<Waiting> waiting_;
     Interner row_table_;
+    std::vector<Kernel> kernels_;
+    std::vector<Item> kernel_items_;
+    Interner kernel_table_;
     U64Map scanned_;
 
     // Scratch of `close`.

@@ -28,39 +28,89 @@ inline bool item_less(const Chart::Item& a, const Chart::Item& b) noexcept {
     return a.count < b.count;
 }
 
+inline std::uint64_t hash_items(std::span<const Chart::Item> items, bool may_end) noexcept {
+    std::uint64_t sum = may_end ? 5 : 3;
+    for (const Chart::Item& item : items) sum = hash_item(sum, item);
+    return sum;
+}
+
+inline void sort_unique(std::vector<Chart::Item>& items) {
+    std::sort(items.begin(), items.end(), item_less);
+    items.erase(std::unique(items.begin(), items.end()), items.end());
+}
+
 RWKV_INLINE Chart::Chart(const Grammar& grammar, Lexer& lexer)
     : grammar_(grammar), lexer_(lexer), predicted_(grammar.nonterminal_count(), 0) {
     std::vector<Item> items;
     for (const std::uint32_t dot : grammar.starts(grammar.nonterminal(grammar.root()))) items.push_back({dot, 0, self});
-    row(items);
-    rows_[0].may_end = grammar.nonterminal(grammar.root()).nullable;
-}
-
-RWKV_INLINE std::uint64_t Chart::hash(Row row) const noexcept {
-    std::uint64_t sum = 3;
-    for (const Item& item : kernel(row)) sum = hash_item(sum, item);
-    return sum;
+    close(items);
+    // Not in the table of rows: what it waits for began in itself.
+    rows_.push_back(make_entry({}, grammar.nonterminal(grammar.root()).nullable));
 }
 
 RWKV_INLINE Chart::Row Chart::row(std::vector<Item>& items) {
-    std::sort(items.begin(), items.end(), item_less);
-    items.erase(std::unique(items.begin(), items.end()), items.end());
-    std::uint64_t sum = 3;
-    for (const Item& item : items) sum = hash_item(sum, item);
+    sort_unique(items);
     const auto equal = [&](std::uint32_t known) {
         const auto other = kernel(known);
         return std::equal(other.begin(), other.end(), items.begin(), items.end());
     };
     const auto create = [&] {
+        if (kernels_.capacity() == kernels_.size()) kernels_.reserve(2 * kernels_.size() + 16);
+        const Row result = closed_row(close(items));
+        const auto begin = static_cast<std::uint32_t>(kernel_items_.size());
+        kernel_items_.insert(kernel_items_.end(), items.begin(), items.end());
+        kernels_.push_back({begin, static_cast<std::uint32_t>(items.size()), result});
+        return static_cast<std::uint32_t>(kernels_.size() - 1);
+    };
+    const std::uint32_t found =
+        kernel_table_.find_or_create(hash_items(items, false), equal, create,
+                                     [this](std::uint32_t known) { return hash_items(kernel(known), false); });
+    return kernels_[found].row;
+}
+
+RWKV_INLINE Chart::Row Chart::row(std::vector<Item>& items, bool may_end) {
+    sort_unique(items);
+    close(items);
+    return closed_row(may_end);
+}
+
+/// The row of what `close` has found.
+RWKV_INLINE Chart::Row Chart::closed_row(bool may_end) {
+    std::vector<Item> items;
+    for (const Waiting& w : found_)
+        if (w.item.origin != self) items.push_back(w.item);
+    sort_unique(items);
+    const auto equal = [&](std::uint32_t known) {
+        const auto other = waiting_items(known);
+        return rows_[known].may_end == may_end && std::equal(other.begin(), other.end(), items.begin(), items.end());
+    };
+    const auto create = [&] {
         if (rows_.capacity() == rows_.size()) rows_.reserve(2 * rows_.size() + 16);
-        Entry entry = close(items);
-        entry.kernel_begin = static_cast<std::uint32_t>(items_.size());
-        entry.kernel_length = static_cast<std::uint32_t>(items.size());
-        items_.insert(items_.end(), items.begin(), items.end());
-        rows_.push_back(entry);
+        rows_.push_back(make_entry(items, may_end));
         return static_cast<Row>(rows_.size() - 1);
     };
-    return row_table_.find_or_create(sum, equal, create, [this](std::uint32_t known) { return hash(known); });
+    return row_table_.find_or_create(hash_items(items, may_end), equal, create, [this](std::uint32_t known) {
+        return hash_items(waiting_items(known), rows_[known].may_end);
+    });
+}
+
+RWKV_INLINE Chart::Entry Chart::make_entry(std::span<const Item> items, bool may_end) {
+    std::sort(found_.begin(), found_.end(), [](const Waiting& a, const Waiting& b) { return a.symbol < b.symbol; });
+    std::vector<Lexeme> lexemes;
+    for (const Waiting& w : found_) {
+        if (w.symbol & nonterminal_bit) break;
+        if (lexemes.empty() || lexemes.back().terminal != w.symbol)
+            lexemes.push_back({w.symbol, grammar_.terminal(w.symbol)});
+    }
+    const Entry entry{static_cast<std::uint32_t>(items_.size()),
+                      static_cast<std::uint32_t>(items.size()),
+                      static_cast<std::uint32_t>(waiting_.size()),
+                      static_cast<std::uint32_t>(found_.size()),
+                      lexer_.state(lexemes),
+                      may_end};
+    items_.insert(items_.end(), items.begin(), items.end());
+    waiting_.insert(waiting_.end(), found_.begin(), found_.end());
+    return entry;
 }
 
 /// The items that wait for a symbol.
@@ -135,14 +185,14 @@ RWKV_INLINE void Chart::predict(std::uint32_t n) {
     for (const std::uint32_t dot : grammar_.starts(grammar_.nonterminal(n))) add({dot, 0, self});
 }
 
-/// All that follows from the items.
-RWKV_INLINE Chart::Entry Chart::close(std::span<const Item> items) {
+/// Finds all that follows from the items and waits for something. Returns whether the text may end.
+RWKV_INLINE bool Chart::close(std::span<const Item> items) {
     using Next = Grammar::Next;
     ++calls_;
     work_.clear();
     found_.clear();
     seen_.assign(64, 0);
-    Entry entry{};
+    bool may_end = false;
     for (const Item& item : items) add(item);
     const auto wait = [&](const Grammar::Position& symbol, const Item& item) {
         const bool terminal = symbol.next == Next::terminal;
@@ -151,7 +201,7 @@ RWKV_INLINE Chart::Entry Chart::close(std::span<const Item> items) {
     };
     const auto complete = [&](std::uint32_t n, Row origin) {
         if (n == grammar_.root())
-            entry.may_end = true;
+            may_end = true;
         else if (origin != self)  // of length 0: who waits for it went on when it was predicted
             add({completed_bit | n, 0, origin});
     };
@@ -183,18 +233,7 @@ RWKV_INLINE Chart::Entry Chart::close(std::span<const Item> items) {
             }
         }
     }
-    std::sort(found_.begin(), found_.end(), [](const Waiting& a, const Waiting& b) { return a.symbol < b.symbol; });
-    std::vector<Lexeme> lexemes;
-    for (const Waiting& w : found_) {
-        if (w.symbol & nonterminal_bit) break;
-        if (lexemes.empty() || lexemes.back().terminal != w.symbol)
-            lexemes.push_back({w.symbol, grammar_.terminal(w.symbol)});
-    }
-    entry.start = lexer_.state(lexemes);
-    entry.waiting_begin = static_cast<std::uint32_t>(waiting_.size());
-    entry.waiting_length = static_cast<std::uint32_t>(found_.size());
-    waiting_.insert(waiting_.end(), found_.begin(), found_.end());
-    return entry;
+    return may_end;
 }
 
 RWKV_INLINE std::size_t Chart::memory() const noexcept {

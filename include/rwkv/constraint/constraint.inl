@@ -32,9 +32,10 @@ RWKV_INLINE bool Constraint::matches(std::string_view text) const {
     bool may_end = parser.begin(threads);
     for (const char c : text) {
         const std::size_t count = threads.size();
-        may_end = parser.next(threads, 0, count, static_cast<std::uint8_t>(c));
+        const constraint::Parser::Step step = parser.next(threads, 0, count, static_cast<std::uint8_t>(c));
+        if (!step.possible) return false;
         threads.erase(threads.begin(), threads.begin() + static_cast<std::ptrdiff_t>(count));
-        if (threads.empty()) return false;
+        may_end = step.may_end;
     }
     return may_end;
 }
@@ -112,10 +113,11 @@ RWKV_INLINE bool Matcher::accept(std::string_view bytes) {
     bool may_end = state_->may_end;
     for (const char c : bytes) {
         const std::size_t count = threads.size();
-        if (count == 0) return false;
-        may_end = state_->cache->parser().next(threads, 0, count, static_cast<std::uint8_t>(c));
-        if (threads.size() == count) return false;
+        const constraint::Parser::Step step =
+            state_->cache->parser().next(threads, 0, count, static_cast<std::uint8_t>(c));
+        if (!step.possible) return false;
         threads.erase(threads.begin(), threads.begin() + static_cast<std::ptrdiff_t>(count));
+        may_end = step.may_end;
     }
     state_->threads = std::move(threads);
     state_->may_end = may_end;
@@ -147,7 +149,7 @@ RWKV_INLINE std::string Matcher::forced_bytes(std::size_t max_bytes) const {
         }
         if (byte >= constraint::Lexer::no_byte) break;
         const std::size_t count = threads.size();
-        may_end = parser.next(threads, 0, count, static_cast<std::uint8_t>(byte));
+        may_end = parser.next(threads, 0, count, static_cast<std::uint8_t>(byte)).may_end;
         threads.erase(threads.begin(), threads.begin() + static_cast<std::ptrdiff_t>(count));
         forced.push_back(static_cast<char>(byte));
     }
@@ -187,6 +189,17 @@ class MatcherConstraint final : public TokenConstraint {
     ~MatcherConstraint() override = default;
 
     void mask(std::span<float> logits) override {
+        find_forced();
+        if (!forced_.empty()) {
+            // The tokenizer's own cut, unless the options forbid it.
+            const auto token = static_cast<std::size_t>(forced_.front());
+            if (token < logits.size() && !core::is_minus_infinity(logits[token])) {
+                const float logit = logits[token];
+                for (float& other : logits) other = core::minus_infinity;
+                logits[token] = logit;
+                return;
+            }
+        }
         matcher_.mask(words_);
         for (std::size_t i = 0; i < logits.size(); ++i) {
             const bool allowed = i / 64 < words_.size() && (words_[i / 64] >> i % 64 & 1U) != 0;
@@ -194,16 +207,34 @@ class MatcherConstraint final : public TokenConstraint {
         }
     }
     void accept(TokenId token) override {
+        before_.reserve(before_.size() + 1);
         if (!matcher_.accept(token))
             core::fail<ArgumentError>("TokenConstraint::accept", {"token"}, {"one that the constraint allows"},
                                       {token});
+        before_.push_back(token);
+        if (before_.size() > 2) before_.erase(before_.begin());
+        const bool expected = !forced_.empty() && forced_.front() == token;
+        forced_.erase(forced_.begin(), expected ? forced_.begin() + 1 : forced_.end());
+        known_ = !forced_.empty();
+    }
+    void forced(std::span<const TokenId>, std::vector<TokenId>& tokens) override {
+        find_forced();
+        tokens.insert(tokens.end(), forced_.begin(), forced_.end());
     }
     bool finished() const override { return matcher_.may_end() && !matcher_.may_continue(); }
     std::unique_ptr<TokenConstraint> clone() const override { return std::make_unique<MatcherConstraint>(*this); }
 
   private:
+    void find_forced() {
+        if (!known_) forced_ = matcher_.forced_tokens(before_);
+        known_ = true;
+    }
+
     Matcher matcher_;
     std::vector<std::uint64_t> words_;
+    std::vector<TokenId> before_;  // the last two tokens
+    std::vector<TokenId> forced_;  // that come next, if known_
+    bool known_ = false;
 };
 
 }  // namespace constraint

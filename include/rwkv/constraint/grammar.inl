@@ -74,19 +74,14 @@ struct Grammar::Draft {
     /// S ::= a S | b S | c becomes S ::= (a | b)* c, for which the parser needs no memory of each time round.
     void remove_right_recursion() {
         for (std::uint32_t s = 1, end = static_cast<std::uint32_t>(entries.size()); s < end; ++s) {
-            if (entries[s].kind != Kind::rule) continue;
             std::vector<Sequence> repeated, others;
-            bool elsewhere = false;
             for (const Sequence& sequence : entries[s].alternatives) {
-                const bool last = !sequence.empty() && sequence.back() == s;
-                elsewhere |=
-                    std::find(sequence.begin(), sequence.end() - (last ? 1 : 0), s) != sequence.end() - (last ? 1 : 0);
-                if (!last)
+                if (sequence.empty() || sequence.back() != s)
                     others.push_back(sequence);
                 else if (sequence.size() > 1)  // S ::= S says nothing
                     repeated.emplace_back(sequence.begin(), sequence.end() - 1);
             }
-            if (elsewhere || others.size() == entries[s].alternatives.size()) continue;
+            if (others.size() == entries[s].alternatives.size()) continue;
             if (!repeated.empty()) {
                 const std::uint32_t part = add({.kind = Kind::rule, .alternatives = std::move(repeated)});
                 const std::uint32_t times =

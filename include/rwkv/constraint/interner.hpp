@@ -42,7 +42,9 @@ class Interner {
     static constexpr std::uint32_t none = 0xFFFFFFFFU;
 
     static std::size_t mix(std::uint64_t hash) noexcept {
-        return static_cast<std::size_t>((hash ^ hash >> 32U) * 0x9E3779B97F4A7C15U >> 20U);
+        hash = (hash ^ hash >> 33U) * 0xFF51AFD7ED558CCDU;
+        hash = (hash ^ hash >> 33U) * 0xC4CEB9FE1A85EC53U;
+        return static_cast<std::size_t>(hash ^ hash >> 33U);
     }
     template <class HashOf>
     void grow(const HashOf& hash_of) {

@@ -54,6 +54,11 @@ class Lexer {
     std::span<const Lexeme> lexemes(State state) const noexcept {
         return std::span(lexemes_).subspan(states_[state].begin, states_[state].length);
     }
+    /// Whether any byte may follow.
+    bool continues(State state) {
+        return states_[state].continues == Answer::unknown ? compute_continues(state)
+                                                           : states_[state].continues == Answer::yes;
+    }
     /// The byte that alone may follow; `no_byte` where none may, `many_bytes` where several may.
     std::uint32_t only_byte(State state);
     static constexpr std::uint32_t no_byte = 256;     ///< see `only_byte`
@@ -67,15 +72,18 @@ class Lexer {
 
   private:
     static constexpr State unknown = 0xFFFFFFFFU;
+    enum class Answer : std::uint8_t { unknown, no, yes };
     struct Entry {
         std::uint32_t begin, length;  // in lexemes_
         Accepted accepted;
         std::uint32_t only_byte;
+        Answer continues;
     };
     struct List {
         std::uint32_t begin, length;  // in accepted_terminals_
     };
 
+    bool compute_continues(State state);
     State compute_next(State state, std::uint8_t byte);
     Accepted accepted_list(const std::vector<std::uint32_t>& terminals);
     std::uint64_t hash_of_state(State state) const noexcept;

@@ -80,7 +80,10 @@ RWKV_INLINE Lexer::State Lexer::state(const std::vector<Lexeme>& list) {
         const auto begin = static_cast<std::uint32_t>(lexemes_.size());
         lexemes_.insert(lexemes_.end(), list.begin(), list.end());
         table_.resize((count + 1) * class_count_, list.empty() ? dead : unknown);
-        states_.push_back({begin, static_cast<std::uint32_t>(list.size()), accepted, unknown});
+        states_.push_back({begin, static_cast<std::uint32_t>(list.size()), accepted, unknown,
+                           list.empty()    ? Answer::no
+                           : accepted == 0 ? Answer::yes
+                                           : Answer::unknown});
         return static_cast<State>(count);
     };
     return state_table_.find_or_create(sum, equal, create,
@@ -97,6 +100,15 @@ RWKV_INLINE Lexer::State Lexer::compute_next(State from, std::uint8_t byte) {
     }
     const State result = state(list);
     table_[std::size_t{from} * class_count_ + class_of_[byte]] = result;
+    return result;
+}
+
+RWKV_INLINE bool Lexer::compute_continues(State state) {
+    bool result = false;
+    for (const Lexeme& lexeme : lexemes(state))
+        result |= lexeme.rest != Regex::empty && (!regexes_.nullable(lexeme.rest) || regexes_.is_plain(lexeme.rest));
+    if (!result) result = only_byte(state) != no_byte;
+    states_[state].continues = result ? Answer::yes : Answer::no;
     return result;
 }
 

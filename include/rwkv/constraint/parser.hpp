@@ -32,30 +32,33 @@ class Parser {
     Parser& operator=(const Parser&) = delete;
     ~Parser() = default;
 
-    /// The beginning of a text. Returns whether the text may end there.
-    bool begin(std::vector<Thread>& threads) const;
+    /// Where a byte led.
+    struct Step {
+        bool possible;  ///< whether the byte may come
+        bool may_end;   ///< whether the text may end after it
+    };
 
-    /// Appends to `threads` where the byte leads from its elements `first` to `last`, each place once. Returns whether
-    /// the text may end there; nothing is appended where the byte may not come.
-    /// Throws: ArgumentError where the limits are exceeded.
-    bool next(std::vector<Thread>& threads, std::size_t first, std::size_t last, std::uint8_t byte) {
-        if (last - first == 1) {
-            const Thread from = threads[first];
-            const Lexer::State state = lexer_.next(from.state, byte);
-            if (state == Lexer::dead) return false;
-            const Lexer::Accepted accepted = lexer_.accepted(state);
-            const Thread same{from.row, state};
-            if (accepted == 0) {
-                threads.push_back(same);
-                return false;
-            }
-            const Chart::Row row = chart_.scan(from.row, accepted);
-            const Thread begun{row, chart_.start(row)};
+    /// The beginning of a text. Returns whether the text may end there.
+    bool begin(std::vector<Thread>& threads);
+
+    /// Appends to `threads` where the byte leads from its elements `first` to `last`, each place once. None are
+    /// appended where no byte may follow. Throws: ArgumentError where the limits are exceeded.
+    Step next(std::vector<Thread>& threads, std::size_t first, std::size_t last, std::uint8_t byte) {
+        if (last - first != 1) return next_of_many(threads, first, last, byte);
+        const Thread from = threads[first];
+        const Lexer::State state = lexer_.next(from.state, byte);
+        if (state == Lexer::dead) return {false, false};
+        const Lexer::Accepted accepted = lexer_.accepted(state);
+        const Thread same{from.row, state};
+        if (accepted == 0) {
             threads.push_back(same);
-            if (begun.state != Lexer::dead && begun != same) threads.push_back(begun);
-            return chart_.may_end(row);
+            return {true, false};
         }
-        return next_of_many(threads, first, last, byte);
+        const Chart::Row row = chart_.scan(from.row, accepted);
+        const Thread begun{row, chart_.start(row)};
+        if (lexer_.continues(state)) threads.push_back(same);
+        if (begun.state != Lexer::dead && begun != same) threads.push_back(begun);
+        return {true, chart_.may_end(row)};
     }
 
     const Grammar& grammar() const noexcept { return *grammar_; }                       ///< what is parsed
@@ -69,7 +72,7 @@ class Parser {
     std::vector<Thread> copy_from(const Parser& other, std::span<const Thread> threads);
 
   private:
-    bool next_of_many(std::vector<Thread>& threads, std::size_t first, std::size_t last, std::uint8_t byte);
+    Step next_of_many(std::vector<Thread>& threads, std::size_t first, std::size_t last, std::uint8_t byte);
 
     std::shared_ptr<const Grammar> grammar_;
     Lexer lexer_;

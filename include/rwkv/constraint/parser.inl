@@ -18,21 +18,23 @@ inline bool thread_less(const Thread& a, const Thread& b) noexcept {
     return a.row != b.row ? a.row < b.row : a.state < b.state;
 }
 
-RWKV_INLINE bool Parser::begin(std::vector<Thread>& threads) const {
+RWKV_INLINE bool Parser::begin(std::vector<Thread>& threads) {
     threads.clear();
-    if (chart_.start(0) != Lexer::dead) threads.push_back({0, chart_.start(0)});
+    if (lexer_.continues(chart_.start(0))) threads.push_back({0, chart_.start(0)});
     return chart_.may_end(0);
 }
 
-RWKV_INLINE bool Parser::next_of_many(std::vector<Thread>& threads, std::size_t first, std::size_t last,
-                                      std::uint8_t byte) {
+RWKV_INLINE Parser::Step Parser::next_of_many(std::vector<Thread>& threads, std::size_t first, std::size_t last,
+                                              std::uint8_t byte) {
+    bool possible = false;
     const std::size_t begin = threads.size();
     sources_.clear();
     for (std::size_t i = first; i < last; ++i) {
         const Thread from = threads[i];
         const Lexer::State state = lexer_.next(from.state, byte);
         if (state == Lexer::dead) continue;
-        threads.push_back({from.row, state});
+        possible = true;
+        if (lexer_.continues(state)) threads.push_back({from.row, state});
         if (lexer_.accepted(state) != 0) sources_.push_back({from.row, lexer_.accepted(state)});
     }
     bool may_end = false;
@@ -49,7 +51,7 @@ RWKV_INLINE bool Parser::next_of_many(std::vector<Thread>& threads, std::size_t 
             grammar_->where(), {},
             {"a grammar with at most ", max_parallel_lexemes, " places where what is in progress may have begun"},
             {"one that is too ambiguous"});
-    return may_end;
+    return {possible, may_end};
 }
 
 RWKV_INLINE std::vector<Thread> Parser::copy_from(const Parser& other, std::span<const Thread> threads) {
@@ -58,18 +60,18 @@ RWKV_INLINE std::vector<Thread> Parser::copy_from(const Parser& other, std::span
     for (const Thread& thread : threads) needed[thread.row] = true;
     for (std::size_t row = needed.size(); row-- > 0;) {
         if (!needed[row]) continue;
-        for (const Chart::Item& item : other.chart_.kernel(static_cast<Chart::Row>(row)))
-            if (item.origin != Chart::self) needed[item.origin] = true;
+        for (const Chart::Item& item : other.chart_.waiting_items(static_cast<Chart::Row>(row)))
+            needed[item.origin] = true;
     }
     std::vector<Chart::Row> number(needed.size(), 0);
     for (std::size_t row = 1; row < needed.size(); ++row) {
         if (!needed[row]) continue;
         std::vector<Chart::Item> items;
-        for (Chart::Item item : other.chart_.kernel(static_cast<Chart::Row>(row))) {
+        for (Chart::Item item : other.chart_.waiting_items(static_cast<Chart::Row>(row))) {
             item.origin = number[item.origin];
             items.push_back(item);
         }
-        number[row] = chart_.row(items);
+        number[row] = chart_.row(items, other.chart_.may_end(static_cast<Chart::Row>(row)));
     }
     U64Map known;
     std::vector<Thread> result;

@@ -78,6 +78,9 @@ class RegexSet {
 
     /// Whether the empty string matches.
     bool nullable(Regex regex) const noexcept { return nodes_[index(regex)].nullable; }
+    /// Whether it has no intersections and complements within, so that its form shows what is empty: `nothing` has no
+    /// string, `empty` the empty one, and all others some that are longer.
+    bool is_plain(Regex regex) const noexcept { return nodes_[index(regex)].plain; }
     /// What may follow that byte.
     Regex derivative(Regex regex, std::uint8_t byte);
     /// Whether no string matches: exact, by search where intersections and complements demand it.
