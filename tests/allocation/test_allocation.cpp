@@ -10,6 +10,7 @@
 #include <rwkv/generation/sampler.hpp>
 #include <rwkv/generation/sequence.hpp>
 #include <rwkv/load_tokenizer.hpp>
+#include <rwkv/scheduler.hpp>
 
 #include "../catch.hpp"
 #include "../model/support.hpp"
@@ -196,4 +197,26 @@ TEST_CASE("a warm speculative step allocates nothing but room for what it rememb
         CHECK(before > 0);
         CHECK(after == before);
     }
+}
+
+TEST_CASE("a warm pass of a scheduler allocates nothing but room for what its sequences remember") {
+    const Model model = load_model(fixture("text"));
+    Scheduler scheduler(model, load_tokenizer(fixture("text")), {.workspace = {.threads = 2}, .prefill_chunk = 5});
+    const GenerationOptions options{
+        .max_new_tokens = 900,
+        .sampling = {.temperature = 1.0f, .top_p = 0.9f, .logit_bias = {{TokenId{'a'}, 1000.0f}}},
+        .stop_strings = {"aab", "never"}};
+    long tokens = 0;
+    std::vector<RequestHandle> texts;
+    for (int i = 0; i < 3; ++i)
+        texts.push_back(scheduler.submit(
+            {.prompt = "x", .options = options, .on_step = [&](const Step&) { return ++tokens > 0; }}));
+    const RequestHandle prompt =
+        scheduler.submit({.tokens = std::vector<TokenId>(5000, TokenId{'y'}), .options = {.max_new_tokens = 1}});
+    while (tokens < 3 * 600) scheduler.step();
+    const long before = allocations;
+    while (tokens < 3 * 890) scheduler.step();
+    const long after = allocations;
+    CHECK(after == before);
+    CHECK(prompt.status() == RequestStatus::running);
 }

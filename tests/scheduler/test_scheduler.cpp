@@ -127,6 +127,38 @@ TEST_CASE("requests that come at random times get the texts that each gets alone
     }
 }
 
+TEST_CASE("speculation changes no text, whatever runs beside it") {
+    for (const WeightFormat format : {WeightFormat::stored, WeightFormat::q8}) {
+        const Setup setup(format);
+        const std::vector<Job> jobs = some_jobs(setup, 16, !setup.is_exact());
+        for (const Index max_running : {3, 16}) {
+            Scheduler scheduler(setup.model, setup.tokenizer,
+                                {.workspace = {.threads = 1, .chunk = 64}, .max_running = max_running});
+            std::vector<RequestHandle> handles;
+            std::size_t steps = 0;
+            Index drafted = 0;
+            for (std::size_t i = 0; i < jobs.size(); ++i) {
+                Request request{.prompt = jobs[i].prompt, .options = jobs[i].options};
+                request.options.speculation.max_draft_tokens = i % 4 == 0 ? 0 : 6;
+                request.on_step = [&](const Step& step) { return steps += step.token.has_value(), true; };
+                handles.push_back(scheduler.submit(std::move(request)));
+                if (i % 3 == 0) scheduler.step();
+            }
+            run_all(scheduler);
+            std::size_t tokens = 0;
+            for (std::size_t i = 0; i < jobs.size(); ++i) {
+                CAPTURE(name(format), max_running, i);
+                check_same(handles[i].generation(), jobs[i].expected, setup.is_exact());
+                tokens += handles[i].generation().tokens.size();
+                drafted += handles[i].generation().drafted_tokens;
+            }
+            CHECK(steps == tokens);
+            CHECK(scheduler.counts().generated_tokens == tokens);
+            CHECK(drafted > 0);
+        }
+    }
+}
+
 TEST_CASE("a running text gets a token with every pass while a long prompt is read") {
     const Setup setup;
     for (const Index prefill_chunk : {Index{0}, Index{5}}) {

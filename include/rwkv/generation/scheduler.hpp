@@ -12,9 +12,10 @@
 #include <vector>
 
 #include <rwkv/core/tensor.hpp>
-#include <rwkv/generation/chunk_times.hpp>
 #include <rwkv/generation/conversation.hpp>
+#include <rwkv/generation/pass_times.hpp>
 #include <rwkv/generation/prefix_cache.hpp>
+#include <rwkv/generation/prompt_pacer.hpp>
 #include <rwkv/generation/request.hpp>
 #include <rwkv/model/batch.hpp>
 #include <rwkv/model/model.hpp>
@@ -26,7 +27,8 @@ namespace rwkv::inline RWKV_ABI {
 
 /// How a Scheduler shares the model out.
 struct SchedulerOptions {
-    WorkspaceOptions workspace = {};  ///< `chunk` is the maximum number of tokens in a pass
+    WorkspaceOptions workspace = {};  ///< `chunk` is the maximum number of tokens in a pass. A draft (see
+                                      ///< SpeculationOptions) has fewer than chunk / max_running
     Index max_running = 32;           ///< maximum number of sequences in a pass; never more than `chunk`
     Index max_waiting = 256;          ///< requests in the queue; more are refused with QueueFullError
     /// Tokens of prompts in a pass beside sequences that are being generated; 0: as many as `max_slowdown` allows, by
@@ -108,11 +110,10 @@ class Scheduler {
     void begin(Running& running);
     void plan();
     void plan_prompts(Index budget);
-    [[nodiscard]] Index prompt_budget(Index decoded) const noexcept;
     void compute();
     void drop_unwanted();
     void read(Running& running, Index count);
-    void accept(Running& running, std::span<const float> logits);
+    void accept(Running& running, std::span<const float> logits, Index position);
     void checkpoint(const Running& running, std::span<const float> logits);
     void remove_ended();
     void end(std::unique_ptr<Running> running);
@@ -134,7 +135,9 @@ class Scheduler {
     std::vector<Running*> in_pass_, prompts_;
     std::vector<SequenceTokens> batch_;  // of in_pass_
     Conversation found_;                 // in the cache
-    generation::ChunkTimes decode_times_, mixed_times_;
+    Index decoded_ = 0;                  // tokens of the pass that are not of prompts
+    generation::PromptPacer pacer_;
+    PassTimes pass_times_;  // for drafts
     std::atomic<Index> running_count_{0};
     std::atomic<std::uint64_t> finished_{0}, passes_{0}, prompt_tokens_{0}, cached_tokens_{0}, generated_tokens_{0};
 };

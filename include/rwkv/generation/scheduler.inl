@@ -48,7 +48,7 @@ struct Scheduler::Running {
     Sequence sequence;
     bool in_prompt = true;
     bool caches = false;     // the cache is to have its states
-    Index read = 0;          // tokens that the state has read
+    Index read = 0;          // tokens that the state has read, until the prompt's last
     Index shared = 0;        // tokens of the prompt that another sequence in the cache begins with
     Index cached = 0;        // tokens of the prompt that the cache knew
     Index prompt_read = 0;   // tokens of the prompt that were read, or cached
@@ -89,6 +89,7 @@ RWKV_INLINE Scheduler::Scheduler(Model model, std::optional<Tokenizer> tokenizer
         if (!good) core::fail<ArgumentError>("Scheduler", {name}, expected, {found});
     };
     if (tokenizer_) check_tokenizer(*tokenizer_, model_.config(), "Scheduler");
+    need(!model_.weights().ranks, "model", {"one that is not shared by several ranks"}, "one that is");
     need(model_.has_head(), "head.weight", {"a model with a head"}, "none");
     need(options_.max_running >= 1, "max_running", {"1 or more"}, options_.max_running);
     options_.max_running = (std::min)(options_.max_running, workspace_.chunk());
@@ -300,7 +301,7 @@ RWKV_INLINE void Scheduler::start(Shared request) {
         own.ended = RequestStatus::failed;
         return;
     }
-    if (own.sequence.pending().empty()) accept(own, own.sequence.logits());
+    if (own.sequence.pending().empty()) accept(own, own.sequence.logits(), 0);
 }
 
 /// Gives the sequence its prompt, or what the cache does not know of it.
@@ -330,10 +331,14 @@ RWKV_INLINE void Scheduler::begin(Running& running) {
         }
         cached_tokens_.fetch_add(static_cast<std::uint64_t>(match.length), std::memory_order_relaxed);
     }
+    GenerationOptions options = request.options;
+    // With drafts, too, all sequences fit into a pass.
+    Index& max_draft = options.speculation.max_draft_tokens;
+    if (max_draft <= max_draft_tokens) max_draft = (std::min)(max_draft, workspace_.chunk() / options_.max_running - 1);
     if (tokenizer_)
-        running.sequence.begin_encoded(rest, request.options);
+        running.sequence.begin_encoded(rest, std::move(options));
     else
-        running.sequence.begin(rest, request.options);
+        running.sequence.begin(rest, std::move(options));
     running.prompt_read = running.cached;
     running.prompt_total = running.cached + std::ssize(running.sequence.pending());
 }
@@ -350,12 +355,16 @@ RWKV_INLINE void Scheduler::plan() {
             prompts_.push_back(running.get());
             continue;
         }
-        batch_.push_back({running->sequence.pending(), &running->sequence.state(), LogitsFor::last});
+        batch_.push_back(running->sequence.next_pass(pass_times_, decoded));
         in_pass_.push_back(running.get());
-        decoded += std::ssize(running->sequence.pending());
+        decoded += std::ssize(batch_.back().tokens);
     }
+    decoded_ = decoded;
+    if (prompts_.empty()) return;
     const Index room = workspace_.chunk() - decoded;
-    if (!prompts_.empty()) plan_prompts(decoded == 0 ? room : (std::min)(room, prompt_budget(decoded)));
+    const Index beside =
+        options_.prefill_chunk > 0 ? options_.prefill_chunk : pacer_.next(decoded, options_.max_slowdown);
+    plan_prompts(decoded == 0 ? room : (std::min)(room, beside));
 }
 
 /// Adds pieces of the prompts to the batch, so many tokens in all: equal ones, but for those that need less.
@@ -391,20 +400,14 @@ RWKV_INLINE void Scheduler::plan_prompts(Index budget) {
     }
 }
 
-/// The number of tokens of prompts in a pass beside so many tokens of texts that are being generated.
-RWKV_INLINE Index Scheduler::prompt_budget(Index decoded) const noexcept {
-    constexpr Index min_budget = 4, first_budget = 16;
-    if (options_.prefill_chunk > 0) return options_.prefill_chunk;
-    const double seconds = decode_times_.estimate(decoded);
-    if (seconds == 0) return first_budget;
-    return (std::max)(min_budget, mixed_times_.max_tokens(options_.max_slowdown * seconds, decoded, seconds) - decoded);
-}
-
 RWKV_INLINE void Scheduler::compute() {
     const auto start = generation::RequestState::Clock::now();
-    Index tokens = 0;
-    for (const SequenceTokens& sequence : batch_) tokens += std::ssize(sequence.tokens);
-    const bool reads_prompts = !prompts_.empty();
+    Index tokens = 0, wanted = 0;  // wanted: columns of logits
+    for (const SequenceTokens& sequence : batch_) {
+        tokens += std::ssize(sequence.tokens);
+        wanted += sequence.logits == LogitsFor::all ? std::ssize(sequence.tokens) : sequence.logits == LogitsFor::last;
+    }
+    if (wanted > 0) static_cast<void>(workspace_.logits(wanted));  // allocates, if at all, before anything moves
     const std::size_t planned = batch_.size();
     model_.embed(batch_, workspace_);
     const Index layers = model_.config().num_hidden_layers;
@@ -413,13 +416,16 @@ RWKV_INLINE void Scheduler::compute() {
         if (!batch_.empty()) model_.run_layers(layer, layer + 1, batch_, workspace_);
     }
     if (batch_.empty()) return;
-    const LogitsCallback on_logits = [this](Index i, Index, std::span<const float> logits) {
+    const LogitsCallback on_logits = [this](Index i, Index position, std::span<const float> logits) {
         Running& running = *in_pass_[static_cast<std::size_t>(i)];
-        read(running, std::ssize(batch_[static_cast<std::size_t>(i)].tokens));
-        if (running.in_prompt) checkpoint(running, logits);
-        if (!running.ended) accept(running, logits);
+        if (running.in_prompt) {
+            read(running, std::ssize(batch_[static_cast<std::size_t>(i)].tokens));
+            checkpoint(running, logits);
+        }
+        if (!running.ended) accept(running, logits, position);
         return true;
     };
+    for (SequenceTokens& sequence : batch_) sequence.checkpoints = nullptr;  // they are complete
     model_.head(batch_, workspace_, on_logits);
     for (std::size_t i = 0; i < batch_.size(); ++i) {
         if (batch_[i].logits != LogitsFor::none) continue;
@@ -431,7 +437,11 @@ RWKV_INLINE void Scheduler::compute() {
     passes_.fetch_add(1, std::memory_order_relaxed);
     if (batch_.size() != planned) return;
     const double seconds = generation::seconds_between(start, generation::RequestState::Clock::now());
-    (reads_prompts ? mixed_times_ : decode_times_).add(tokens, seconds);
+    pass_times_.add(tokens, seconds);
+    if (tokens == decoded_)
+        pacer_.add(tokens, seconds);
+    else if (decoded_ > 0)
+        pacer_.add(decoded_, tokens - decoded_, seconds);
 }
 
 /// Leaves out of the pass, between two layers, the sequences that nobody wants any more. Their states are lost.
@@ -460,10 +470,9 @@ RWKV_INLINE void Scheduler::drop_unwanted() {
     in_pass_.resize(kept);
 }
 
-/// The state has read so many tokens more.
+/// The state has read so many tokens of the prompt more.
 RWKV_INLINE void Scheduler::read(Running& running, Index count) {
     running.read += count;
-    if (!running.in_prompt) return;
     running.prompt_read += count;
     prompt_tokens_.fetch_add(static_cast<std::uint64_t>(count), std::memory_order_relaxed);
     const Progress& progress = running.request->request.options.progress;
@@ -492,11 +501,12 @@ RWKV_INLINE void Scheduler::checkpoint(const Running& running, std::span<const f
     }
 }
 
-RWKV_INLINE void Scheduler::accept(Running& running, std::span<const float> logits) {
+RWKV_INLINE void Scheduler::accept(Running& running, std::span<const float> logits, Index position) {
     if (running.in_prompt) running.first_token = generation::RequestState::Clock::now();
     running.in_prompt = false;
     try {
-        const Step step = running.sequence.accept(logits);
+        const Step step = running.sequence.accept(logits, position);
+        if (!step.token && !step.finished) return;  // after a draft that was wrong
         if (step.token) generated_tokens_.fetch_add(1, std::memory_order_relaxed);
         const auto& on_step = running.request->request.on_step;
         if (on_step && !on_step(step)) running.sequence.finish();
@@ -535,10 +545,10 @@ RWKV_INLINE void Scheduler::end(std::unique_ptr<Running> running) {
     try {
         result.generation = sequence.result();
         if (status == RequestStatus::finished) {
-            // The last token drawn is not in the state.
+            // Where the next logits are not known, the last token is not in the state.
+            const std::size_t unread = sequence.logits().empty() ? 1 : 0;
             if (running->caches)
-                options_.cache->insert(sequence.tokens().first(static_cast<std::size_t>(running->read)),
-                                       sequence.state());
+                options_.cache->insert(sequence.tokens().first(sequence.tokens().size() - unread), sequence.state());
             if (request->request.keep_conversation) result.conversation = sequence.conversation();
         }
     } catch (...) {
