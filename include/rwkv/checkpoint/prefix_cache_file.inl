@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -172,11 +173,13 @@ RWKV_INLINE void save_prefix_cache(const PrefixCache& cache, const Model& model,
             fs::remove(path, error);
     State state(cache.config());
     std::vector<float> logits;
+    fs::file_time_type time = fs::file_time_type::clock::now();  // tells the order in which they were used
     for (const std::vector<TokenId>& tokens : cache.prefixes()) {
         const std::string name = checkpoint::prefix_file_name(tokens);
         if (!cache.read(tokens, state, logits)) continue;  // removed meanwhile
+        time += std::chrono::microseconds(1);
         if (old.erase(name) > 0) {
-            fs::last_write_time(directory / name, fs::file_time_type::clock::now(), error);  // the order of their use
+            fs::last_write_time(directory / name, time, error);
             continue;
         }
         checkpoint::StateFile file(checkpoint::prefix_format, state);
@@ -184,6 +187,7 @@ RWKV_INLINE void save_prefix_cache(const PrefixCache& cache, const Model& model,
         file.add({.name = "tokens", .dtype = DType::i32, .shape = {tokens.size()}}, std::span(tokens));
         file.add({.name = "logits", .dtype = DType::f32, .shape = {logits.size()}}, std::span<const float>(logits));
         checkpoint::write_file(directory / name, file.bytes());
+        fs::last_write_time(directory / name, time, error);
     }
     for (const std::string& name : old) fs::remove(directory / name, error);
 }

@@ -40,14 +40,14 @@ class PromptPacer {
         return low + (high - low) * static_cast<double>(wanted - below) / static_cast<double>(above - below);
     }
 
-    /// The number of tokens of prompts for the next pass, beside `tokens` others. It grows by a quarter at most from
+    /// The number of tokens of prompts for the next pass, beside `tokens` others. It grows by an eighth at most from
     /// pass to pass, since larger passes are unknown.
     [[nodiscard]] Index next(Index tokens, double max_slowdown) noexcept {
         constexpr Index min = 4;
         const double alone = estimate(tokens);
         if (alone > 0 && token_seconds_ > 0) {
             const double allowed = (max_slowdown - 1) * alone / token_seconds_;
-            const Index most = last_ + (last_ + 3) / 4;
+            const Index most = last_ + (last_ + 7) / 8;
             last_ = (std::max)(min, static_cast<Index>((std::min)(allowed, static_cast<double>(most))));
         }
         return last_;
@@ -62,11 +62,11 @@ class PromptPacer {
     static std::size_t entry_of(Index tokens) noexcept {
         return static_cast<std::size_t>(std::clamp<Index>(tokens, 1, max_entries)) - 1;
     }
-    /// Others use the machine, too: a time that is too long says less than one that is too short.
+    /// Others use the machine, too: a single time that is far too long says little.
     static void average(double& seconds, double measured) noexcept {
         if (seconds == 0) seconds = measured;
         const double change = (std::min)(measured, 1.5 * seconds) - seconds;
-        seconds += change * (change < 0 ? 0.25 : 0.125);
+        seconds += change * 0.25;
     }
 
     static constexpr std::size_t max_entries = 256;
