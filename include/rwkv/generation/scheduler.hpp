@@ -27,8 +27,7 @@ namespace rwkv::inline RWKV_ABI {
 
 /// How a Scheduler shares the model out.
 struct SchedulerOptions {
-    WorkspaceOptions workspace = {};  ///< `chunk` is the maximum number of tokens in a pass. A draft (see
-                                      ///< SpeculationOptions) has fewer than chunk / max_running
+    WorkspaceOptions workspace = {};  ///< `chunk` is the maximum number of tokens in a pass
     Index max_running = 32;           ///< maximum number of sequences in a pass; never more than `chunk`
     Index max_waiting = 256;          ///< requests in the queue; more are refused with QueueFullError
     /// Tokens of prompts in a pass beside sequences that are being generated; 0: as many as `max_slowdown` allows, by

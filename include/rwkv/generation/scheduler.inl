@@ -331,14 +331,10 @@ RWKV_INLINE void Scheduler::begin(Running& running) {
         }
         cached_tokens_.fetch_add(static_cast<std::uint64_t>(match.length), std::memory_order_relaxed);
     }
-    GenerationOptions options = request.options;
-    // With drafts, too, all sequences fit into a pass.
-    Index& max_draft = options.speculation.max_draft_tokens;
-    if (max_draft <= max_draft_tokens) max_draft = (std::min)(max_draft, workspace_.chunk() / options_.max_running - 1);
     if (tokenizer_)
-        running.sequence.begin_encoded(rest, std::move(options));
+        running.sequence.begin_encoded(rest, request.options);
     else
-        running.sequence.begin(rest, std::move(options));
+        running.sequence.begin(rest, request.options);
     running.prompt_read = running.cached;
     running.prompt_total = running.cached + std::ssize(running.sequence.pending());
 }
@@ -348,14 +344,16 @@ RWKV_INLINE void Scheduler::plan() {
     batch_.clear();
     in_pass_.clear();
     prompts_.clear();
-    Index decoded = 0;
+    Index decoded = 0, left = std::ssize(running_);
     for (const std::unique_ptr<Running>& running : running_) {
         if (running->ended) continue;
         if (running->in_prompt) {
             prompts_.push_back(running.get());
             continue;
         }
-        batch_.push_back(running->sequence.next_pass(pass_times_, decoded));
+        // A draft leaves room for a token of each of the others.
+        const Index max_draft = workspace_.chunk() - decoded - left--;
+        batch_.push_back(running->sequence.next_pass(pass_times_, decoded, max_draft));
         in_pass_.push_back(running.get());
         decoded += std::ssize(batch_.back().tokens);
     }
