@@ -2,11 +2,14 @@
 // the compiler and its options, the processor, the number of threads, and the mode.
 
 #include <algorithm>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
+#include <rwkv/generation/draft_model.hpp>
 #include <rwkv/generation/generator.hpp>
 #include <rwkv/load_model.hpp>
 #include <rwkv/load_tokenizer.hpp>
@@ -71,6 +74,39 @@ TEST_CASE("many tokens at once, the demo model would write the same", "[golden]"
             likeliest.pop_back();
             likeliest.erase(likeliest.begin(), likeliest.begin() + std::ssize(expected.prompt_ids) - 1);
             CHECK(likeliest == expected.ids);
+        }
+    }
+}
+
+TEST_CASE("with drafts, the demo model writes the same", "[golden]") {
+    const Model model = load_model(demo_model);
+    const auto draft_model = std::make_shared<DraftModel>(load_model(demo_model, {.format = WeightFormat::q4}),
+                                                          WorkspaceOptions{.threads = 1});
+    const Tokenizer tokenizer = load_tokenizer(demo_model);
+    for (const Text& expected : golden_texts()) {
+        for (const int threads : {1, 4}) {
+            for (const bool by_model : {false, true}) {
+                CAPTURE(expected.prompt, threads, by_model);
+                Generator generator(model, tokenizer, {.threads = threads});
+                GenerationOptions options{.max_new_tokens = 200, .speculation = {.max_draft_tokens = 8}};
+                if (by_model) options.speculation.draft_model = draft_model;
+                CHECK(generator.generate(expected.prompt, options).tokens == expected.ids);
+                // And as drivers do, with drafts that always seem to pay.
+                Sequence sequence(model.config(), tokenizer);
+                Workspace workspace(model.config(), {.threads = threads});
+                sequence.begin(expected.prompt, options);
+                while (!sequence.finished()) {
+                    const SequenceTokens pass = sequence.next_pass();
+                    model.forward({&pass, 1}, workspace, [&](Index, Index position, std::span<const float> logits) {
+                        sequence.accept(logits, position);
+                        return true;
+                    });
+                }
+                CHECK(sequence.result().tokens == expected.ids);
+                CHECK(sequence.result().text == expected.text);
+                CHECK(sequence.result().drafted_tokens > 0);
+                if (by_model) CHECK(sequence.result().accepted_tokens > 100);
+            }
         }
     }
 }

@@ -152,6 +152,22 @@ TEST_CASE("checkpoints that a pass cannot fill are refused before anything is co
     CHECK(b == empty);
     CHECK(enough.size() == 0);
     CHECK_THROWS_AS(Checkpoints(model.config(), -1), ArgumentError);
+    // A pass in pieces fills them with its last layer.
+    const std::vector<SequenceTokens> batch{{tokens, &b, LogitsFor::all, &enough}};
+    const std::vector<SequenceTokens> too_many{{tokens, &b, LogitsFor::all, &few}};
+    CHECK_THROWS_AS(model.run_layers(0, 1, too_many, workspace), ArgumentError);
+    const Index layers = model.config().num_hidden_layers;
+    model.embed(batch, workspace);
+    for (Index layer = 0; layer < layers; ++layer) {
+        CHECK(enough.size() == 0);
+        CHECK(model.run_layers(layer, layer + 1, batch, workspace));
+    }
+    CHECK(enough.size() == 4);
+    Index rows = 0;
+    CHECK(model.head(batch, workspace, [&](Index, Index, auto) { return ++rows > 0; }));
+    CHECK(rows == 4);
+    CHECK(numbers_of(enough.state(3)) == numbers_of(b));
+    enough.clear();
     // A pass that is cancelled keeps the state as before and completes no checkpoint.
     std::stop_source stop;
     stop.request_stop();

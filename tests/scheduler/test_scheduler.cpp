@@ -101,6 +101,7 @@ TEST_CASE("requests that come at random times get the texts that each gets alone
                 if (next < jobs.size() && random() % 3 == 0) {
                     const std::size_t i = order[next++];
                     Request request{.options = jobs[i].options, .priority = static_cast<int>(random() % 3)};
+                    if (i % 2 == 0) request.options.speculation.max_draft_tokens = 1 + static_cast<Index>(i) % 9;
                     if (i % 3 == 0)
                         request.tokens = ids(jobs[i].prompt);
                     else
@@ -119,6 +120,9 @@ TEST_CASE("requests that come at random times get the texts that each gets alone
                 CHECK(handle.generation().prompt_tokens == jobs[i].expected.prompt_tokens);
                 CHECK(handle.generation().decode_steps == jobs[i].expected.decode_steps);
             }
+            Index accepted = 0;
+            for (const auto& [i, handle] : handles) accepted += handle.generation().accepted_tokens;
+            CHECK(accepted > 0);
             const Scheduler::Counts counts = scheduler.counts();
             CHECK(counts.finished == jobs.size());
             CHECK(counts.waiting == 0);
@@ -445,6 +449,7 @@ TEST_CASE("what makes no sense is refused when it is submitted") {
     refuses(scheduler, {.prompt = "x", .options = {.max_new_tokens = -1}});
     refuses(scheduler, {.prompt = "x", .options = {.sampling = {.top_p = 2.0f}}});
     refuses(scheduler, {.prompt = "x", .options = {.sampling = {.suppress_tokens = {-1}}}});
+    refuses(scheduler, {.prompt = "x", .options = {.speculation = {.max_draft_tokens = 33}}});
     refuses(scheduler, {.conversation = of_nothing(State(setup.model.config()))});
     Scheduler of_ids(setup.model, {.workspace = {.threads = 1}});
     refuses(of_ids, {.prompt = "x"});

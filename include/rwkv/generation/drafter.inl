@@ -16,8 +16,7 @@
 
 namespace rwkv::inline RWKV_ABI::generation {
 
-/// Throws: ArgumentError for options that make no sense, or a draft model that cannot draft for models of that config.
-inline void check_speculation(const SpeculationOptions& options, const Config& config) {
+RWKV_INLINE void check_speculation(const SpeculationOptions& options, const Config& config) {
     if (options.max_draft_tokens < 0 || options.max_draft_tokens > max_draft_tokens)
         core::fail<ArgumentError>("SpeculationOptions", {"max_draft_tokens"}, {"0 to ", max_draft_tokens},
                                   {options.max_draft_tokens});

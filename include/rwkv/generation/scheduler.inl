@@ -139,6 +139,7 @@ RWKV_INLINE RequestHandle Scheduler::submit(Request request) {
     static_cast<void>(Sampler(own.options.sampling));
     const StopStrings stops(own.options.stop_strings);
     generation::check_generation(own.options, config.vocab_size);
+    generation::check_speculation(own.options.speculation, config);
     if (!tokenizer_ && !own.options.stop_strings.empty())
         core::fail<ArgumentError>("Scheduler::submit", {"stop_strings"}, {"none without a tokenizer"},
                                   {own.options.stop_strings.size()});

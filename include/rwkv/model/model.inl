@@ -33,6 +33,17 @@ void check_callback(std::string_view call, const Callback& callback) {
     if (!callback) check_failed(call, "callback", "a function", "none");
 }
 
+/// Throws: ArgumentError where a pass over the batch would keep more states than there is room for.
+inline void check_room(std::string_view call, std::span<const SequenceTokens> batch) {
+    for (const SequenceTokens& sequence : batch) {
+        if (!sequence.checkpoints) continue;
+        const Index room = sequence.checkpoints->capacity() - sequence.checkpoints->size();
+        if (room < std::ssize(sequence.tokens))
+            check_failed(call, "checkpoints", "room for " + std::to_string(sequence.tokens.size()) + " states",
+                         std::to_string(room));
+    }
+}
+
 inline std::string describe_shape(Index layers, Index hidden, Index attention) {
     return std::to_string(layers) + " layers of hidden size " + std::to_string(hidden) + " and attention hidden size " +
            std::to_string(attention);
@@ -223,9 +234,6 @@ RWKV_INLINE void Model::check(std::string_view call, std::span<const SequenceTok
         if (!checkpoints) continue;
         if (!checkpoints->fits(config()))
             check_failed(call, subject("checkpoints", i), "those of a model of this shape", "those of another");
-        if (checkpoints->capacity() - checkpoints->size() < std::ssize(tokens))
-            check_failed(call, subject("checkpoints", i), "room for " + std::to_string(tokens.size()) + " states",
-                         std::to_string(checkpoints->capacity() - checkpoints->size()));
         states.push_back(checkpoints);
     }
     std::sort(states.begin(), states.end());
@@ -262,6 +270,7 @@ RWKV_INLINE bool Model::forward(std::span<const SequenceTokens> batch, Workspace
                                 const LogitsCallback& callback, const PassOptions& options) const {
     const Index wanted = model::logits_count(batch);
     check("forward", batch, workspace, wanted > 0);
+    model::check_room("forward", batch);
     if (wanted > 0) model::check_callback("forward", callback);
     if (wanted > 0) model::reserve_logits(batch, workspace);
     return model::run_pass(*weights_, batch, workspace, options, [&] {
@@ -278,6 +287,7 @@ RWKV_INLINE MatrixView<const float> Model::forward_sequence(const SequenceTokens
     const Index wanted = model::logits_count({&sequence, 1});
     if (wanted == 0) model::check_failed("forward_sequence", "logits", "after a token at least", "none");
     check("forward_sequence", {&sequence, 1}, workspace, true);
+    model::check_room("forward_sequence", {&sequence, 1});
     const Index most = (std::min)(workspace.chunk(), kernels::Blocking::nc);
     if (wanted > 1 && std::ssize(sequence.tokens) > most)
         model::check_failed("forward_sequence", "tokens", "at most " + std::to_string(most) + " with logits after each",
@@ -366,6 +376,7 @@ RWKV_INLINE bool Model::run_layers(Index first, Index last, std::span<const Sequ
         model::check_failed("run_layers", "layers", "a range within 0 to " + std::to_string(layers),
                             std::to_string(first) + " to " + std::to_string(last));
     set_batch("run_layers", batch, workspace, false);
+    if (first < last) model::check_room("run_layers", batch);
     return model::run_layers(*weights_, first, last, workspace, [&] { return stop.stop_requested(); });
 }
 
