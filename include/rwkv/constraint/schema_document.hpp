@@ -52,8 +52,6 @@ class SchemaDocument {
     JsonIndex find(JsonIndex object, std::string_view name) const noexcept;
     /// Where a value lies, as a JSON pointer in a URI's fragment: `#/properties/name`.
     std::string pointer(JsonIndex index) const;
-    /// Whether two values are equal as JSON Schema has it: 1.0 equals 1, members have no order.
-    bool equal(JsonIndex a, JsonIndex b) const;
     /// A value for a message: `the string "x"`, `a list`.
     std::string describe(JsonIndex index) const;
 

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <rwkv/constraint/decimal.hpp>
 #include <rwkv/constraint/interner.hpp>
 #include <rwkv/constraint/limits.hpp>
 #include <rwkv/constraint/schema_document.hpp>
@@ -216,19 +215,6 @@ RWKV_INLINE std::string SchemaDocument::pointer(JsonIndex index) const {
     std::string text = "#";
     for (std::size_t i = steps.size(); i-- > 0;) text.append(1, '/').append(steps[i]);
     return text;
-}
-
-RWKV_INLINE bool SchemaDocument::equal(JsonIndex a, JsonIndex b) const {
-    const JsonValue &left = values_[a], &right = values_[b];
-    if (left.kind != right.kind || left.truth != right.truth || left.members.size() != right.members.size())
-        return false;
-    if (left.kind == JsonKind::number) return left.text == right.text || Decimal(left.text) == Decimal(right.text);
-    if (left.kind == JsonKind::string) return left.text == right.text;
-    for (std::size_t i = 0; i < left.members.size(); ++i) {
-        const JsonIndex other = left.kind == JsonKind::array ? right.members[i].second : find(b, left.members[i].first);
-        if (other == no_value || !equal(left.members[i].second, other)) return false;
-    }
-    return true;
 }
 
 RWKV_INLINE std::string SchemaDocument::describe(JsonIndex index) const {

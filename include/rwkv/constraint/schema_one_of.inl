@@ -65,6 +65,9 @@ RWKV_INLINE Regex SchemaCompiler::exactly_one(JsonIndex schema, const std::vecto
 RWKV_INLINE void SchemaCompiler::require_distinct(JsonIndex schema, const Case& so_far) {
     if ((so_far.types & composite_types) == 0) return;
     OneOf& known = one_ofs_[schema];
+    if (known.with_composites.size() > max_overlapping)
+        refuse("oneOf", schema, {"at most ", max_overlapping, " alternatives that are objects or arrays"},
+               {known.with_composites.size()});
     const auto check = [&](const Demands& others) {
         const auto [entry, is_new] = known.distinct.try_emplace(others);
         if (is_new) entry->second = are_distinct(known.with_composites, others);
