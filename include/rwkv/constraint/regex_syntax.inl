@@ -202,7 +202,8 @@ class RegexReader {
         set.add(' ');
         if (mode_ == MatchMode::whole) return set;
         // ECMAScript's.
-        for (const char32_t c : {0xA0, 0x1680, 0x2028, 0x2029, 0x202F, 0x205F, 0x3000, 0xFEFF}) set.add(c);
+        constexpr char32_t others[] = {0xA0, 0x1680, 0x2028, 0x2029, 0x202F, 0x205F, 0x3000, 0xFEFF};
+        for (const char32_t c : others) set.add(c);
         set.add(0x2000, 0x200A);
         return set;
     }
@@ -223,6 +224,13 @@ class RegexReader {
             wanted = CharacterClass::number;
         else
             refuse({"\\p{L} or \\p{N}"}, {"the class ", core::Quoted{name}});
+        // Found once, since it takes milliseconds.
+        static const CharacterSet letters = characters_of(CharacterClass::letter);
+        static const CharacterSet numbers = characters_of(CharacterClass::number);
+        return wanted == CharacterClass::letter ? letters : numbers;
+    }
+
+    static CharacterSet characters_of(text::CharacterClass wanted) {
         CharacterSet set;
         for (char32_t c = 0; c <= 0x10FFFF; ++c) {
             if (text::character_class(c) != wanted) continue;
