@@ -12,7 +12,7 @@
 #include <rwkv/constraint.hpp>
 #include <rwkv/load_tokenizer.hpp>
 
-#include "support.hpp"
+#include "catch.hpp"
 
 namespace {
 
