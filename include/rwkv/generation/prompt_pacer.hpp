@@ -18,15 +18,15 @@ class PromptPacer {
     /// next ones find, and does not count.
     void add(Index tokens, double seconds) noexcept {
         Entry& entry = entries_[entry_of(tokens)];
-        if (entry.passes++ > 0) average(entry.seconds, seconds);
+        if (entry.passes++ > 0) average(entry.seconds, seconds, 0.0625);
     }
 
     /// One of `prompt` more has taken that time.
     void add(Index tokens, Index prompt, double seconds) noexcept {
         const double alone = estimate(tokens);
         if (alone == 0 || 2 * prompt < last_) return;  // a few tokens more say little of many
-        if (passes_++ > 0)
-            average(token_seconds_, (std::max)(seconds - alone, 0.02 * alone) / static_cast<double>(prompt));
+        if (passes_++ == 0) return;
+        average(token_seconds_, (std::max)(seconds - alone, 0.02 * alone) / static_cast<double>(prompt), 0.25);
     }
 
     /// What a pass of `tokens` tokens, none of a prompt, takes; 0 where nothing was measured.
@@ -62,11 +62,12 @@ class PromptPacer {
     static std::size_t entry_of(Index tokens) noexcept {
         return static_cast<std::size_t>(std::clamp<Index>(tokens, 1, max_entries)) - 1;
     }
-    /// Others use the machine, too: a single time that is far too long says little.
-    static void average(double& seconds, double measured) noexcept {
+    /// Others use the machine, too: a single time that is far too long says little. With `up` below 1 / 4 the average
+    /// is nearer to the shorter times, which are those of this work alone.
+    static void average(double& seconds, double measured, double up) noexcept {
         if (seconds == 0) seconds = measured;
         const double change = (std::min)(measured, 1.5 * seconds) - seconds;
-        seconds += change * 0.25;
+        seconds += change * (change < 0 ? 0.25 : up);
     }
 
     static constexpr std::size_t max_entries = 256;
