@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -21,6 +22,7 @@
 #include "chat/session.hpp"
 #include "chat/settings.hpp"
 #include "chat/threads.hpp"
+#include "constraint_option.hpp"
 #include "model_options.hpp"
 #include "sampling_options.hpp"
 #include "text_input.hpp"
@@ -34,6 +36,7 @@ constexpr const char* commands =
     "/load FILE        go on with one from a file\n"
     "/set              show the settings\n"
     "/set NAME VALUE   change one\n"
+    "/set json_schema FILE, grammar FILE or regex R: what answers are to match; off: any text\n"
     "/help             this\n"
     "/quit             leave, as Ctrl-D does\n";
 
@@ -60,8 +63,12 @@ std::unique_ptr<Lines> open_lines() {
 /// Carries out the messages and commands of standard input.
 class Chat {
   public:
-    Chat(Session session, rwkv::Tokenizer tokenizer, rwkv::GenerationOptions options, Lines& lines)
-        : session_(std::move(session)), tokenizer_(std::move(tokenizer)), options_(std::move(options)), lines_(lines) {}
+    Chat(Session session, rwkv::Tokenizer tokenizer, rwkv::Config config, rwkv::GenerationOptions options, Lines& lines)
+        : session_(std::move(session)),
+          tokenizer_(std::move(tokenizer)),
+          config_(std::move(config)),
+          options_(std::move(options)),
+          lines_(lines) {}
 
     /// Runs until the input ends, /quit, or the output is closed. `question` is asked before, unless it is empty: "n"
     /// leaves, and an answer that is neither yes nor no is the first message. Throws: ArgumentError at the end if
@@ -152,7 +159,13 @@ class Chat {
             std::fputs(settings::list(options_).c_str(), stderr);
         } else if (command == "/set") {
             const auto [name, value] = first_word(argument);
-            settings::set(options_, name, value);
+            ConstraintOption constraint;
+            if (std::string* const source_of_it = constraint.named(name)) {
+                *source_of_it = value;
+                use(constraint, value);
+            } else {
+                settings::set(options_, name, value);
+            }
         } else if (command == "/help") {
             std::fprintf(stderr, "%sA line that ends in \\ goes on in the next; a space before / makes it a message.\n",
                          commands);
@@ -161,6 +174,16 @@ class Chat {
             ++failed_;
         }
         return true;
+    }
+
+    /// What the answers from now on are to match; any text where the value is `off`.
+    void use(const ConstraintOption& constraint, const std::string& value) {
+        if (value == "off")
+            options_.sampling.constraint = nullptr;
+        else if (const std::optional<rwkv::Constraint> compiled = constraint.read())
+            ConstraintOption::use(*compiled, tokenizer_, config_, options_);
+        else
+            throw rwkv::ArgumentError("/set", "", "a file, a regular expression or off", "nothing");
     }
 
     std::string source() const { return attended_ ? "message" : "standard input"; }
@@ -172,6 +195,7 @@ class Chat {
 
     Session session_;
     rwkv::Tokenizer tokenizer_;
+    rwkv::Config config_;
     rwkv::GenerationOptions options_;
     Lines& lines_;
     bool attended_ = terminal::is_terminal(stdin);
@@ -224,6 +248,7 @@ int main(int argc, char** argv) {
         rwkv::Model model = options.load();
         if (attended) Signals::catch_interrupt();
         check_token_ids(generation, model.config().vocab_size);
+        const rwkv::Config config = model.config();
         const bool measured = options.threads_option->count() == 0;
         if (measured) options.threads = fastest_threads(model);
         Session session(std::move(model), tokenizer, options.workspace(static_cast<std::size_t>(options.chunk)), format,
@@ -242,7 +267,7 @@ int main(int argc, char** argv) {
                          "any text%s\n",
                          rwkv::core::quoted(options.model).c_str(),
                          attended ? "" : "; --prompt-format says that it is one");
-        Chat(std::move(session), std::move(tokenizer), generation, *lines)
+        Chat(std::move(session), std::move(tokenizer), config, generation, *lines)
             .run(doubtful && attended ? "Chat with it all the same? [Y/n, or a message] > " : "");
     });
 }

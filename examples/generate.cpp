@@ -12,6 +12,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "constraint_option.hpp"
 #include "draft_option.hpp"
 #include "ids.hpp"
 #include "model_options.hpp"
@@ -83,10 +84,15 @@ int main(int argc, char** argv) {
     add_sampling_options(app, generation);
     DraftOption draft;
     draft.add_to(app);
+    ConstraintOption constraint_option;
+    constraint_option.add_to(app);
     return terminal::run(app, argc, argv, [&] {
         constexpr std::uint64_t largest_prompt = std::uint64_t(1) << 30;
         // Before the model is loaded: bad options need not wait for it.
         check_sampling_options(generation);
+        const std::optional<rwkv::Constraint> constraint = constraint_option.read();
+        if (constraint && ids)
+            throw rwkv::ArgumentError(ConstraintOption::group, "", "none with --ids, which needs no tokenizer", "one");
         std::string where = "prompt";
         if (*prompt_option) {
             prompt.erase(0, prompt.size() - text_input::without_mark(prompt, where).size());
@@ -105,6 +111,7 @@ int main(int argc, char** argv) {
 
         rwkv::Model model = options.load();
         check_token_ids(generation, model.config().vocab_size);
+        if (constraint) ConstraintOption::use(*constraint, *tokenizer, model.config(), generation);
         draw_seed(app, generation);
         // A draft is read in one chunk.
         const auto drafts = static_cast<std::size_t>(generation.speculation.max_draft_tokens);

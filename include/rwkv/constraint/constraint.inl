@@ -129,10 +129,7 @@ RWKV_INLINE bool Matcher::may_end() const {
 }
 
 RWKV_INLINE bool Matcher::may_continue() const {
-    const std::unique_lock<std::mutex> held = lock();
-    for (const constraint::Thread& thread : state_->threads)
-        if (state_->cache->parser().lexer().only_byte(thread.state) != constraint::Lexer::no_byte) return true;
-    return false;
+    return !state_->threads.empty();
 }
 
 RWKV_INLINE std::string Matcher::forced_bytes(std::size_t max_bytes) const {
