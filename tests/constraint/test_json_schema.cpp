@@ -205,7 +205,11 @@ TEST_CASE("schemas are combined as if all of them had been one", "[json_schema]"
     check(R"({"anyOf":[{"type":"string","maxLength":1},{"type":"integer"}]})", {{"\"a\"", "5"}, {"\"ab\"", "null"}});
     check(R"({"type":"object","properties":{"x":true},"anyOf":[{"required":["x"]},{"required":["y"]}]})",
           {{R"({"x":1})", R"({"y":1})", R"({"x":1,"y":2})"}, {"{}", R"({"z":1})"}});
-    check(R"({"oneOf":[{"type":"integer"},{"minimum":2,"type":"number"}]})", {{"1", "2.5"}, {"2", "3", "1.5"}});
+    check(R"({"oneOf":[{"type":"integer"},{"minimum":2,"type":"number"}]})",
+          {{"1", "2.5"}, {"2", "3", "1.5", "2.0", "3e0"}});
+    check(R"({"oneOf":[{"const":7},{"type":"number"}]})", {{"8", "7.5"}, {"7", "7.0", "7e0", "70e-1"}});
+    check(R"({"anyOf":[{"const":1},{"oneOf":[{"type":"string","format":"email"},{"type":"string"}]}]})",
+          {{"1"}, {"\"a@b.c\"", "\"\\\"a\\\"@b.c\""}});
     check(R"({"oneOf":[{"type":"object","properties":{"k":{"const":"a"}},"required":["k"]},
              {"type":"object","properties":{"k":{"const":"b"},"n":{"type":"integer"}},"required":["k"]}]})",
           {{R"({"k":"a"})", R"({"k":"b","n":1})"}, {R"({"k":"c"})", R"({"k":"b","n":""})", "{}"}});

@@ -15,7 +15,7 @@ namespace rwkv::inline RWKV_ABI::constraint {
 class Decimal {
   public:
     /// The digits before and after the point that a number may need to be written without an exponent.
-    static constexpr std::int64_t max_digits = 300;
+    static constexpr std::int64_t max_digits = 100;
 
     Decimal() = default;
     /// Of a number of JSON's grammar.
@@ -56,13 +56,15 @@ struct NumberRange {
     bool is_empty() const noexcept;
 };
 
-// No number has more than 100 digits before the point, unless a bound has, nor more than two digits in its exponent, so
-// that a double holds it.
+// No number has more than 100 digits before the point, nor more than two digits in its exponent, so that a double holds
+// it.
 
 /// Any number of JSON.
 [[nodiscard]] Regex number_regex(RegexSet& set);
 /// Any integer, without point and exponent.
 [[nodiscard]] Regex integer_regex(RegexSet& set);
+/// The numbers in their shortest spelling without an exponent: each value once.
+[[nodiscard]] Regex shortest_number_regex(RegexSet& set);
 /// The numbers of a range. Where it is bounded elsewhere than at zero they are written without an exponent.
 [[nodiscard]] Regex number_range_regex(RegexSet& set, const NumberRange& range);
 /// The multiples of a number above zero, written without an exponent; `nothing` where it has too many digits for

@@ -185,6 +185,14 @@ RWKV_INLINE Regex integer_regex(RegexSet& set) {
     return set.concat({set.optional(set.literal("-")), NumberRegexes(set).whole()});
 }
 
+RWKV_INLINE Regex shortest_number_regex(RegexSet& set) {
+    NumberRegexes numbers(set);
+    const Regex digits = set.star(numbers.digit('0', '9'));
+    const Regex fraction = set.concat({set.literal("."), digits, numbers.digit('1', '9')});
+    const Regex number = set.concat({set.optional(set.literal("-")), numbers.whole(), set.optional(fraction)});
+    return set.difference(number, set.literal("-0"));
+}
+
 RWKV_INLINE Regex number_range_regex(RegexSet& set, const NumberRange& range) {
     if (range.is_empty()) return Regex::nothing;
     if (!range.has_minimum && !range.has_maximum) return number_regex(set);

@@ -10,9 +10,10 @@ namespace rwkv::inline RWKV_ABI::constraint {
 
 /// What is done with a name in `format`.
 enum class FormatSupport : std::uint8_t {
-    known,    ///< the strings have that format
-    refused,  ///< a draft defines it, and it is not supported
-    a_note    ///< no draft defines it: it says nothing of what is valid
+    exact,     ///< these are the strings of that format
+    narrower,  ///< these are some of them: those that all validators take
+    refused,   ///< a draft defines it, and it is not supported
+    a_note     ///< no draft defines it: it says nothing of what is valid
 };
 
 /// The strings of a format of JSON Schema, as they are within quotes.

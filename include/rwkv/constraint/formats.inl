@@ -99,7 +99,8 @@ RWKV_INLINE FormatSupport format_regex(RegexSet& set, std::string_view name, Reg
         const Regex character = set.bytes(ByteSet::range(0x21, 0x7E));
         regex = set.all_of({regex, set.repeat(character, 0, longest)});
     }
-    return FormatSupport::known;
+    const bool is_exact = longest == unbounded && name != "time" && name != "date-time";
+    return is_exact ? FormatSupport::exact : FormatSupport::narrower;
 }
 
 }  // namespace rwkv::inline RWKV_ABI::constraint

@@ -41,6 +41,11 @@ inline constexpr std::size_t max_cases = 20'000, max_all_cases = 2'000'000;
 /// `expand` resolves what is in place (`$ref`, `allOf`, `anyOf`, `oneOf`, `enum`) and leaves *cases*: conjunctions of
 /// schemas without choice, of which the value must be one. Of a case, all scalars are one regular expression; arrays
 /// and objects are rules whose members are symbols again.
+///
+/// The texts that the grammar allows are fewer than those that the schema does: numbers and some formats are not
+/// written in every way. Where one schema is taken from another, or two are shown to have nothing in common, that would
+/// allow too much; there, `upper_bound_` is set, and numbers are compared in their shortest spelling, which is always
+/// allowed.
 class SchemaCompiler {
   public:
     SchemaCompiler(const SchemaDocument& document, const JsonSchemaOptions& options, GrammarBuilder& builder);
@@ -99,7 +104,8 @@ class SchemaCompiler {
         bool required = false;
     };
     struct OneOf {
-        Regex scalars = Regex::nothing;          ///< those for which exactly one alternative holds
+        Regex scalars = Regex::nothing;          ///< for which exactly one alternative holds
+        Regex upper_bound = Regex::nothing;      ///< for which at least one does
         std::vector<JsonIndex> with_composites;  ///< alternatives that arrays or objects may match
         std::map<Demands, bool> distinct;        ///< whether only one of these can hold, where others demand that much
     };
@@ -119,10 +125,15 @@ class SchemaCompiler {
 
     // schema_one_of.inl
     const OneOf& one_of(JsonIndex schema);
-    Regex exactly_one(JsonIndex schema, const std::vector<Regex>& sets);
+    struct ScalarSet {
+        Regex texts;        ///< as `scalars` has them
+        Regex upper_bound;  ///< with all that may be in the set
+    };
+    Regex exactly_one(JsonIndex schema, const std::vector<ScalarSet>& sets);
     void require_distinct(JsonIndex schema, const Case& so_far);
     bool are_distinct(const std::vector<JsonIndex>& alternatives, const Demands& others);
     bool certainly_empty(const Demands& demands, int depth);
+    bool is_empty_case(const Case& a_case, int depth);
 
     // schema_scalars.inl
     Regex scalars(const Case& a_case);
@@ -204,6 +215,7 @@ class SchemaCompiler {
     std::size_t in_place_ = 0;  ///< of expansions within expansions
     std::size_t cases_ = 0;     ///< made so far
     Regex any_string_ = Regex::nothing;
+    bool upper_bound_ = false;  ///< whether regular expressions of scalars are to hold all that a schema allows
     JsonIndex unique_items_ = no_value;  ///< the schema whose uniqueItems the array at hand is subject to
 };
 

@@ -14,33 +14,44 @@ namespace rwkv::inline RWKV_ABI::constraint {
 RWKV_INLINE const SchemaCompiler::OneOf& SchemaCompiler::one_of(JsonIndex schema) {
     const auto known = one_ofs_.find(schema);
     if (known != one_ofs_.end()) return known->second;
+    const bool outer = upper_bound_;
     OneOf result;
-    std::vector<Regex> sets;
+    std::vector<ScalarSet> sets;
+    std::vector<Regex> bounds;
     for (const auto& [name, part] : at(document_.find(schema, "oneOf")).members) {
-        std::vector<Regex> parts;
+        std::vector<Regex> texts, upper;
         bool composite = false;
         for (const Case& a_case : expand({{DemandKind::schema, part}})) {
-            if (a_case.types & scalar_types) parts.push_back(scalars(a_case));
             composite |= (a_case.types & composite_types) != 0;
+            if ((a_case.types & scalar_types) == 0) continue;
+            upper_bound_ = false;
+            texts.push_back(scalars(a_case));
+            upper_bound_ = true;
+            upper.push_back(scalars(a_case));
+            upper_bound_ = outer;
         }
         if (composite) result.with_composites.push_back(part);
-        const Regex set = any_of(parts);
-        if (set != Regex::nothing) sets.push_back(set);
+        const ScalarSet set{any_of(texts), any_of(upper)};
+        if (set.upper_bound == Regex::nothing) continue;
+        sets.push_back(set);
+        bounds.push_back(set.upper_bound);
     }
     result.scalars = exactly_one(schema, sets);
+    result.upper_bound = any_of(bounds);
     return one_ofs_.emplace(schema, std::move(result)).first->second;
 }
 
-/// The strings that are in exactly one of the sets.
-RWKV_INLINE Regex SchemaCompiler::exactly_one(JsonIndex schema, const std::vector<Regex>& sets) {
+/// The texts of what is in exactly one of the sets.
+RWKV_INLINE Regex SchemaCompiler::exactly_one(JsonIndex schema, const std::vector<ScalarSet>& sets) {
     // Single strings are looked up, so that thousands of constants cost little.
     std::map<std::string, bool> literals;
-    std::vector<Regex> others;
+    std::vector<Regex> others, texts;
     bool distinct = true;
-    for (const Regex set : sets) {
+    for (const ScalarSet& set : sets) {
         std::string text;
-        if (!regexes_.is_literal(set, text))
-            others.push_back(set);
+        texts.push_back(set.texts);
+        if (!regexes_.is_literal(set.upper_bound, text))
+            others.push_back(set.upper_bound);
         else
             distinct = literals.try_emplace(std::move(text)).second && distinct;
     }
@@ -49,16 +60,21 @@ RWKV_INLINE Regex SchemaCompiler::exactly_one(JsonIndex schema, const std::vecto
         for (auto literal = literals.begin(); distinct && literal != literals.end(); ++literal)
             distinct = !regexes_.matches(others[i], literal->first);
     }
-    if (distinct) return any_of(sets);
+    if (distinct) return any_of(texts);
     if (sets.size() > max_overlapping)
         refuse("oneOf", schema, {"at most ", max_overlapping, " alternatives that overlap"},
                {sets.size(), " alternatives"});
-    Regex once = Regex::nothing, seen = Regex::nothing;
-    for (const Regex set : sets) {
-        once = regexes_.any_of({regexes_.difference(once, set), regexes_.difference(set, seen)});
-        seen = regexes_.any_of({seen, set});
+    std::vector<Regex> parts;
+    for (std::size_t i = 0; i < sets.size(); ++i) {
+        std::vector<Regex> rest;
+        for (std::size_t k = 0; k < sets.size(); ++k)
+            if (k != i) rest.push_back(sets[k].upper_bound);
+        parts.push_back(regexes_.difference(sets[i].texts, any_of(rest)));
     }
-    return once;
+    // 7 and 7.0 are the same: of each number, one spelling.
+    const Regex number = regexes_.concat({regexes_.bytes(ByteSet::range('-', '9')), Regex::anything});
+    const Regex spelled = regexes_.any_of({regexes_.complement(number), shortest_number_regex(regexes_)});
+    return regexes_.all_of({regexes_.any_of(parts), spelled});
 }
 
 /// Refuses a oneOf unless no array and no object that is valid otherwise can be so against two of its alternatives.
@@ -97,22 +113,29 @@ RWKV_INLINE bool SchemaCompiler::are_distinct(const std::vector<JsonIndex>& alte
 /// True only if no value meets all demands.
 RWKV_INLINE bool SchemaCompiler::certainly_empty(const Demands& demands, int depth) {
     if (depth == 0) return false;
-    for (const Case& a_case : expand(demands)) {
-        if ((a_case.types & scalar_types) && !regexes_.is_empty(scalars(a_case))) return false;
-        if (a_case.types & array_type) {
-            ArrayForm form;
-            bool possible = array_form(a_case, form);
-            for (std::uint32_t i = 0; possible && i < form.min && i <= form.first.size(); ++i)
-                possible = !certainly_empty(i < form.first.size() ? form.first[i] : form.rest, depth - 1);
-            if (possible) return false;
-        }
-        if (a_case.types & object_type) {
-            ObjectForm form;
-            bool possible = object_form(a_case, form);
-            for (std::size_t i = 0; possible && i < form.properties.size(); ++i)
-                possible = !form.properties[i].required || !certainly_empty(form.properties[i].demands, depth - 1);
-            if (possible) return false;
-        }
+    const bool outer = upper_bound_;
+    upper_bound_ = true;
+    bool empty = true;
+    for (const Case& a_case : expand(demands)) empty = empty && is_empty_case(a_case, depth);
+    upper_bound_ = outer;
+    return empty;
+}
+
+RWKV_INLINE bool SchemaCompiler::is_empty_case(const Case& a_case, int depth) {
+    if ((a_case.types & scalar_types) && !regexes_.is_empty(scalars(a_case))) return false;
+    ArrayForm array;
+    if ((a_case.types & array_type) && array_form(a_case, array)) {
+        bool possible = true;
+        for (std::uint32_t i = 0; possible && i < array.min && i <= array.first.size(); ++i)
+            possible = !certainly_empty(i < array.first.size() ? array.first[i] : array.rest, depth - 1);
+        if (possible) return false;
+    }
+    ObjectForm object;
+    if ((a_case.types & object_type) && object_form(a_case, object)) {
+        bool possible = true;
+        for (std::size_t i = 0; possible && i < object.properties.size(); ++i)
+            possible = !object.properties[i].required || !certainly_empty(object.properties[i].demands, depth - 1);
+        if (possible) return false;
     }
     return true;
 }

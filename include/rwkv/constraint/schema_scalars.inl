@@ -30,7 +30,10 @@ RWKV_INLINE Regex SchemaCompiler::constants(const Case& a_case, Regex others) {
     std::vector<std::string> texts;
     bool listed = false;
     for (const Demand& demand : a_case.demands) {
-        if (demand.kind == DemandKind::scalar_of_one_of) conditions.push_back(one_ofs_[demand.index].scalars);
+        if (demand.kind == DemandKind::scalar_of_one_of) {
+            const OneOf& known = one_ofs_[demand.index];
+            conditions.push_back(upper_bound_ ? known.upper_bound : known.scalars);
+        }
         if (demand.kind != DemandKind::constant && demand.kind != DemandKind::listed_scalar) continue;
         std::vector<std::string> these;
         if (demand.kind == DemandKind::constant) these = spellings(demand.index);
@@ -66,7 +69,8 @@ RWKV_INLINE std::vector<std::string> SchemaCompiler::spellings(JsonIndex scalar)
     if (value.kind == JsonKind::string) return {quoted(value.text)};
     if (value.kind != JsonKind::number) return {};
     const Decimal number(value.text);
-    if (!number.is_plain()) return {value.text};
+    if (!number.is_plain())
+        refuse("number", scalar, {"at most ", Decimal::max_digits, " digits"}, {document_.describe(scalar)});
     const std::string plain = number.text();
     return plain == value.text ? std::vector{plain} : std::vector{plain, value.text};
 }
@@ -165,7 +169,8 @@ RWKV_INLINE Regex SchemaCompiler::strings(const Case& a_case) {
                 refuse("format", demand.index,
                        {"date, time, date-time, duration, uuid, email, hostname, ipv4, ipv6 or uri"},
                        {document_.describe(found)});
-            if (support == FormatSupport::known) conditions.push_back(format);
+            if (support == FormatSupport::exact || (support == FormatSupport::narrower && !upper_bound_))
+                conditions.push_back(format);
         }
     }
     // Until draft 7, a validator might take these for more than notes.
