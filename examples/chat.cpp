@@ -225,8 +225,8 @@ int main(int argc, char** argv) {
     options.add_to(app);
     options.threads_option
         ->description(
-            "threads to compute with; 0: all processors this process may use; unless given, the number is "
-            "measured that is fastest for a token")
+            "threads to compute with; 0: all processors; unless given, the number is measured that is fastest for a "
+            "token, of the physical cores that this process may use and fewer")
         ->default_str("");
     app.add_option("--prompt-format", format_name,
                    "the format of conversations that the model was trained on; guessed unless given")

@@ -16,6 +16,7 @@
 
 #include "adapter_option.hpp"
 #include "terminal.hpp"
+#include "threads_option.hpp"
 
 namespace {
 
@@ -68,6 +69,8 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     app.add_option("--tokenizer", tokenizer, "tokenizer.json or World vocabulary (.txt) to copy instead of that of IN")
         ->type_name("FILE");
+    options.threads = reading_threads();
+    add_threads_option(app, options.threads);
     return terminal::run(app, argc, argv, [&] {
         options.max_shard_size = *bytes_of(size);
         options.format = *rwkv::weight_format_of(format);

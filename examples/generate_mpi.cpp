@@ -100,6 +100,7 @@ int main(int argc, char** argv) {
     std::string prompt;
     options.threads = 1;
     options.add_to(app);
+    options.threads_option->description("threads of each process; 0: all processors that it may use");
     auto* prompt_option = app.add_option("-p,--prompt", prompt, "text to continue")->type_name("TEXT");
     add_sampling_options(app, generation);
     const int result = terminal::run(app, argc, argv, [&] {

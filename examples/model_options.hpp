@@ -11,7 +11,9 @@
 #include "adapter_option.hpp"
 #include "demo_model.hpp"
 #include "numbers.hpp"
+#include "processors.hpp"
 #include "terminal.hpp"
+#include "threads_option.hpp"
 
 inline std::vector<std::string> format_names() {
     return {rwkv::weight_format_names.begin(), rwkv::weight_format_names.end()};
@@ -27,7 +29,7 @@ struct ModelOptions {
     bool no_rescale = false;
     std::string mode = "parallel";
     rwkv::Index chunk = rwkv::WorkspaceOptions{}.chunk;
-    int threads = rwkv::WorkspaceOptions{}.threads;
+    int threads = processors::allowed_cores();
     CLI::Option* threads_option = nullptr;
 
     void add_to(CLI::App& app) {
@@ -48,8 +50,7 @@ struct ModelOptions {
             ->capture_default_str();
         numbers::add_integer<rwkv::Index>(app, "--chunk", chunk, 1, 1 << 16,
                                           "the maximum number of tokens read at once");
-        threads_option = numbers::add_integer(app, "-t,--threads", threads, 0, 1024,
-                                              "threads to compute with; 0: all processors this process may use");
+        threads_option = add_threads_option(app, threads);
     }
 
     /// Loads the model, with a progress bar on a terminal and warnings about its files on standard error.
@@ -72,6 +73,7 @@ struct ModelOptions {
     rwkv::LoadOptions load_options() const {
         return {.format = *rwkv::weight_format_of(format),
                 .rescale = !no_rescale,
+                .threads = reading_threads(),
                 .mapped = mapped,
                 .adapters = adapters,
                 .progress = terminal::progress()};

@@ -6,9 +6,11 @@
 
 #include <rwkv/rwkv.hpp>
 
-/// The number of threads with which the model takes least time for a token: all processors, or half of them and so on,
-/// as long as fewer are faster. What pays depends on the model, on what else the processors do, and on how many of them
-/// are real. Measures for about as long as a few tokens take.
+#include "../processors.hpp"
+
+/// The number of threads with which the model takes least time for a token: one for each physical core that the process
+/// may use, or half of them and so on, as long as fewer are faster. What pays depends on the model and on what else the
+/// processors do. Measures for about as long as a few tokens take.
 inline int fastest_threads(const rwkv::Model& model) {
     using Clock = std::chrono::steady_clock;
     constexpr std::chrono::milliseconds enough(40);
@@ -25,7 +27,7 @@ inline int fastest_threads(const rwkv::Model& model) {
         } while (Clock::now() - start < enough);
         return best;
     };
-    int threads = rwkv::thread_count(0);
+    int threads = processors::allowed_cores();
     if (threads == 1) return threads;
     double time = seconds_per_token(threads);
     for (int fewer = threads / 2; fewer >= 1; fewer /= 2) {

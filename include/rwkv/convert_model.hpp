@@ -55,6 +55,10 @@ struct ConvertedModel {
 ConvertedModel convert_model(const std::filesystem::path& from, const std::filesystem::path& to,
                              const ConvertOptions& options = {});
 
+/// The same for a model that an application keeps elsewhere: a directory on disk is made of it.
+ConvertedModel convert_model(const ModelFiles& from, const std::filesystem::path& to,
+                             const ConvertOptions& options = {});
+
 }  // namespace rwkv::inline RWKV_ABI
 
 #ifndef RWKV_COMPILED

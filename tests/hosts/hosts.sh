@@ -3,6 +3,7 @@
 # is refused is refused in words.
 #   bash tests/hosts/hosts.sh            a minute: one compiler, $CXX
 #   bash tests/hosts/hosts.sh full       every compiler there is, and programs that run
+#   bash tests/hosts/hosts.sh full CXX…  these compilers
 # Where the dependencies lie: RWKV_INCLUDES, directories separated by colons; else where Debian has them.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -119,7 +120,9 @@ full() {
 }
 
 if [[ ${1:-} == full ]]; then
-    for compiler in g++-11 g++-12 g++-13 clang++-14 clang++-15 clang++-16 clang++-17 clang++-18 clang++-19; do
+    compilers=("${@:2}")
+    if ((${#compilers[@]} == 0)); then compilers=(g++-{11..13} clang++-{14..19}); fi
+    for compiler in "${compilers[@]}"; do
         if command -v "$compiler" >/dev/null; then full; else echo "skipped $compiler: it is not installed"; fi
     done
 else

@@ -15,6 +15,7 @@
 #include <rwkv/convert_model.hpp>
 #include <rwkv/io/file.hpp>
 
+#include "../archive.hpp"
 #include "../catch.hpp"
 #include "support.hpp"
 
@@ -227,6 +228,27 @@ TEST_CASE("the tokenizer comes along") {
     CHECK(read_all(directory.path() / "given" / "tokenizer.json") == "{}");
     CHECK(convert_model(fixture("plain"), directory.path() / "none").files ==
           std::vector<std::string>{"model.safetensors", "config.json"});
+}
+
+TEST_CASE("a model of an application's own files is converted as one on disk") {
+    const TempDir directory;
+    const std::filesystem::path adapter = fixture("adapters") / "default";
+    const auto adapter_files = std::make_shared<const MemoryFiles>(in_memory(adapter));
+    for (const char* name : {"text", "plain", "sharded", "pytorch/sharded"}) {
+        CAPTURE(name);
+        const MemoryFiles files = in_memory(fixture(name));
+        const TempDir disk, memory;
+        const ConvertedModel one = convert_model(fixture(name), disk.path() / "out", {.format = WeightFormat::q8});
+        const ConvertedModel other = convert_model(files, memory.path() / "out", {.format = WeightFormat::q8});
+        CHECK(other.files == one.files);
+        CHECK(contents(memory.path() / "out") == contents(disk.path() / "out"));
+    }
+    convert_model(fixture("plain"), directory.path() / "a", {.adapters = {Adapter{adapter}}});
+    convert_model(in_memory(fixture("plain")), directory.path() / "b",
+                  {.adapters = {Adapter{.path = {}, .files = adapter_files}}});
+    CHECK(contents(directory.path() / "a") == contents(directory.path() / "b"));
+    CHECK(outcome([&] { convert_model(MemoryFiles("pack"), directory.path() / "c"); }).starts_with("FileError pack"));
+    CHECK_FALSE(std::filesystem::exists(directory.path() / "c"));
 }
 
 TEST_CASE("converting reports every byte it reads, and says what was odd") {

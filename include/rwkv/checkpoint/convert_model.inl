@@ -23,43 +23,55 @@
 
 namespace rwkv::inline RWKV_ABI {
 
-RWKV_INLINE ConvertedModel convert_model(const std::filesystem::path& from, const std::filesystem::path& to,
-                                         const ConvertOptions& options) {
-    const checkpoint::ModelLocation location(from);
-    const checkpoint::CheckpointPlan plan(location, options.format, io::read_pytorch_tensors, options.adapters);
-    const std::optional<checkpoint::TokenizerFile> tokenizer =
-        options.tokenizer.empty() ? checkpoint::find_tokenizer_file(*location.files, plan.config().vocab_size)
-                                  : checkpoint::given_tokenizer_file(options.tokenizer);
-    const std::string tokenizer_text = tokenizer ? checkpoint::read_tokenizer_text(*tokenizer->source) : "";
+namespace checkpoint {
 
-    std::vector<checkpoint::ExportTensor> tensors = checkpoint::export_tensors(plan);
-    const std::string torch_dtype = checkpoint::torch_dtype(tensors);
+inline ConvertedModel convert_model_at(const ModelLocation& location, const std::filesystem::path& to,
+                                       const ConvertOptions& options) {
+    const CheckpointPlan plan(location, options.format, io::read_pytorch_tensors, options.adapters);
+    const std::optional<TokenizerFile> tokenizer = options.tokenizer.empty()
+                                                       ? find_tokenizer_file(*location.files, plan.config().vocab_size)
+                                                       : given_tokenizer_file(options.tokenizer);
+    const std::string tokenizer_text = tokenizer ? read_tokenizer_text(*tokenizer->source) : "";
+
+    std::vector<ExportTensor> tensors = export_tensors(plan);
+    const std::string dtype = torch_dtype(tensors);
     ConvertedModel result{.files = {}, .tensors = tensors.size(), .warnings = plan.warnings()};
-    const std::vector<checkpoint::Shard> shards =
-        checkpoint::split_into_shards(std::move(tensors), options.max_shard_size);
+    const std::vector<Shard> shards = split_into_shards(std::move(tensors), options.max_shard_size);
 
     io::OutputDirectory directory(to);
     const auto new_file = [&](std::string name) -> const std::filesystem::path& {
         return directory.file(result.files.emplace_back(std::move(name)));
     };
-    checkpoint::ProgressMeter meter("converting", options.progress, plan.bytes_to_read());
-    checkpoint::ShardIndex index;
+    ProgressMeter meter("converting", options.progress, plan.bytes_to_read());
+    ShardIndex index;
     for (std::size_t i = 0; i < shards.size(); ++i) {
-        const std::string name = checkpoint::shard_name(i, shards.size());
-        for (const checkpoint::ExportTensor& tensor : shards[i]) {
+        const std::string name = shard_name(i, shards.size());
+        for (const ExportTensor& tensor : shards[i]) {
             index.weight_map.emplace(tensor.info.name, name);
             result.bytes += tensor.info.bytes;
         }
-        checkpoint::write_shard(plan, shards[i], new_file(name), options.threads, meter);
+        write_shard(plan, shards[i], new_file(name), options.threads, meter);
     }
     meter.finish();
     index.total_size = result.bytes;
-    if (tokenizer) io::write_text(new_file(checkpoint::usual_name(tokenizer->kind)), tokenizer_text);
-    if (shards.size() > 1) io::write_text(new_file("model.safetensors.index.json"), checkpoint::index_text(index));
-    const char* const architecture = plan.head() == checkpoint::HeadKind::none ? "RwkvModel" : "RwkvForCausalLM";
-    io::write_text(new_file("config.json"), checkpoint::config_text(plan.config(), architecture, torch_dtype));
+    if (tokenizer) io::write_text(new_file(usual_name(tokenizer->kind)), tokenizer_text);
+    if (shards.size() > 1) io::write_text(new_file("model.safetensors.index.json"), index_text(index));
+    const char* const architecture = plan.head() == HeadKind::none ? "RwkvModel" : "RwkvForCausalLM";
+    io::write_text(new_file("config.json"), config_text(plan.config(), architecture, dtype));
     directory.keep();
     return result;
+}
+
+}  // namespace checkpoint
+
+RWKV_INLINE ConvertedModel convert_model(const std::filesystem::path& from, const std::filesystem::path& to,
+                                         const ConvertOptions& options) {
+    return checkpoint::convert_model_at(from, to, options);
+}
+
+RWKV_INLINE ConvertedModel convert_model(const ModelFiles& from, const std::filesystem::path& to,
+                                         const ConvertOptions& options) {
+    return checkpoint::convert_model_at(from, to, options);
 }
 
 }  // namespace rwkv::inline RWKV_ABI

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <algorithm>
+
+#include <CLI/CLI.hpp>
+
+#include "numbers.hpp"
+#include "processors.hpp"
+
+/// The option for the number of threads, whose default is one for each physical core: two on one core wait for each
+/// other more than they help.
+inline CLI::Option* add_threads_option(CLI::App& app, int& threads) {
+    return numbers::add_integer(app, "-t,--threads", threads, 0, 1024,
+                                "threads to compute with; unless given, one for each physical core that this process "
+                                "may use; 0: all processors");
+}
+
+/// The number of threads that read files, unless told: more of them only wait for memory, and each has megabytes of
+/// scratch.
+inline int reading_threads() {
+    return std::min(processors::allowed_cores(), 16);
+}
