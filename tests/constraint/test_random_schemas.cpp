@@ -25,8 +25,7 @@ nlohmann::ordered_json samples() {
 std::string walk(const rwkv::Matcher& beginning, const rwkv::Tokenizer& tokenizer, std::mt19937& random) {
     rwkv::Matcher matcher = beginning;
     std::vector<std::uint64_t> mask(matcher.mask_words());
-    std::vector<rwkv::TokenId> allowed, closing;
-    std::string text;
+    std::vector<rwkv::TokenId> allowed, closing, ids;
     for (int steps = 0; steps < 200; ++steps) {
         matcher.mask(mask);
         const bool may_end = matcher.may_end();
@@ -40,15 +39,15 @@ std::string walk(const rwkv::Matcher& beginning, const rwkv::Tokenizer& tokenize
             if (bytes.size() == 1 && std::string_view("\"]}0").find(bytes) != std::string_view::npos)
                 closing.push_back(token);
         }
-        INFO("after " << text);
+        INFO("after " << tokenizer.decode(ids));
         REQUIRE(((mask[0] & 1U) != 0) == may_end);
         REQUIRE((may_end || !allowed.empty()));
         REQUIRE(matcher.may_continue() == !allowed.empty());
-        if (may_end && (allowed.empty() || random() % 3 == 0)) return text;
+        if (may_end && (allowed.empty() || random() % 3 == 0)) return tokenizer.decode(ids);
         const auto& choice = !closing.empty() && (random() % 4 == 0 || steps > 40) ? closing : allowed;
         const rwkv::TokenId token = choice[random() % choice.size()];
         REQUIRE(matcher.accept(token));
-        text += tokenizer.decode(std::vector{token});
+        ids.push_back(token);
     }
     return {};
 }
