@@ -45,6 +45,7 @@ rows=(
     "rwkv::compiled: model.cpp|.|include/rwkv/compiled/model.cpp -DRWKV_COMPILED"
     "rwkv::compiled: files.cpp|.|include/rwkv/compiled/files.cpp -DRWKV_COMPILED"
     "rwkv::compiled: text.cpp|.|include/rwkv/compiled/text.cpp -DRWKV_COMPILED"
+    "rwkv::compiled: constraint.cpp|.|include/rwkv/compiled/constraint.cpp -DRWKV_COMPILED"
 )
 for ((run = 0; run < runs; ++run)); do
     for i in "${!rows[@]}"; do

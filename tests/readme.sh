@@ -18,7 +18,7 @@
 # so that what a block leaves behind lands there. CXX and CC are the compilers; RWKV_INCLUDES adds include directories (a:b).
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-(($#)) || set -- "$root"/README.md "$root"/{bench,cmake,examples,tests,include/rwkv}/README.md "$root"/examples/SERVING.md
+(($#)) || set -- "$root"/README.md "$root"/{bench,cmake,examples,tests,include/rwkv,include/rwkv/constraint}/README.md "$root"/examples/SERVING.md
 pages=("$@")
 work=$root/build/readme
 export MODEL_DIR=${MODEL_DIR:-$root/examples/fairy-tales}

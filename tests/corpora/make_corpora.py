@@ -981,6 +981,20 @@ def make_regex():
     corpus.write()
 
 
+def make_grammar():
+    corpus = Corpus("grammar")
+    for text in ['root ::= "a"', 'root ::= [^a-z]{2,3} . | "\\u00e9"*', 'root ::= root "+" root | "a" | "(" root ")"',
+                 'root ::= (x ("," x)*)?\nx ::= [0-9]+ # digits\n', 'root ::= s\ns ::= s s | "a" | ',
+                 'root ::= "{" ws (string ":" ws root)? "}"\nstring ::= "\\"" [^"\\\\]* "\\""\nws ::= [ \\t\\n]*',
+                 'root ::= .* "\\x0a"', 'root ::= "true" | "false" | "tr" "ue"{0,2}', 'root ::= "[" root* "]" | [a-c]{1,5}',
+                 'root ::= x y\nx ::= | "a" x "b"\ny ::= | "b" y "a"']:
+        corpus.accept("takes " + repr(text[:40]), text)
+    for text in ["", "root ::= a", 'root ::= "a', "root ::= [b-a]", 'root ::= "\\q"', "root ::= *", 'root ::= "a"{3,1}', "root = 3",
+                 'root ::= ("a"', "root ::= root", 'root ::= "a"\nroot ::= "b"', "root ::= <[1]>", 'root ::= "\\ud800"']:
+        corpus.refuse("refuses " + repr(text[:40]), text, "expected", "ArgumentError")
+    corpus.write()
+
+
 make_json()
 make_safetensors()
 make_index()
@@ -991,3 +1005,4 @@ make_state()
 make_text()
 make_json_schema()
 make_regex()
+make_grammar()

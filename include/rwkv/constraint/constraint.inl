@@ -68,21 +68,26 @@ RWKV_INLINE Matcher& Matcher::operator=(Matcher other) noexcept {
 }
 RWKV_INLINE Matcher::~Matcher() = default;
 
-/// The cache to work with. Where it has become too large, this matcher gets a new one with what it needs.
+/// The cache to work with. Where it has become too large, a new one with what this matcher needs, which others that
+/// leave the old one share.
 RWKV_INLINE std::unique_lock<std::mutex> Matcher::lock() const {
     State& state = *state_;
     std::unique_lock<std::mutex> held(state.cache->mutex);
-    if (state.cache->memory() > constraint::max_cache_bytes) {
-        auto fresh = std::make_shared<constraint::Cache>(state.cache->parser().shared(), state.cache->shared_trie());
-        std::vector<constraint::Thread> threads = fresh->parser().copy_from(state.cache->parser(), state.threads);
-        if (fresh->memory() > constraint::max_cache_bytes / 2)
-            core::fail<ArgumentError>(state.cache->parser().grammar().where(), {},
+    while (state.cache->memory() > constraint::max_cache_bytes) {
+        constraint::Parser& parser = state.cache->parser();
+        std::shared_ptr<constraint::Cache> next = state.cache->next;
+        const bool is_new = !next;
+        if (is_new) next = std::make_shared<constraint::Cache>(parser.shared(), state.cache->shared_trie());
+        std::unique_lock<std::mutex> next_held(next->mutex);
+        std::vector<constraint::Thread> threads = next->parser().copy_from(parser, state.threads);
+        if (is_new && next->memory() > constraint::max_cache_bytes / 2)
+            core::fail<ArgumentError>(parser.grammar().where(), {},
                                       {"a constraint that needs at most ", constraint::max_cache_bytes / 2, " bytes"},
                                       {"one that is too ambiguous or too large"});
-        held.unlock();
-        state.cache = std::move(fresh);
+        state.cache->next = next;
+        held = std::move(next_held);  // gives up the old one's
+        state.cache = std::move(next);
         state.threads = std::move(threads);
-        held = std::unique_lock<std::mutex>(state.cache->mutex);
     }
     return held;
 }
