@@ -32,8 +32,8 @@ class Cache {
     /// Memory in use, in bytes, but for masks, which are forgotten now and then.
     std::size_t memory() const noexcept { return parser_.memory(); }
 
-    std::mutex mutex;             ///< to be held
-    std::shared_ptr<Cache> next;  ///< where matchers go on when this one has become too large
+    std::mutex mutex;                  ///< to be held
+    std::shared_ptr<Cache> successor;  ///< where matchers go on when this one has become too large
 
   private:
     /// What follows a state of the lexer, whatever the row.

@@ -75,7 +75,7 @@ RWKV_INLINE std::unique_lock<std::mutex> Matcher::lock() const {
     std::unique_lock<std::mutex> held(state.cache->mutex);
     while (state.cache->memory() > constraint::max_cache_bytes) {
         constraint::Parser& parser = state.cache->parser();
-        std::shared_ptr<constraint::Cache> next = state.cache->next;
+        std::shared_ptr<constraint::Cache> next = state.cache->successor;
         const bool is_new = !next;
         if (is_new) next = std::make_shared<constraint::Cache>(parser.shared(), state.cache->shared_trie());
         std::unique_lock<std::mutex> next_held(next->mutex);
@@ -84,7 +84,7 @@ RWKV_INLINE std::unique_lock<std::mutex> Matcher::lock() const {
             core::fail<ArgumentError>(parser.grammar().where(), {},
                                       {"a constraint that needs at most ", constraint::max_cache_bytes / 2, " bytes"},
                                       {"one that is too ambiguous or too large"});
-        state.cache->next = next;
+        state.cache->successor = next;
         held = std::move(next_held);  // gives up the old one's
         state.cache = std::move(next);
         state.threads = std::move(threads);
