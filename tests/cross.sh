@@ -20,14 +20,14 @@ compile() { # TARGET PROGRAM SUFFIX
     echo "$2 for $1"
     "$build/venv/bin/python" -m ziglang c++ -target "$1" -std=c++20 -O1 -DNDEBUG -DRWKV_COMPILED -Wall -Wextra -Werror \
         -DRWKV_DEMO_MODEL='"examples/fairy-tales"' -I include -isystem "$build/include" "examples/$2.cpp" \
-        "$build/$1"/{model,files,text}.o -o "$build/$1/$2$3"
+        "$build/$1"/*.o -o "$build/$1/$2$3"
 }
 
 for target in aarch64-macos x86_64-windows-gnu; do
     mkdir -p "$build/$target"
-    for part in model files text; do
+    for part in include/rwkv/compiled/*.cpp; do
         "$build/venv/bin/python" -m ziglang c++ -target "$target" -std=c++20 -O1 -DNDEBUG -DRWKV_COMPILED -Wall -Wextra -Werror \
-            -I include -isystem "$build/include" -c "include/rwkv/compiled/$part.cpp" -o "$build/$target/$part.o"
+            -I include -isystem "$build/include" -c "$part" -o "$build/$target/$(basename "$part" .cpp).o"
     done
     suffix=
     if [[ $target == *windows* ]]; then suffix=.exe; fi

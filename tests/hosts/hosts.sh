@@ -80,10 +80,10 @@ quick() {
 shared_library() {
     local right=0 part objects=() api='-DRWKV_API=__attribute__((visibility("default")))'
     (
-        for part in model files text; do
+        for part in "$root"/include/rwkv/compiled/*.cpp; do
             "$compiler" -std=c++20 "${includes[@]}" -O1 -fPIC -fvisibility=hidden -fvisibility-inlines-hidden -DRWKV_COMPILED "$api" \
-                -c "$root/include/rwkv/compiled/$part.cpp" -o "$work/$part.o" || exit 1
-            objects+=("$work/$part.o")
+                -c "$part" -o "$work/$(basename "$part").o" || exit 1
+            objects+=("$work/$(basename "$part").o")
         done
         "$compiler" -shared "${objects[@]}" -o "$work/libhost.so" -pthread || exit 1
         for part in host.cpp derived.cpp; do
