@@ -131,7 +131,7 @@ def instance(r, s, root, depth):
 
 def main():
     if len(sys.argv) > 1:
-        lines = pathlib.Path(sys.argv[1]).read_text(encoding="utf-8").splitlines()
+        lines = pathlib.Path(sys.argv[1]).read_text(encoding="utf-8").strip("\n").split("\n")
         for line in lines:
             s, text = json.loads(line)
             jsonschema.Draft202012Validator(s).validate(json.loads(text))

@@ -104,7 +104,9 @@ class NumberRegexes {
         return first > last ? Regex::nothing
                             : set_.bytes(ByteSet::range(static_cast<unsigned>(first), static_cast<unsigned>(last)));
     }
-    Regex whole() { return set_.any_of({digit('0', '0'), set_.concat({digit('1', '9'), up_to(max_whole - 1)})}); }
+    Regex whole(std::uint32_t digits = max_whole) {
+        return set_.any_of({digit('0', '0'), set_.concat({digit('1', '9'), up_to(digits - 1)})});
+    }
     /// A point and digits, or nothing.
     Regex fraction() { return set_.optional(set_.concat({point(), digit('0', '9'), digits_})); }
     Regex exponent() {
@@ -236,8 +238,10 @@ RWKV_INLINE Regex multiples_regex(RegexSet& set, const Decimal& divisor) {
     }
     NumberRegexes numbers(set);
     const auto scale = static_cast<std::uint32_t>(divisor.fraction().size());
+    // Where a validator computes in doubles, these are exact.
+    const std::uint32_t longest = digits.size() <= 12 ? 15 : Decimal::max_digits;
     const Regex multiples =
-        set.all_of({set.concat({numbers.whole(), numbers.fraction()}), set.remainder(value, scale)});
+        set.all_of({set.concat({numbers.whole(longest), numbers.fraction()}), set.remainder(value, scale)});
     return set.concat({set.optional(set.literal("-")), multiples});
 }
 
