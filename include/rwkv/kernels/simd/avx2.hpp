@@ -193,6 +193,7 @@ struct IntDot {
         return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
     }
     static constexpr int column_tokens = 2;  ///< of a product with column-major weights
+    static constexpr int column_groups = 4;  ///< row groups that such a product may take together
     /// A bit for each of 32 or 64 activations that is not 0.
     static std::uint64_t find_nonzero(const std::int16_t* token, Index count) noexcept {
         std::uint64_t zeros = 0;

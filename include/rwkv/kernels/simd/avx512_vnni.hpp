@@ -50,6 +50,7 @@ struct IntDot {
                                                          _mm512_maskz_extracti32x8_epi32(0xff, sums, 1)));
     }
     static constexpr int column_tokens = 4;  ///< of a product with column-major weights
+    static constexpr int column_groups = 8;  ///< row groups that such a product may take together
     /// A bit for each of 32 or 64 activations that is not 0.
     static std::uint64_t find_nonzero(const std::int8_t* token, Index count) noexcept {
         const __mmask64 there = ~std::uint64_t(0) >> (64 - count);

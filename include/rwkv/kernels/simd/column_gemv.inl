@@ -72,17 +72,19 @@ class ChosenFeatures {
 };
 
 // The chosen features of a block, of each token, and the columns that they meet.
-template <class Value>
+template <class T, class Value>
 class ColumnList {
   public:
-    /// `group` columns are multiplied together: the list is filled up to a multiple of it, with features of 0.
-    void assign(const ChosenFeatures<Value>& chosen, Index block, const Value* values, Index stride, Index tokens,
-                Index group) noexcept {
+    /// `first` is the first column of the block. `group` columns are multiplied together: the list is filled up to a
+    /// multiple of it, with features of 0.
+    void assign(const ChosenFeatures<Value>& chosen, Index block, const T* first, Index column_stride,
+                const Value* values, Index stride, Index tokens, Index group) noexcept {
+        const auto column = [&](Index place) { return first + column_at<Value>(place) * column_stride; };
         if (chosen.all()) {
             size_ = (chosen.size(block) + group - 1) / group * group;
             values_ = values;
             stride_ = stride;
-            for (Index i = 0; i < size_; ++i) columns_[i] = static_cast<std::uint8_t>(column_at<Value>(i));
+            for (Index i = 0; i < size_; ++i) columns_[i] = column(i);
             return;
         }
         size_ = 0;
@@ -90,7 +92,7 @@ class ColumnList {
         stride_ = max_size;
         for (std::uint64_t bits = chosen(block); bits != 0; bits &= bits - 1, ++size_) {
             const Index place = std::countr_zero(bits);
-            columns_[size_] = static_cast<std::uint8_t>(column_at<Value>(place));
+            columns_[size_] = column(place);
             for (Index t = 0; t < tokens; ++t) copies_[t][size_] = values[t * stride + place];
         }
         for (; size_ % group != 0; ++size_) {
@@ -100,14 +102,14 @@ class ColumnList {
     }
 
     Index size() const noexcept { return size_; }
-    const std::uint8_t* columns() const noexcept { return columns_; }
+    const T* const* columns() const noexcept { return columns_; }
     const Value* values(Index token) const noexcept { return values_ + token * stride_; }
 
   private:
     static constexpr Index max_size = 64;
     Index size_ = 0, stride_ = 0;
     const Value* values_ = nullptr;
-    std::uint8_t columns_[max_size];
+    const T* columns_[max_size];
     Value copies_[2][max_size];
 };
 
@@ -126,9 +128,13 @@ class ColumnPrefetcher {
     }
 
     void issue(Index lines) noexcept {
-        for (; lines > 0; --lines, at_ += 64) {
+        while (lines > 0) {
             if (at_ >= bytes_ && !next_column()) return;
-            Simd::prefetch_l2(column_ + at_);
+            const Index some = (std::min)(lines, (bytes_ - at_) / 64);
+            const char* const line = column_ + at_;
+            for (Index i = 0; i < some; ++i) Simd::prefetch_l2(line + 64 * i);
+            at_ += 64 * some;
+            lines -= some;
         }
     }
 
@@ -159,59 +165,64 @@ inline constexpr Index columns_at_once = 32;
 template <int Tokens>
 inline constexpr int column_vectors = (std::min)(8, (Simd::lanes == 16 ? 16 : 8) / Tokens);
 
-// y += W x for column_vectors<Tokens> registers of rows, some columns and `Tokens` tokens. `w` is the first of the rows in
-// the block's first column.
+// y += W x for rows [begin, end), whole tiles of column_vectors<Tokens> registers, some columns and `Tokens` tokens. `y` is
+// the first row's.
 template <int Tokens, class T>
-inline void add_columns(const T* w, Index stride, const ColumnList<float>& list, Index first_token, float* y,
+inline void add_columns(const ColumnList<T, float>& list, Index first_token, Index begin, Index end, float* y,
                         Index y_stride) noexcept {
     constexpr int across = column_vectors<Tokens>;
-    V sums[Tokens][across];
-#pragma GCC unroll 8
-    for (int t = 0; t < Tokens; ++t)
-#pragma GCC unroll 8
-        for (int i = 0; i < across; ++i) sums[t][i] = Simd::load(y + t * y_stride + i * Simd::lanes);
+    const T* const* const columns = list.columns();
+    const Index size = list.size();
     const float* features[Tokens];
     for (int t = 0; t < Tokens; ++t) features[t] = list.values(first_token + t);
-    for (Index c = 0; c < list.size(); ++c) {
-        const T* const column = w + list.columns()[c] * stride;
-        V weights[across];
+    for (Index r = begin; r < end; r += across * Simd::lanes, y += across * Simd::lanes) {
+        V sums[Tokens][across];
 #pragma GCC unroll 8
-        for (int i = 0; i < across; ++i) weights[i] = Simd::load(column + i * Simd::lanes);
+        for (int t = 0; t < Tokens; ++t)
 #pragma GCC unroll 8
-        for (int t = 0; t < Tokens; ++t) {
-            const V feature = Simd::set(features[t] + c);
+            for (int i = 0; i < across; ++i) sums[t][i] = Simd::load(y + t * y_stride + i * Simd::lanes);
+        for (Index c = 0; c < size; ++c) {
+            const T* const column = columns[c] + r;
+            V weights[across];
 #pragma GCC unroll 8
-            for (int i = 0; i < across; ++i) sums[t][i] = Simd::mul_add(weights[i], feature, sums[t][i]);
+            for (int i = 0; i < across; ++i) weights[i] = Simd::load(column + i * Simd::lanes);
+#pragma GCC unroll 8
+            for (int t = 0; t < Tokens; ++t) {
+                const V feature = Simd::set(features[t] + c);
+#pragma GCC unroll 8
+                for (int i = 0; i < across; ++i) sums[t][i] = Simd::mul_add(weights[i], feature, sums[t][i]);
+            }
         }
+#pragma GCC unroll 8
+        for (int t = 0; t < Tokens; ++t)
+#pragma GCC unroll 8
+            for (int i = 0; i < across; ++i) Simd::store(y + t * y_stride + i * Simd::lanes, sums[t][i]);
     }
-#pragma GCC unroll 8
-    for (int t = 0; t < Tokens; ++t)
-#pragma GCC unroll 8
-        for (int i = 0; i < across; ++i) Simd::store(y + t * y_stride + i * Simd::lanes, sums[t][i]);
 }
 
-// Where the sums of column_rows rows lie: in y, or, of the last rows where these are fewer, in a buffer.
+// Calls add(begin, end, y, y_stride) for rows [begin, end): those of the last, partial column_rows rows have their sums in
+// a buffer, since all of these are computed. `y` is the first row's.
 class ColumnSums {
   public:
     ColumnSums(Index begin, Index end, Index tokens, float* y, Index y_stride) noexcept
-        : end_(end), tokens_(tokens), y_stride_(y_stride), y_(y) {
+        : begin_(begin), end_(end), whole_end_((std::max)(begin, end / column_rows * column_rows)), tokens_(tokens),
+          y_stride_(y_stride), y_(y) {
         for (Index t = 0; t < tokens; ++t) std::fill_n(y + t * y_stride + begin, end - begin, 0.0f);
-        if (end % column_rows != 0) std::fill_n(last_[0], tokens * column_rows, 0.0f);
+        if (whole_end_ < end) std::fill_n(last_[0], tokens * column_rows, 0.0f);
     }
-    float* at(Index row, Index token) noexcept {
-        return is_in_y(row) ? y_ + token * y_stride_ + row : last_[token] + row % column_rows;
+    template <class Add>
+    void for_each_part(Index token, const Add& add) noexcept {
+        if (begin_ < whole_end_) add(begin_, whole_end_, y_ + token * y_stride_ + begin_, y_stride_);
+        if (whole_end_ < end_) add(whole_end_, whole_end_ + column_rows, last_[token], column_rows);
     }
-    Index stride(Index row) const noexcept { return is_in_y(row) ? y_stride_ : column_rows; }
     /// Copies what is in the buffer to y.
     void finish() noexcept {
-        const Index rest = end_ % column_rows;
-        for (Index t = 0; rest != 0 && t < tokens_; ++t) std::copy_n(last_[t], rest, y_ + t * y_stride_ + end_ - rest);
+        for (Index t = 0; t < tokens_ && whole_end_ < end_; ++t)
+            std::copy_n(last_[t], end_ - whole_end_, y_ + t * y_stride_ + whole_end_);
     }
 
   private:
-    bool is_in_y(Index row) const noexcept { return row / column_rows * column_rows + column_rows <= end_; }
-
-    Index end_, tokens_, y_stride_;
+    Index begin_, end_, whole_end_, tokens_, y_stride_;
     float* y_;
     alignas(64) float last_[Blocking::panel_tokens][column_rows];
 };
@@ -221,73 +232,75 @@ class ColumnSums {
 template <DenseFormat Format>
 void column_gemv(const WeightMatrix& matrix, Index begin, Index end, const Activations& x, Index tokens, float* y,
                  Index y_stride, float*) noexcept {
-    constexpr Index size = sizeof(typename Format::Storage);
+    using T = typename Format::Storage;
+    constexpr Index size = sizeof(T);
     const WeightView<Format> weights(matrix);
     const ChosenFeatures<float> chosen(x.values, x.stride, tokens, weights.cols(), columns_at_once);
     ColumnPrefetcher prefetcher(weights, chosen, columns_at_once, begin * size, (stored_rows(end) - begin) * size);
-    ColumnList<float> list;
+    ColumnList<T, float> list;
     ColumnSums sums(begin, end, tokens, y, y_stride);
     for (Index block = 0; block < chosen.blocks(); ++block) {
         const Index first = block * columns_at_once;
-        list.assign(chosen, block, x.values + first, x.stride, tokens, 1);
-        for (Index r = begin; r < end; r += column_rows) {
-            prefetcher.issue(list.size() * (column_rows * size / 64));
-            for_token_runs<Simd::gemv_tokens>(tokens, [&]<int Tokens>(Index t, std::integral_constant<int, Tokens>) {
-                constexpr Index rows = column_vectors<Tokens> * Simd::lanes;
-                for (Index i = r; i < r + column_rows; i += rows)
-                    add_columns<Tokens>(weights.column(first) + i, weights.column_stride(), list, t, sums.at(i, t),
-                                        sums.stride(i));
+        list.assign(chosen, block, weights.column(first), weights.column_stride(), x.values + first, x.stride, tokens,
+                    1);
+        for_token_runs<Simd::gemv_tokens>(tokens, [&]<int Tokens>(Index t, std::integral_constant<int, Tokens>) {
+            sums.for_each_part(t, [&](Index part_begin, Index part_end, float* to, Index stride) {
+                for (Index r = part_begin; r < part_end; r += column_rows) {
+                    if (t == 0) prefetcher.issue(list.size() * (column_rows * size / 64));
+                    add_columns<Tokens>(list, t, r, r + column_rows, to + (r - part_begin), stride);
+                }
             });
-        }
+        });
     }
     sums.finish();
 }
 
-// y += W x for 64 rows from `row` on, some columns of a scale block and `Tokens` tokens: integer sums, then floats, as
-// row groups are multiplied (quantized_gemv.inl).
-template <class Format, int Tokens>
-inline void add_columns(const WeightView<Format>& weights, Index block, Index row, const ColumnList<IntDot::Value>& list,
-                        const QuantizedPanel<IntDot::Value>& panel, Index first_token, float* y,
-                        Index y_stride) noexcept {
-    constexpr int groups = 4;
+// Tokens that quantized columns are multiplied with together.
+template <class Format>
+inline constexpr int column_tokens = Format::bits == 8 ? IntDot::column_tokens : IntDot::column_tokens / 2;
+
+// y += W x for 64 rows at `at` in each column, with 4 bits also or only for those in the upper halves of the same bytes:
+// integer sums, then floats, as row groups are multiplied (quantized_gemv.inl). `scales` and `y` are the first row's.
+template <class Format, bool Lower, bool Upper, int Tokens>
+inline void add_quantized_rows(const std::uint8_t* const* columns, Index size, Index at,
+                               const IntDot::Value* const (&values)[Tokens],
+                               const ActivationScale (&token_scales)[Tokens], const core::BFloat16* scales, float* y,
+                               Index y_stride) noexcept {
+    constexpr int groups = Lower && Upper ? 8 : 4;
     typename IntDot::Sum sums[Tokens][groups];
-    const IntDot::Value* values[Tokens];
 #pragma GCC unroll 4
-    for (int t = 0; t < Tokens; ++t) {
-        values[t] = list.values(first_token + t);
-#pragma GCC unroll 4
-        for (int g = 0; g < groups; ++g) sums[t][g] = IntDot::start(panel.scales(first_token + t)[block].bias);
-    }
-    const std::uint8_t* const w =
-        weights.column(block * Format::block_cols) + (Format::bits == 8 ? row : row / column_rows * 64);
-    const bool upper_halves = Format::bits == 4 && row % column_rows != 0;
-    const std::uint8_t* const columns = list.columns();
-    for (Index c = 0; c < list.size(); c += step_cols) {
-        typename IntDot::Quantized steps[groups];
-        IntDot::interleave(w + columns[c] * weights.column_bytes(), w + columns[c + 1] * weights.column_bytes(),
-                           w + columns[c + 2] * weights.column_bytes(), w + columns[c + 3] * weights.column_bytes(),
-                           steps);
-#pragma GCC unroll 4
-        for (int g = 0; g < groups; ++g) {
-            if constexpr (Format::bits == 4)
-                steps[g] = upper_halves ? IntDot::upper_nibbles(steps[g]) : IntDot::lower_nibbles(steps[g]);
-            const typename IntDot::Prepared prepared = IntDot::prepare(steps[g]);
+    for (int t = 0; t < Tokens; ++t)
+#pragma GCC unroll 8
+        for (int g = 0; g < groups; ++g) sums[t][g] = IntDot::start(token_scales[t].bias);
+    for (Index c = 0; c < size; c += step_cols) {
+        typename IntDot::Quantized steps[4];
+        IntDot::interleave(columns[c] + at, columns[c + 1] + at, columns[c + 2] + at, columns[c + 3] + at, steps);
+        const auto multiply = [&](const typename IntDot::Quantized& bytes, int g) {
+            const typename IntDot::Prepared prepared = IntDot::prepare(bytes);
 #pragma GCC unroll 4
             for (int t = 0; t < Tokens; ++t) IntDot::accumulate(sums[t][g], prepared, values[t] + c);
+        };
+#pragma GCC unroll 4
+        for (int g = 0; g < 4; ++g) {
+            if constexpr (Format::bits == 8) {
+                multiply(steps[g], g);
+            } else {
+                if constexpr (Lower) multiply(IntDot::lower_nibbles(steps[g]), g);
+                if constexpr (Upper) multiply(IntDot::upper_nibbles(steps[g]), Lower ? 4 + g : g);
+            }
         }
     }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int g = 0; g < groups; ++g) {
-        const core::BFloat16* const scales = weights.scales(row / group_rows + g, block);
 #pragma GCC unroll 4
         for (int part = 0; part < vectors_per_group; ++part) {
-            const V scale = Simd::load(scales + part * Simd::lanes);
+            const Index row = g * group_rows + part * Simd::lanes;
+            const V scale = Simd::load(scales + row);
 #pragma GCC unroll 4
             for (int t = 0; t < Tokens; ++t) {
-                float* const at = y + t * y_stride + g * group_rows + part * Simd::lanes;
-                const V token_scale = Simd::set(panel.scales(first_token + t)[block].scale);
-                Simd::store(at, Simd::mul_add(IntDot::to_float(sums[t][g], part), Simd::mul(scale, token_scale),
-                                              Simd::load(at)));
+                float* const sum = y + t * y_stride + row;
+                Simd::store(sum, Simd::mul_add(IntDot::to_float(sums[t][g], part),
+                                               Simd::mul(scale, Simd::set(token_scales[t].scale)), Simd::load(sum)));
             }
         }
     }
@@ -298,28 +311,52 @@ inline void add_columns(const WeightView<Format>& weights, Index block, Index ro
 template <QuantizedFormat Format>
 void column_gemv(const WeightMatrix& matrix, Index begin, Index end, const Activations& x, Index tokens, float* y,
                  Index y_stride, float*) noexcept {
+    using Value = IntDot::Value;
     constexpr Index block_cols = Format::block_cols, rows_of_line = 64 * 8 / Format::bits;
     const WeightView<Format> weights(matrix);
-    const QuantizedPanel<IntDot::Value> panel(x.panels, weights.cols(), block_cols);
+    const QuantizedPanel<Value> panel(x.panels, weights.cols(), block_cols);
     const Index stride = panel.blocks() * block_cols;
-    const ChosenFeatures<IntDot::Value> chosen(panel.values(0), stride, tokens, stride, block_cols);
+    const ChosenFeatures<Value> chosen(panel.values(0), stride, tokens, stride, block_cols);
     ColumnPrefetcher prefetcher(weights, chosen, block_cols, begin * Format::bits / 8,
                                 (stored_rows(end) - begin) * Format::bits / 8);
-    ColumnList<IntDot::Value> list;
+    ColumnList<std::uint8_t, Value> list;
     ColumnSums sums(begin, end, tokens, y, y_stride);
     for (Index block = 0; block < chosen.blocks(); ++block) {
-        list.assign(chosen, block, panel.values(0) + block * block_cols, stride, tokens, step_cols);
-        const auto* const next_scales = reinterpret_cast<const char*>(weights.column_scales(block + 1));
-        for (Index r = begin; r < end; r += 64) {
-            if (r % rows_of_line == 0) prefetcher.issue(list.size());
-            if (block + 1 < chosen.blocks()) {
-                Simd::prefetch_l2(next_scales + 2 * r);
-                Simd::prefetch_l2(next_scales + 2 * r + 64);
+        list.assign(chosen, block, weights.column(block * block_cols), weights.column_bytes(),
+                    panel.values(0) + block * block_cols, stride, tokens, step_cols);
+        const core::BFloat16* const scales = weights.column_scales(block);
+        const bool is_last = block + 1 == chosen.blocks();
+        const auto* const next_scales = reinterpret_cast<const char*>(weights.column_scales(is_last ? block : block + 1));
+        for_token_runs<column_tokens<Format>>(tokens, [&]<int Tokens>(Index t, std::integral_constant<int, Tokens>) {
+            const Value* values[Tokens];
+            ActivationScale token_scales[Tokens];
+            for (int i = 0; i < Tokens; ++i) {
+                values[i] = list.values(t + i);
+                token_scales[i] = panel.scales(t + i)[block];
             }
-            for_token_runs<IntDot::column_tokens>(tokens, [&]<int Tokens>(Index t, std::integral_constant<int, Tokens>) {
-                add_columns<Format, Tokens>(weights, block, r, list, panel, t, sums.at(r, t), sums.stride(r));
+            sums.for_each_part(t, [&](Index part_begin, Index part_end, float* to, Index to_stride) {
+                for (Index r = part_begin; r < part_end; r += rows_of_line) {
+                    if (t == 0) {
+                        prefetcher.issue(list.size());
+                        for (Index i = 0; i < 2 * rows_of_line; i += 64) Simd::prefetch_l2(next_scales + 2 * r + i);
+                    }
+                    const auto add = [&]<bool Lower, bool Upper>(std::bool_constant<Lower>, std::bool_constant<Upper>) {
+                        const Index row = Lower ? r : r + 64;
+                        add_quantized_rows<Format, Lower, Upper>(list.columns(), list.size(), r * Format::bits / 8,
+                                                                 values, token_scales, scales + row, to + (row - part_begin),
+                                                                 to_stride);
+                    };
+                    if constexpr (Format::bits == 8) {
+                        add(std::true_type{}, std::false_type{});
+                    } else if constexpr (IntDot::column_groups == 8) {
+                        add(std::true_type{}, std::true_type{});
+                    } else {
+                        add(std::true_type{}, std::false_type{});
+                        add(std::false_type{}, std::true_type{});
+                    }
+                }
             });
-        }
+        });
     }
     sums.finish();
 }

@@ -158,6 +158,7 @@ struct IntDot {
         return vaddvq_s32(sum);
     }
     static constexpr int column_tokens = 2;  ///< of a product with column-major weights
+    static constexpr int column_groups = 4;  ///< row groups that such a product may take together
     /// A bit for each of 32 or 64 activations that is not 0.
     static std::uint64_t find_nonzero(const std::int16_t* token, Index count) noexcept {
         const uint16x8_t bits = {1, 2, 4, 8, 16, 32, 64, 128};
