@@ -183,7 +183,8 @@ void run(const Options& options) {
     for (const std::string& format : options.formats) {
         const rwkv::WeightFormat weights = *rwkv::weight_format_of(format);
         if (!options.shape.empty()) {
-            measure_model(options, format, synthetic::model(options.shape, weights, 0, options.zero_keys / 100), report);
+            measure_model(options, format, synthetic::model(options.shape, weights, 0, options.zero_keys / 100),
+                          report);
             continue;
         }
         std::vector<double> seconds;
@@ -221,8 +222,9 @@ int main(int argc, char** argv) {
         ->check(CLI::IsMember({"169m", "430m", "1b5"}).description(""))
         ->type_name("169m|430m|1b5");
     what->require_option(options.directory.empty() ? 1 : 0, 1);
-    app.add_option("--zero-keys", options.zero_keys,
-                   "with --shape: the share of channel mixing's keys that are zero, in percent (about 80 in trained models)")
+    app.add_option(
+           "--zero-keys", options.zero_keys,
+           "with --shape: the share of channel mixing's keys that are zero, in percent (about 80 in trained models)")
         ->check(CLI::Range(1.0, 99.0).description(""))
         ->type_name("PERCENT")
         ->capture_default_str();

@@ -120,8 +120,8 @@ inline rwkv::Model model(const std::string& shape, rwkv::WeightFormat format, In
         const auto layout = is_value    ? rwkv::kernels::Layout::column_major
                             : is_matrix ? rwkv::kernels::Layout::row_groups
                                         : rwkv::kernels::Layout::row_major;
-        return PlannedTensor{
-            spec, nullptr, is_matrix ? format : rwkv::WeightFormat::f16, layout, nullptr, {0, spec.rows}};
+        return PlannedTensor{spec,   nullptr, is_matrix ? format : rwkv::WeightFormat::f16,
+                             layout, nullptr, {0, spec.rows}};
     };
     const std::vector<TensorSpec> specs = tensor_specs(weights.config, true);
     std::size_t bytes = 0;

@@ -92,8 +92,7 @@ void check_column_products() {
                         groups.copy_row(r, 0, cols, row.data());
                         for (Index t = 0; t < tokens; ++t) expected(r, t) = (row * exact.col(t)).sum();
                     }
-                    CHECK((y.cast<double>() - expected).abs().maxCoeff() <
-                          5e-6 * std::sqrt(static_cast<double>(cols)));
+                    CHECK((y.cast<double>() - expected).abs().maxCoeff() < 5e-6 * std::sqrt(static_cast<double>(cols)));
                 }
             }
         }
@@ -120,7 +119,8 @@ TEST_CASE("column-major matrices hold the numbers of row groups, and no more byt
     }
 }
 
-TEST_CASE("products that skip columns equal those of row groups: the same bits of quantized weights, floats by rounding") {
+TEST_CASE(
+    "products that skip columns equal those of row groups: the same bits of quantized weights, floats by rounding") {
     SECTION("f32") {
         check_column_products<F32>();
     }

@@ -34,7 +34,8 @@ namespace rwkv::inline RWKV_ABI::checkpoint {
 //   converted  all others are decoded to floats, to which the product of adapters is added, and these encoded to the
 //              target format
 //
-// A column-major matrix is made of row groups, a few at a time. Every one of them refuses numbers that are not finite: one such weight makes noise of all that the model computes.
+// A column-major matrix is made of row groups, a few at a time. Every one of them refuses numbers that are not finite:
+// one such weight makes noise of all that the model computes.
 
 /// Bytes read and converted at a time: few enough to stay in a processor's own cache until they are checked.
 inline constexpr std::size_t bytes_per_piece = std::size_t(1) << 18;
@@ -97,8 +98,8 @@ inline RowConversion row_conversion(const CheckpointTensor& tensor, WeightFormat
                                     Index rows, Index cols, const WeightChange* change) {
     RowConversion conversion{tensor.info.dtype,   format, layout, rows, cols, kernels::group_rows,
                              kernels::group_rows, change};
-    const auto groups = static_cast<Index>(
-        bytes_per_piece / std::max<std::size_t>(1, conversion.stored_bytes(kernels::group_rows)));
+    const auto groups =
+        static_cast<Index>(bytes_per_piece / std::max<std::size_t>(1, conversion.stored_bytes(kernels::group_rows)));
     const Index step = std::max<Index>(1, groups) * kernels::group_rows;
     conversion.rows_per_step = conversion.rows_per_piece = (std::min)(rows, step);
     if (conversion.is_column_major())  // 4-bit values of different rows share bytes: a thread takes all of them
@@ -185,8 +186,8 @@ class RowConverter {
         : checkpoint_(checkpoint), stored_(stored_scratch), floats_(float_scratch), groups_(group_scratch) {}
 
     /// Writes the rows [first, first + rows) of the matrix to `to`, where target_offset(first) is: whole row groups or
-    /// the last rows, at most `rows_per_piece`. Throws: ModelError for a number that is not finite, or has no finite value in the format;
-    /// FileError.
+    /// the last rows, at most `rows_per_piece`. Throws: ModelError for a number that is not finite, or has no finite
+    /// value in the format; FileError.
     void convert(const CheckpointTensor& tensor, const RowConversion& how, Index first, Index rows, std::byte* to) {
         if (how.is_column_major()) return convert_to_columns(tensor, how, first, rows, to);
         if (how.copies_groups()) return copy_groups(tensor, how, first, rows, to);
@@ -224,8 +225,7 @@ class RowConverter {
         for (const Index end = first + rows; first < end; first += how.rows_per_step) {
             const Index count = (std::min)(how.rows_per_step, end - first);
             convert(tensor, groups, first, count, groups_.data());
-            kernels::copy_to_columns(how.format, groups_.data(), first - how.first_row, count, how.rows,
-                                     how.cols, to);
+            kernels::copy_to_columns(how.format, groups_.data(), first - how.first_row, count, how.rows, how.cols, to);
         }
     }
 

@@ -79,7 +79,7 @@ inline void read_in_parallel(const Checkpoint& checkpoint, std::span<const RowRa
     const std::unique_ptr<ThreadPool> pool = reading_pool(
         (std::min)(reading_threads(threads), static_cast<int>(std::clamp<std::size_t>(useful_threads, 1, 1024))));
     std::vector<RowConverter> converters;
-    for (int i = 0; i < pool->threads(); ++i) 
+    for (int i = 0; i < pool->threads(); ++i)
         converters.emplace_back(checkpoint, stored_scratch, float_scratch, group_scratch);
 
     std::mutex mutex;

@@ -146,7 +146,8 @@ void copy_group(Group* group_bytes, Index group, Index all_rows, Index cols, Col
             std::memcpy(group_bytes + block * 2 * group_rows, scales + 2 * row, 2 * group_rows);
         for (Index step = 0; step < Format::block_cols / step_cols; ++step) {
             const bool upper_step = halves && step % 2 != 0;
-            auto* const columns = scales + 2 * stored_rows(all_rows) + step * step_cols * View::column_bytes(all_rows) + at;
+            auto* const columns =
+                scales + 2 * stored_rows(all_rows) + step * step_cols * View::column_bytes(all_rows) + at;
             for (Index four = 0; four < 4; ++four) {  // rows
                 std::uint32_t of_rows[4], of_columns[4];
                 auto* const rows = values + four * 16;

@@ -146,7 +146,8 @@ class WeightView<Format> {
     /// The quantized values of column c.
     const std::uint8_t* column(Index c) const noexcept {
         return reinterpret_cast<const std::uint8_t*>(data_ + c / Format::block_cols * block_columns_bytes(rows_) +
-                                                     2 * stored_rows(rows_) + c % Format::block_cols * column_bytes(rows_));
+                                                     2 * stored_rows(rows_) +
+                                                     c % Format::block_cols * column_bytes(rows_));
     }
     /// Bytes from one column of a scale block to the next.
     Index column_bytes() const noexcept { return column_bytes(rows_); }

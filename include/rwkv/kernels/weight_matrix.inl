@@ -13,10 +13,13 @@ namespace detail {
 template <DenseFormat Format>
 void copy_row(const WeightView<Format>& weights, Index i, Index begin, Index end, float* out) noexcept {
     const Layout layout = weights.layout();
-    const Index stride = layout == Layout::row_major ? 1 : layout == Layout::row_groups ? group_rows : weights.column_stride();
-    const auto* from = layout == Layout::row_major    ? weights.row(i) + begin
-                       : layout == Layout::row_groups ? weights.group(i / group_rows) + begin * group_rows + i % group_rows
-                                                      : weights.column(begin) + i;
+    const Index stride = layout == Layout::row_major    ? 1
+                         : layout == Layout::row_groups ? group_rows
+                                                        : weights.column_stride();
+    const auto* from = layout == Layout::row_major ? weights.row(i) + begin
+                       : layout == Layout::row_groups
+                           ? weights.group(i / group_rows) + begin * group_rows + i % group_rows
+                           : weights.column(begin) + i;
     for (Index c = begin; c < end; ++c, from += stride) *out++ = core::to_float(*from);
 }
 

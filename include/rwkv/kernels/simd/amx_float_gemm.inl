@@ -66,7 +66,8 @@ inline void split_panel(const float* x, Index x_stride, Index tokens, Index cols
     }
 }
 
-// Splits up to 32 columns of a row group of weights, `stride` apart: [piece][16 pairs][16 rows][2 columns], zeros past the last column.
+// Splits up to 32 columns of a row group of weights, `stride` apart: [piece][16 pairs][16 rows][2 columns], zeros past
+// the last column.
 template <int Pieces, class T>
 inline void split_columns(const T* columns, Index stride, Index count, std::byte* to) noexcept {
     constexpr Index half = tile_cols / 2;

@@ -1,5 +1,5 @@
-// Skinny products with column-major weights. Where most features of one or two tokens are zero, as channel mixing's keys
-// are, only the columns that meet the others are read.
+// Skinny products with column-major weights. Where most features of one or two tokens are zero, as channel mixing's
+// keys are, only the columns that meet the others are read.
 #ifndef RWKV_TARGET
 #include <rwkv/kernels/simd/alone.inl>
 
@@ -33,8 +33,8 @@ constexpr Index column_at(Index place) noexcept {
     return IntDot::column_at(place);
 }
 
-// Features of some tokens, as floats or quantized, and which of them are multiplied: all, or those that are not zero for
-// every token, where these are few enough. Features count in blocks of at most 64, in the order in which they lie.
+// Features of some tokens, as floats or quantized, and which of them are multiplied: all, or those that are not zero
+// for every token, where these are few enough. Features count in blocks of at most 64, in the order in which they lie.
 template <class Value>
 class ChosenFeatures {
   public:
@@ -113,8 +113,8 @@ class ColumnList {
     Value copies_[2][max_size];
 };
 
-// Prefetches the chosen columns one after the other, the part of each that holds some rows, into the second-level cache:
-// in the order of memory, however many of them are multiplied together.
+// Prefetches the chosen columns one after the other, the part of each that holds some rows, into the second-level
+// cache: in the order of memory, however many of them are multiplied together.
 template <class View, class Value>
 class ColumnPrefetcher {
   public:
@@ -165,8 +165,8 @@ inline constexpr Index columns_at_once = 32;
 template <int Tokens>
 inline constexpr int column_vectors = (std::min)(8, (Simd::lanes == 16 ? 16 : 8) / Tokens);
 
-// y += W x for rows [begin, end), whole tiles of column_vectors<Tokens> registers, some columns and `Tokens` tokens. `y` is
-// the first row's.
+// y += W x for rows [begin, end), whole tiles of column_vectors<Tokens> registers, some columns and `Tokens` tokens.
+// `y` is the first row's.
 template <int Tokens, class T>
 inline void add_columns(const ColumnList<T, float>& list, Index first_token, Index begin, Index end, float* y,
                         Index y_stride) noexcept {
@@ -200,13 +200,17 @@ inline void add_columns(const ColumnList<T, float>& list, Index first_token, Ind
     }
 }
 
-// Calls add(begin, end, y, y_stride) for rows [begin, end): those of the last, partial column_rows rows have their sums in
-// a buffer, since all of these are computed. `y` is the first row's.
+// Calls add(begin, end, y, y_stride) for rows [begin, end): those of the last, partial column_rows rows have their sums
+// in a buffer, since all of these are computed. `y` is the first row's.
 class ColumnSums {
   public:
     ColumnSums(Index begin, Index end, Index tokens, float* y, Index y_stride) noexcept
-        : begin_(begin), end_(end), whole_end_((std::max)(begin, end / column_rows * column_rows)), tokens_(tokens),
-          y_stride_(y_stride), y_(y) {
+        : begin_(begin),
+          end_(end),
+          whole_end_((std::max)(begin, end / column_rows * column_rows)),
+          tokens_(tokens),
+          y_stride_(y_stride),
+          y_(y) {
         for (Index t = 0; t < tokens; ++t) std::fill_n(y + t * y_stride + begin, end - begin, 0.0f);
         if (whole_end_ < end) std::fill_n(last_[0], tokens * column_rows, 0.0f);
     }
@@ -227,8 +231,8 @@ class ColumnSums {
     alignas(64) float last_[Blocking::panel_tokens][column_rows];
 };
 
-// Rows [begin, end), from a multiple of column_rows on, of y = W x. Each sum is of one column after the other, so that it
-// does not depend on which are left out.
+// Rows [begin, end), from a multiple of column_rows on, of y = W x. Each sum is of one column after the other, so that
+// it does not depend on which are left out.
 template <DenseFormat Format>
 void column_gemv(const WeightMatrix& matrix, Index begin, Index end, const Activations& x, Index tokens, float* y,
                  Index y_stride, float*) noexcept {
@@ -259,8 +263,9 @@ void column_gemv(const WeightMatrix& matrix, Index begin, Index end, const Activ
 template <class Format>
 inline constexpr int column_tokens = Format::bits == 8 ? IntDot::column_tokens : IntDot::column_tokens / 2;
 
-// y += W x for 64 rows at `at` in each column, with 4 bits also or only for those in the upper halves of the same bytes:
-// integer sums, then floats, as row groups are multiplied (quantized_gemv.inl). `scales` and `y` are the first row's.
+// y += W x for 64 rows at `at` in each column, with 4 bits also or only for those in the upper halves of the same
+// bytes: integer sums, then floats, as row groups are multiplied (quantized_gemv.inl). `scales` and `y` are the first
+// row's.
 template <class Format, bool Lower, bool Upper, int Tokens>
 inline void add_quantized_rows(const std::uint8_t* const* columns, Index size, Index at,
                                const IntDot::Value* const (&values)[Tokens],
@@ -326,7 +331,8 @@ void column_gemv(const WeightMatrix& matrix, Index begin, Index end, const Activ
                     panel.values(0) + block * block_cols, stride, tokens, step_cols);
         const core::BFloat16* const scales = weights.column_scales(block);
         const bool is_last = block + 1 == chosen.blocks();
-        const auto* const next_scales = reinterpret_cast<const char*>(weights.column_scales(is_last ? block : block + 1));
+        const auto* const next_scales =
+            reinterpret_cast<const char*>(weights.column_scales(is_last ? block : block + 1));
         for_token_runs<column_tokens<Format>>(tokens, [&]<int Tokens>(Index t, std::integral_constant<int, Tokens>) {
             const Value* values[Tokens];
             ActivationScale token_scales[Tokens];
@@ -343,8 +349,8 @@ void column_gemv(const WeightMatrix& matrix, Index begin, Index end, const Activ
                     const auto add = [&]<bool Lower, bool Upper>(std::bool_constant<Lower>, std::bool_constant<Upper>) {
                         const Index row = Lower ? r : r + 64;
                         add_quantized_rows<Format, Lower, Upper>(list.columns(), list.size(), r * Format::bits / 8,
-                                                                 values, token_scales, scales + row, to + (row - part_begin),
-                                                                 to_stride);
+                                                                 values, token_scales, scales + row,
+                                                                 to + (row - part_begin), to_stride);
                     };
                     if constexpr (Format::bits == 8) {
                         add(std::true_type{}, std::false_type{});
@@ -361,8 +367,8 @@ void column_gemv(const WeightMatrix& matrix, Index begin, Index end, const Activ
     sums.finish();
 }
 
-// For products of many tokens: calls put(group, step, bytes) for the column steps, a byte a value, of the four row groups
-// from `row` on and some scale blocks. Prefetches the same columns of those from `next_block` and `next_row` on.
+// For products of many tokens: calls put(group, step, bytes) for the column steps, a byte a value, of the four row
+// groups from `row` on and some scale blocks. Prefetches the same columns of those from `next_block` and `next_row` on.
 template <QuantizedFormat Format, class Put>
 inline void for_each_column_step(const WeightView<Format>& weights, Index row, Index block, Index blocks,
                                  Index next_row, Index next_block, Put&& put) noexcept {

@@ -25,7 +25,8 @@ void widen_block(const WeightMatrix& matrix, Index begin, Index end, Index k, In
                 const Index row = r + group * group_rows, col = step * step_cols;
                 if (row < begin || row >= end || col >= depth) return;
                 float scales[group_rows];
-                const core::BFloat16* const stored = weights.scales(row / group_rows, first_block + col / Format::block_cols);
+                const core::BFloat16* const stored =
+                    weights.scales(row / group_rows, first_block + col / Format::block_cols);
                 for (Index i = 0; i < group_rows; i += Simd::lanes) Simd::store(scales + i, Simd::load(stored + i));
                 IntDot::dequantize(bytes, scales, block + ((row - begin) * depth + col * group_rows));
             };

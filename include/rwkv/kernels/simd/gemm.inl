@@ -87,7 +87,8 @@ Prefetcher prefetch_columns(const WeightMatrix& matrix, Index begin, Index end, 
     if (k >= x.end) return {};
     const WeightView<Format> weights(matrix);
     constexpr auto size = static_cast<Index>(sizeof(typename Format::Storage));
-    return {weights.column(k) + begin, weights.column_stride() * size, (std::min)(depth, x.end - k), (end - begin) * size};
+    return {weights.column(k) + begin, weights.column_stride() * size, (std::min)(depth, x.end - k),
+            (end - begin) * size};
 }
 
 // The microkernel: y (+)= W x for `Groups` row groups of weights as floats and `Tokens` tokens, accumulated in
@@ -194,7 +195,8 @@ inline void multiply_blocks(const WeightMatrix& weights, const BlockReader& read
     const bool in_place = weights.format() == WeightFormat::f32 && weights.layout() == Layout::row_groups;
     float* const block = scratch;
     float* const last_group = scratch + Blocking::mc * Blocking::kc;  // [token][16 rows], of which `rest` are results
-    if (weights.layout() == Layout::column_major) return multiply_column_blocks(weights, reader, begin, end, x, tokens, y, y_stride, block);
+    if (weights.layout() == Layout::column_major)
+        return multiply_column_blocks(weights, reader, begin, end, x, tokens, y, y_stride, block);
     if (rest > 0 && x.begin > 0)
         for (Index t = 0; t < tokens; ++t)
             std::copy_n(y + t * y_stride + begin + whole * group_rows, rest, last_group + t * group_rows);
