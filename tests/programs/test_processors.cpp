@@ -83,7 +83,7 @@ TEST_CASE("control groups of version 2") {
     Machine machine{.groups = "0::/user.slice/job\n"};
     machine.files = {{"user.slice/cpu.max", "100000 100000"}, {"user.slice/job/cpu.max", "300000 100000"}};
     CHECK(cores_of(machine) == 1);
-    machine.files["user.slice/cpu.max"] = "max 100000";
+    machine.files["user.slice/cpu.max"] = "400000 100000";
     CHECK(cores_of(machine) == 3);
     machine.files["cpu.max"] = "200000 100000";
     CHECK(cores_of(machine) == 2);
