@@ -5,17 +5,10 @@
 #include <string_view>
 
 #include <rwkv/constraint/constraint.hpp>
+#include <rwkv/constraint/json_schema_options.hpp>
 #include <rwkv/version.hpp>
 
 namespace rwkv::inline RWKV_ABI {
-
-/// How `json_schema` reads a schema.
-struct JsonSchemaOptions {
-    /// Spaces, tabs and line ends are allowed wherever JSON has them; else there are none.
-    bool white_space = false;
-    /// `oneOf` whose alternatives cannot be told apart is taken as `anyOf`; else it is refused.
-    bool one_of_as_any_of = false;
-};
 
 /// The JSON texts that a JSON schema describes, in the spelling of draft 2020-12, or of draft-07, 06 and 04 where they
 /// differ. Members of objects come in the order of the schema, those that it does not name after them; every character

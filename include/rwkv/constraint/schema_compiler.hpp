@@ -14,7 +14,7 @@
 
 #include <rwkv/constraint/decimal.hpp>
 #include <rwkv/constraint/grammar_builder.hpp>
-#include <rwkv/constraint/json_schema.hpp>
+#include <rwkv/constraint/json_schema_options.hpp>
 #include <rwkv/constraint/schema_document.hpp>
 #include <rwkv/constraint/schema_references.hpp>
 #include <rwkv/core/message.hpp>
