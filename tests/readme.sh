@@ -100,8 +100,8 @@ done
 
 # Unoptimised, as many at once as there are processors, and the library once for all: compiling is what takes the time.
 programs=$(sed -n 's/^cpp\t\([^\t]*\)\t.*/\1/p' "$todo")
-for part in model files text; do echo "#include <rwkv/compiled/$part.cpp>" >"$work/blocks/compiled-$part.source.cpp"; done
-printf '%s\n' compiled-{model,files,text} $programs |
+for part in model files text constraint; do echo "#include <rwkv/compiled/$part.cpp>" >"$work/blocks/compiled-$part.source.cpp"; done
+printf '%s\n' compiled-{model,files,text,constraint} $programs |
     xargs -P "$(nproc)" -I '{}' "$compiler" -std=c++20 -O0 -DRWKV_COMPILED "${includes[@]}" -c "$work/blocks/{}.source.cpp" \
         -o "$work/blocks/{}.o"
 c_programs=$(sed -n 's/^c\t\([^\t]*\)\t.*/\1/p' "$todo")
