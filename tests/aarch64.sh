@@ -16,13 +16,16 @@ cmake -S . -B "$build" -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch6
     -DRWKV_WERROR=ON -DRWKV_BUILD_EXAMPLES=OFF -DRWKV_BUILD_BENCHMARKS=OFF -DRWKV_CHECK_HEADERS=OFF
 cmake --build "$build" --parallel "$(nproc)" --target "${@/#/rwkv_test_}"
 case " $* " in *" threads "*) echo "left out: the tests of fork(), which qemu-user cannot run in a process of several threads" ;; esac
-# One process a processor. Many threads that wait for each other take minutes where they are emulated; logits, which
-# the tests of the model compare, would take one more.
+# Lines of: area, tests, processor, the instruction set that must be there. One process a processor. Many threads that
+# wait for each other take minutes where they are emulated; logits, which the tests of the model compare, would take one more.
 for area in "$@"; do
     case $area in
         model) printf '%s\n' 'model [network]~[threads]' 'model ~[network]~[threads]' ;;
         golden) echo 'golden ~[logits]' ;;
         threads) echo 'threads ~[fork]' ;;  # qemu-user ends in assertions of its own where a process of several threads forks
+        # On a processor without products of bytes, with dot products of them, and with matrix products, too.
+        kernels) printf 'kernels * %s\n' 'cortex-a72 neon' 'cortex-a76 neon_dotprod' 'max neon_i8mm' ;;
         *) echo "$area" ;;
     esac
-done | xargs -P "$(nproc)" -L 1 "$BASH" -c 'qemu-aarch64 -L /usr/aarch64-linux-gnu "$0/tests/rwkv_test_$1" $2' "$build"
+done | xargs -P "$(nproc)" -L 1 "$BASH" -c 'RWKV_EXPECT_TARGETS=${4-} qemu-aarch64 -cpu "${3:-max}" -L /usr/aarch64-linux-gnu \
+    "$0/tests/rwkv_test_$1" "${2:-*}"' "$build"

@@ -19,9 +19,9 @@
 #define RWKV_VERSION_PATCH 0
 
 // The instruction sets that kernels are compiled for, as a sum: AVX2 1, AVX-512 2, AVX-512 VNNI 4, AMX 8, NEON 16,
-// AVX-VNNI 32. The portable kernels are always there.
+// AVX-VNNI 32, NEON with dotprod 64, with i8mm 128. The portable kernels are always there.
 #ifndef RWKV_TARGETS
-#define RWKV_TARGETS 63
+#define RWKV_TARGETS 255
 #endif
 
 // What a shared library that is made with RWKV_COMPILED says of each function, such as

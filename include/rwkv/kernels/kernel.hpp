@@ -33,6 +33,8 @@ enum CpuFeature : unsigned {
     cpu_amx = 32,  ///< tiles of bytes and of BF16, and leave to use them
     cpu_neon = 64,
     cpu_avx_vnni = 128,  ///< dot products of bytes without AVX-512
+    cpu_dotprod = 256,   ///< the same of AArch64
+    cpu_i8mm = 512,      ///< matrix products of bytes
 };
 
 /// A matrix product for one instruction set, one weight format and a range of numbers of tokens.

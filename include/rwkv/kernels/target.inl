@@ -15,6 +15,8 @@
 #include <rwkv/kernels/simd/avx512_vnni.hpp>
 #include <rwkv/kernels/simd/avx_vnni.hpp>
 #include <rwkv/kernels/simd/neon.hpp>
+#include <rwkv/kernels/simd/neon_dotprod.hpp>
+#include <rwkv/kernels/simd/neon_i8mm.hpp>
 #include <rwkv/kernels/simd/portable.hpp>
 #include <rwkv/kernels/target.hpp>
 
@@ -23,6 +25,12 @@
 #if defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
+#endif
+#elif defined(RWKV_NEON_KERNELS)
+#if defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 #endif
 
@@ -40,7 +48,8 @@ struct TargetList {};
 using AllTargets = TargetList<portable::Description, avx2::Description, avx_vnni::Description, avx512::Description,
                               avx512_vnni::Description, amx::Description>;
 #elif defined(RWKV_NEON_KERNELS)
-using AllTargets = TargetList<portable::Description, neon::Description>;
+using AllTargets =
+    TargetList<portable::Description, neon::Description, neon_dotprod::Description, neon_i8mm::Description>;
 #else
 using AllTargets = TargetList<portable::Description>;
 #endif
@@ -78,6 +87,31 @@ inline bool may_use_tiles() noexcept {
     return false;
 #endif
 }
+#elif defined(RWKV_NEON_KERNELS)
+/// The features beyond ARMv8.0 that the operating system reports, or for which this file is compiled anyway.
+inline unsigned detect_arm_features() noexcept {
+    unsigned features = 0;
+#if defined(__linux__)
+    constexpr unsigned long dotprod = 1ul << 20, i8mm = 1ul << 13;  // HWCAP_ASIMDDP, HWCAP2_I8MM
+    if (::getauxval(AT_HWCAP) & dotprod) features |= cpu_dotprod;
+    if (::getauxval(AT_HWCAP2) & i8mm) features |= cpu_i8mm;
+#elif defined(__APPLE__)
+    const auto has = [](const char* name) {
+        int value = 0;
+        std::size_t size = sizeof value;
+        return ::sysctlbyname(name, &value, &size, nullptr, 0) == 0 && value != 0;
+    };
+    if (has("hw.optional.arm.FEAT_DotProd")) features |= cpu_dotprod;
+    if (has("hw.optional.arm.FEAT_I8MM")) features |= cpu_i8mm;
+#endif
+#ifdef __ARM_FEATURE_DOTPROD
+    features |= cpu_dotprod;
+#endif
+#ifdef __ARM_FEATURE_MATMUL_INT8
+    features |= cpu_i8mm;
+#endif
+    return features;
+}
 #endif
 
 inline unsigned detect_cpu_features() noexcept {
@@ -96,7 +130,7 @@ inline unsigned detect_cpu_features() noexcept {
         features |= cpu_avx_vnni;
     if (may_use_tiles()) features |= cpu_amx;
 #elif defined(RWKV_NEON_KERNELS)
-    features |= cpu_neon;
+    features |= cpu_neon | detect_arm_features();
 #endif
     return features;
 }

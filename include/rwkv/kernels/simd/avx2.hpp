@@ -146,7 +146,7 @@ struct IntDot {
         }
         return step;
     }
-    static void store(const Prepared& step, std::byte* to) noexcept {
+    static void store(const Prepared& step, std::byte* to, Index) noexcept {
         auto* const at = reinterpret_cast<__m256i*>(to);
         for (int i = 0; i < 2; ++i) {
             _mm256_storeu_si256(at + i, step.v[0][i]);
@@ -159,6 +159,16 @@ struct IntDot {
             sum.v[i] = _mm256_add_epi32(sum.v[i], _mm256_madd_epi16(step.v[0][i], x02));
             sum.v[i] = _mm256_add_epi32(sum.v[i], _mm256_madd_epi16(step.v[1][i], x13));
         }
+    }
+    /// A part as it is in memory.
+    static constexpr int registers = 2;
+    struct Part {
+        __m256i v[registers];
+    };
+    static constexpr bool multiplies_stored_bytes = false, has_matrix_products = false;
+    static Part load_part(const std::byte* from) noexcept {
+        const auto* const at = reinterpret_cast<const __m256i*>(from);
+        return {{_mm256_loadu_si256(at), _mm256_loadu_si256(at + 1)}};
     }
     /// For eight rows of a part: weights · activations + sum.
     static __m256i multiply_add(__m256i weights, __m256i activations, __m256i sum) noexcept {

@@ -29,7 +29,8 @@ struct IntDot : avx2::IntDot {
     using Prepared = Quantized;
 
     static Prepared prepare(const Quantized& bytes) noexcept { return bytes; }
-    static void store(const Prepared& step, std::byte* to) noexcept {
+    static constexpr bool multiplies_stored_bytes = true;
+    static void store(const Prepared& step, std::byte* to, Index) noexcept {
         auto* const at = reinterpret_cast<__m256i*>(to);
         _mm256_storeu_si256(at, step.v[0]);
         _mm256_storeu_si256(at + 1, step.v[1]);

@@ -1,6 +1,5 @@
-// Blocked products of quantized weights with quantized activations, sums of integers in registers of eight rows: for
-// AVX2 as pairs of 16-bit numbers, since its instruction that multiplies bytes (vpmaddubsw) would saturate, and as
-// bytes for AVX-VNNI.
+// Blocked products of quantized weights with quantized activations: for AVX2 as pairs of 16-bit numbers, since its
+// instruction that multiplies bytes (vpmaddubsw) would saturate, and as bytes for AVX-VNNI and AArch64.
 #ifndef RWKV_TARGET
 #define RWKV_AVX2_WITHOUT_BODIES
 #include <rwkv/kernels/simd/avx2.hpp>
@@ -24,8 +23,9 @@ inline constexpr Index part_bytes = 64, part_cols = step_cols / IntDot::parts;
 template <QuantizedFormat Format>
 inline void prepare_values(const WeightView<Format>& weights, Index first_group, Index groups, Index block,
                            Index blocks, std::byte* to) noexcept {
+    Index step = 0;  // of which a row group has an even number
     const auto put = [&](const IntDot::Quantized& bytes) {
-        IntDot::store(IntDot::prepare(bytes), to);
+        IntDot::store(IntDot::prepare(bytes), to, step++);
         to += IntDot::parts * part_bytes;
     };
     if (weights.layout() == Layout::column_major) {
@@ -35,6 +35,7 @@ inline void prepare_values(const WeightView<Format>& weights, Index first_group,
         return for_each_column_step(weights, first_group * group_rows, block, blocks, first_group * group_rows, block,
                                     [&](int g, Index s, const IntDot::Quantized& bytes) {
                                         to = groups_at + g * group_bytes + s * step_bytes;
+                                        step = s;
                                         put(bytes);
                                     });
     }
@@ -52,6 +53,27 @@ inline void prepare_values(const WeightView<Format>& weights, Index first_group,
     }
 }
 
+// Adds the products of a scale block of a row group with `Tokens` tokens: all column steps and parts.
+template <int Tokens, class Dot>
+inline void multiply_block(const std::byte* weights, Index block_cols, const typename Dot::Value* x, Index x_stride,
+                           typename Dot::Sum* products) noexcept {
+    if constexpr (Dot::has_matrix_products) {
+        Dot::template multiply_block<Tokens>(weights, block_cols, x, x_stride, products);
+    } else {
+#pragma GCC unroll 4
+        for (Index i = 0; i < block_cols / part_cols; ++i, weights += part_bytes, x += part_cols) {
+            const typename Dot::Part w = Dot::load_part(weights);
+#pragma GCC unroll 8
+            for (int t = 0; t < Tokens; ++t) {
+                const auto some = Dot::broadcast(x + t * x_stride);
+#pragma GCC unroll 4
+                for (int r = 0; r < Dot::registers; ++r)
+                    products[t].v[r] = Dot::multiply_add(w.v[r], some, products[t].v[r]);
+            }
+        }
+    }
+}
+
 // The microkernel: y (+)= W x for a row group and `Tokens` tokens: integers in registers within a scale block, floats
 // in y over the blocks.
 template <int Tokens>
@@ -60,28 +82,19 @@ inline void integer_microkernel(const std::byte* weights, const core::BFloat16* 
                                 const ActivationScale* scales, Index scale_stride, float* y, Index y_stride,
                                 bool first) noexcept {
     for (Index b = 0; b < blocks; ++b, ++scales, row_scales += row_scale_stride) {
-        __m256i products[Tokens][2];
+        IntDot::Sum products[Tokens];
 #pragma GCC unroll 8
-        for (int t = 0; t < Tokens; ++t)
-            products[t][0] = products[t][1] = _mm256_set1_epi32(scales[t * scale_stride].bias);
+        for (int t = 0; t < Tokens; ++t) products[t] = IntDot::start(scales[t * scale_stride].bias);
+        RWKV_TARGET::multiply_block<Tokens, IntDot>(weights, block_cols, x, x_stride, products);
+        weights += block_cols / part_cols * part_bytes;
+        x += block_cols;
 #pragma GCC unroll 4
-        for (Index i = 0; i < block_cols / part_cols; ++i, weights += part_bytes, x += part_cols) {
-            const auto* const at = reinterpret_cast<const __m256i*>(weights);
-            const __m256i w0 = _mm256_loadu_si256(at), w1 = _mm256_loadu_si256(at + 1);
-#pragma GCC unroll 8
-            for (int t = 0; t < Tokens; ++t) {
-                const __m256i some = IntDot::broadcast(x + t * x_stride);
-                products[t][0] = IntDot::multiply_add(w0, some, products[t][0]);
-                products[t][1] = IntDot::multiply_add(w1, some, products[t][1]);
-            }
-        }
-#pragma GCC unroll 2
-        for (int i = 0; i < 2; ++i) {
+        for (int i = 0; i < vectors_per_group; ++i) {
             const V of_rows = Simd::load(row_scales + i * Simd::lanes);
 #pragma GCC unroll 8
             for (int t = 0; t < Tokens; ++t) {
                 float* const sum = y + t * y_stride + i * Simd::lanes;
-                Simd::store(sum, Simd::mul_add(_mm256_cvtepi32_ps(products[t][i]),
+                Simd::store(sum, Simd::mul_add(IntDot::to_float(products[t], i),
                                                Simd::mul(of_rows, Simd::set(scales[t * scale_stride].scale)),
                                                first && b == 0 ? Simd::zero() : Simd::load(sum)));
             }
@@ -100,8 +113,7 @@ void integer_gemm(const WeightMatrix& matrix, Index begin, Index end, const Acti
                   scratch_floats(0) * Index(sizeof(float)));
     const WeightView<Format> weights(matrix);
     const bool by_columns = weights.layout() == Layout::column_major;
-    // 8-bit weights are multiplied as they are where they are multiplied as bytes.
-    const bool in_place = Format::bits == 8 && IntDot::parts == 1 && !by_columns;
+    const bool in_place = Format::bits == 8 && IntDot::multiplies_stored_bytes && !by_columns;
     auto* const prepared = reinterpret_cast<std::byte*>(scratch);
     float* const last_group = scratch + scratch_floats(0);  // [token][16 rows], where the last row group is not whole
     const bool whole = (end - begin) % group_rows == 0;
