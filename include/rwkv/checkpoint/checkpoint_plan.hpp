@@ -128,22 +128,19 @@ class CheckpointPlan {
         const bool as_stored =
             spec.is_vector() || (spec.kind == TensorKind::embedding_table && head_ != HeadKind::shared);
         if (as_stored) requested = WeightFormat::stored;
-        // What channel mixing's value multiplies is mostly zero.
-        const bool sparse = spec.role == TensorRole::feed_forward_value && kernels::fits_column_major(spec.rows);
-        const kernels::Layout layout = as_stored ? kernels::Layout::row_major
-                                       : sparse  ? kernels::Layout::column_major
-                                                 : kernels::Layout::row_groups;
         const WeightChange* const change =
             adapters_.change(spec, quantized_format(checkpoint_, tensor).has_value(), config_.tie_word_embeddings);
+        const bool replaced = change && change->replacement;
+        const CheckpointTensor& source = replaced ? *change->replacement : tensor;
+        const WeightFormat format =
+            replaced ? target_format(source.info.dtype, requested) : target_format(checkpoint_, tensor, requested);
+        // What channel mixing's value multiplies is mostly zero.
+        const kernels::Layout layout = as_stored ? kernels::Layout::row_major
+                                       : spec.role == TensorRole::feed_forward_value
+                                           ? kernels::layout_for_zeros(format, spec.rows)
+                                           : kernels::Layout::row_groups;
         const RowSpan rows = spec.is_vector() ? RowSpan{0, spec.rows} : model::own_rows(ranks, spec.rows);
-        if (change && change->replacement)
-            return {std::move(spec),
-                    change->replacement,
-                    target_format(change->replacement->info.dtype, requested),
-                    layout,
-                    change,
-                    rows};
-        return {std::move(spec), &tensor, target_format(checkpoint_, tensor, requested), layout, change, rows};
+        return {std::move(spec), &source, format, layout, change, rows};
     }
 
     Checkpoint checkpoint_;
