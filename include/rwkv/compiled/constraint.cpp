@@ -14,6 +14,8 @@
 #include <rwkv/constraint/json_schema.inl>
 #include <rwkv/constraint/lexer.inl>
 #include <rwkv/constraint/parser.inl>
+#include <rwkv/constraint/regex_derivatives.inl>
+#include <rwkv/constraint/regex_operations.inl>
 #include <rwkv/constraint/regex_set.inl>
 #include <rwkv/constraint/regex_syntax.inl>
 #include <rwkv/constraint/schema_document.inl>

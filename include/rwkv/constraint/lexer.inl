@@ -7,7 +7,7 @@
 #include <vector>
 
 #include <rwkv/constraint/lexer.hpp>
-#include <rwkv/constraint/regex_set.inl>
+#include <rwkv/constraint/regex_derivatives.inl>
 #include <rwkv/core/inline.hpp>
 
 namespace rwkv::inline RWKV_ABI::constraint {

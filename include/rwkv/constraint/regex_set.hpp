@@ -162,5 +162,7 @@ class RegexSet {
 }  // namespace rwkv::inline RWKV_ABI::constraint
 
 #ifndef RWKV_COMPILED
+#include <rwkv/constraint/regex_derivatives.inl>
+#include <rwkv/constraint/regex_operations.inl>
 #include <rwkv/constraint/regex_set.inl>
 #endif
