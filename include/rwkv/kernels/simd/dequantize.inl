@@ -28,7 +28,12 @@ void widen_block(const WeightMatrix& matrix, Index begin, Index end, Index k, In
                 const core::BFloat16* const stored =
                     weights.scales(row / group_rows, first_block + col / Format::block_cols);
                 for (Index i = 0; i < group_rows; i += Simd::lanes) Simd::store(scales + i, Simd::load(stored + i));
-                IntDot::dequantize(bytes, scales, block + ((row - begin) * depth + col * group_rows));
+                float* const to = block + ((row - begin) * depth + col * group_rows);
+                if (col + step_cols <= depth) return IntDot::dequantize(bytes, scales, to);
+                // Where this row group ends, the next one has begun already.
+                float columns[step_cols * group_rows];
+                IntDot::dequantize(bytes, scales, columns);
+                std::copy_n(columns, (depth - col) * group_rows, to);
             };
             for_each_column_step(weights, r, first_block, (depth + Format::block_cols - 1) / Format::block_cols, r,
                                  first_block, put);
