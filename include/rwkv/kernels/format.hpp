@@ -92,6 +92,8 @@ inline constexpr Index step_cols = 4;
 
 /// Columns of column-major matrices hold a multiple of this number of rows, a cache line of the smallest weights.
 inline constexpr Index column_rows = 128;
+/// Of column-major weights, the rows that a product of many tokens unpacks together: four row groups.
+inline constexpr Index rows_of_steps = 4 * group_rows;
 
 /// The rows that a column of a column-major matrix holds: those past the last are of no meaning.
 [[nodiscard]] constexpr Index stored_rows(Index rows) noexcept {

@@ -18,7 +18,6 @@ using avx512::prefetch_next_block;
 using avx512::Prefetcher;
 using avx512::Simd;
 using avx512_vnni::IntDot;
-using avx512_vnni::rows_of_steps;
 using avx512_vnni::unpack_columns;
 using avx512_vnni::unpack_scales;
 using avx512_vnni::unpack_values;

@@ -396,10 +396,6 @@ inline void for_each_column_step(const WeightView<Format>& weights, Index row, I
     }
 }
 
-// Rows of a task that a product of many tokens takes before the features of the next block: those of a task with row
-// groups, or four groups.
-inline constexpr Index rows_of_steps = 4 * group_rows;
-
 }  // namespace rwkv::inline RWKV_ABI::kernels::RWKV_TARGET
 
 #include <rwkv/kernels/simd/end_target.inl>
