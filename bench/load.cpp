@@ -199,9 +199,8 @@ class Load {
         with_cache.cache = std::make_shared<rwkv::PrefixCache>(model_.config());
         rwkv::Scheduler scheduler(model_, with_cache);
         std::vector<double> first, turn;
-        double cold = 0;
         auto prompt = some_prompt(model_, options_.prompt, 5);
-        for (int i = 0; i < 20; ++i) {
+        const auto seconds_to_first_token = [&] {
             double seconds = 0;
             const auto start = Clock::now();
             scheduler.submit({.tokens = prompt, .options = generation(1), .on_step = [&](const rwkv::Step&) {
@@ -210,19 +209,13 @@ class Load {
                               }});
             while (scheduler.step()) {
             }
-            (i == 0 ? cold : first.emplace_back()) = seconds;
-        }
+            return seconds;
+        };
+        const double cold = seconds_to_first_token();
+        for (int i = 1; i < 20; ++i) first.push_back(seconds_to_first_token());
         for (int i = 0; i < 20; ++i) {
             prompt.push_back(static_cast<rwkv::TokenId>(i + 1));
-            double seconds = 0;
-            const auto start = Clock::now();
-            scheduler.submit({.tokens = prompt, .options = generation(1), .on_step = [&](const rwkv::Step&) {
-                                  seconds = seconds_since(start);
-                                  return true;
-                              }});
-            while (scheduler.step()) {
-            }
-            turn.push_back(seconds);
+            turn.push_back(seconds_to_first_token());
         }
         std::printf(
             "first token of %td tokens: %.1f ms; seen before: %.3f ms (longest %.3f); one token more: %.2f ms\n",

@@ -377,7 +377,7 @@ def main():
     parser.add_argument("--work", type=Path, required=True, help="where the tokens, checkpoints and the log go")
     parser.add_argument("--out", type=Path, required=True, help="model directory to write the best weights to")
     parser.add_argument("--minutes", type=float, default=math.inf, help="time of this run")
-    parser.add_argument("--decay", type=int, help="bring the learning rate down to zero over so many steps, and end")
+    parser.add_argument("--decay", type=int, help="bring the learning rate down to zero over this number of steps, and end")
     parser.add_argument("--save-every", type=float, default=10, help="minutes between checkpoints")
     parser.add_argument("--threads", type=int, default=2, help="of the CPU; 1 on a busy machine: threads wait for each other")
     parser.add_argument("--vocabulary", type=int, default=4096)

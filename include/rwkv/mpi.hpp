@@ -61,8 +61,7 @@ class MpiRanks final : public RankGroup {
         float* gathered = columns.data();
         if (tokens > 1) {
             // Each rank's rows lie together, one token after the other.
-            if (std::ssize(buffer_) < rows * tokens) buffer_.resize(static_cast<std::size_t>(rows * tokens));
-            gathered = buffer_.data();
+            gathered = buffer(rows * tokens);
             copy_rows(columns, own_rows(rows), gathered, true);
         }
         check("all-gather", MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, gathered, counts_.data(), begins_.data(),
@@ -77,10 +76,13 @@ class MpiRanks final : public RankGroup {
     void all_combine(MatrixView<float> columns) noexcept override {
         if (size() == 1) return;
         const double start = MPI_Wtime();
+        const bool packed = columns.cols() > 1;
+        if (packed) copy_rows(columns, {0, columns.rows()}, buffer(columns.size()), true);
+        float* const numbers = packed ? buffer(columns.size()) : columns.data();
         // By bits: zeros change nothing.
-        for (Index t = 0; t < columns.cols(); ++t)
-            check("all-reduce", MPI_Allreduce(MPI_IN_PLACE, columns.col(t), static_cast<int>(columns.rows()),
-                                              MPI_UINT32_T, MPI_BOR, communicator_));
+        check("all-reduce", MPI_Allreduce(MPI_IN_PLACE, numbers, static_cast<int>(columns.size()), MPI_UINT32_T,
+                                          MPI_BOR, communicator_));
+        if (packed) copy_rows(columns, {0, columns.rows()}, numbers, false);
         count(start, columns.size());
     }
 
@@ -125,6 +127,12 @@ class MpiRanks final : public RankGroup {
           communicator_(copy.communicator),
           counts_(static_cast<std::size_t>(copy.size)),
           begins_(static_cast<std::size_t>(copy.size)) {}
+
+    /// Memory for that many floats.
+    float* buffer(Index floats) noexcept {
+        if (std::ssize(buffer_) < floats) buffer_.resize(static_cast<std::size_t>(floats));
+        return buffer_.data();
+    }
 
     /// Copies the span's rows of all columns to where they lie in the buffer, or back.
     static void copy_rows(MatrixView<float> columns, RowSpan span, float* buffer, bool to_buffer) noexcept {

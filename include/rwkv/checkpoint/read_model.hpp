@@ -36,7 +36,7 @@ inline Model read_model(const ModelLocation& location, const LoadOptions& option
     std::optional<CheckpointPlan> plan;
     take_together(ranks, location.name, [&]() -> std::uint64_t {
         plan.emplace(location, options.format, pytorch, options.adapters, ranks);
-        return ranks ? fingerprint(*plan) : 0;
+        return ranks ? files_fingerprint(*plan) : 0;
     });
     model::Weights weights;
     take_together(ranks, location.name, [&]() -> std::uint64_t {

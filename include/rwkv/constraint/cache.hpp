@@ -26,9 +26,11 @@ class Cache {
     /// Sets the bits of the tokens that may come after the threads; bits of others stay.
     void mask(std::span<const Thread> threads, std::span<std::uint64_t> words);
 
-    Parser& parser() noexcept { return parser_; }                                           ///< of the grammar
-    const TokenTrie& trie() const noexcept { return *trie_; }                               ///< of the vocabulary
-    const std::shared_ptr<const TokenTrie>& shared_trie() const noexcept { return trie_; }  ///< likewise
+    Parser& parser() noexcept { return parser_; }              ///< of the grammar
+    const TokenTrie& trie() const noexcept { return *trie_; }  ///< of the vocabulary
+    const std::shared_ptr<const TokenTrie>& shared_trie() const noexcept {
+        return trie_;
+    }  ///< of the vocabulary, shared
     /// Memory in use, in bytes, but for masks, which are forgotten now and then.
     std::size_t memory() const noexcept { return parser_.memory(); }
 

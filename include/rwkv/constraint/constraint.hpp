@@ -71,7 +71,7 @@ class Matcher {
     Matcher(const Constraint& constraint, const TokenVocabulary& vocabulary);
     Matcher(const Matcher& other);               ///< goes on from the same place
     Matcher(Matcher&& other) noexcept;           ///< leaves one to be assigned to or destroyed
-    Matcher& operator=(Matcher other) noexcept;  ///< likewise
+    Matcher& operator=(Matcher other) noexcept;  ///< goes on from where the other was
     ~Matcher();
 
     /// Sets bit id % 64 of word id / 64 for each token that may come next: some text of the set begins with the text so
@@ -84,7 +84,7 @@ class Matcher {
     /// Takes the token; false, and nothing is changed, where it may not come. An end token is taken where the text may
     /// end, and changes nothing.
     bool accept(TokenId token);
-    /// Likewise, for text: any bytes.
+    /// Takes bytes, which need not end where a token does; false, and nothing is changed, where they may not come.
     bool accept(std::string_view bytes);
     /// Whether the text so far is complete.
     [[nodiscard]] bool may_end() const;
@@ -117,7 +117,7 @@ class Matcher {
 /// One of these texts.
 /// Throws: ArgumentError where there is none.
 [[nodiscard]] Constraint choice(std::span<const std::string> texts);
-/// Likewise.
+/// One of these texts, as literals.
 [[nodiscard]] Constraint choice(std::initializer_list<std::string_view> texts);
 
 }  // namespace rwkv::inline RWKV_ABI

@@ -26,8 +26,8 @@ namespace rwkv::inline RWKV_ABI {
 /// looser than the schema.
 [[nodiscard]] Constraint json_schema(std::string_view schema, const JsonSchemaOptions& options = {});
 
-/// Likewise for a schema that was parsed: a nlohmann::json or nlohmann::ordered_json. The former has lost the order of
-/// members: theirs is the alphabet's.
+/// Constraint of a schema that was parsed: a nlohmann::json or nlohmann::ordered_json. The former has lost the order of
+/// members, which are then in that of the alphabet. Throws: as for a text.
 template <class Json>
 requires requires(const Json& json) {
     { json.dump() } -> std::same_as<std::string>;

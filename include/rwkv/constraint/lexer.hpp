@@ -62,11 +62,12 @@ class Lexer {
     /// The byte that alone may follow; `no_byte` where none may, `many_bytes` where several may.
     std::uint32_t only_byte(State state);
     static constexpr std::uint32_t no_byte = 256;     ///< see `only_byte`
-    static constexpr std::uint32_t many_bytes = 257;  ///< likewise
+    static constexpr std::uint32_t many_bytes = 257;  ///< see `only_byte`
 
     /// The expressions, derivatives included.
     RegexSet& regexes() noexcept { return regexes_; }
-    const RegexSet& regexes() const noexcept { return regexes_; }  ///< likewise
+    /// The expressions, to read only.
+    const RegexSet& regexes() const noexcept { return regexes_; }
     /// Memory in use, in bytes.
     std::size_t memory() const noexcept;
 

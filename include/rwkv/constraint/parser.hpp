@@ -62,7 +62,7 @@ class Parser {
     }
 
     const Grammar& grammar() const noexcept { return *grammar_; }                       ///< what is parsed
-    const std::shared_ptr<const Grammar>& shared() const noexcept { return grammar_; }  ///< likewise
+    const std::shared_ptr<const Grammar>& shared() const noexcept { return grammar_; }  ///< what is parsed, shared
     Lexer& lexer() noexcept { return lexer_; }                                          ///< of the terminals
     Chart& chart() noexcept { return chart_; }                                          ///< of the rules
     /// Memory in use, in bytes.

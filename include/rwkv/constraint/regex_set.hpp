@@ -26,7 +26,7 @@ enum class Regex : std::uint32_t {
 /// Characters from `first` to `last`, both included.
 struct CharacterRange {
     char32_t first;  ///< at most U+10FFFF
-    char32_t last;   ///< likewise, not below `first`
+    char32_t last;   ///< at most U+10FFFF, and not below `first`
 };
 
 /// As the maximum of a repetition: there is none.

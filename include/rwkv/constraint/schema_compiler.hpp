@@ -28,7 +28,8 @@ inline constexpr std::size_t max_nested_values = 60;
 inline constexpr std::size_t max_flat_parts = 64;
 /// The expansions within expansions, which oneOf and propertyNames cause.
 inline constexpr std::size_t max_nested_expansions = 60;
-/// The alternatives of a oneOf that are told apart one by one: those that overlap, and those with arrays or objects.
+/// The maximum number of alternatives of a oneOf that are compared pair by pair: those that overlap, and those with
+/// arrays or objects.
 inline constexpr std::size_t max_overlapping = 200;
 /// The cases of one value, and of all expansions of a schema together.
 inline constexpr std::size_t max_cases = 20'000, max_all_cases = 2'000'000;

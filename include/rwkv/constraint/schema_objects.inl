@@ -261,7 +261,7 @@ RWKV_INLINE Symbol SchemaCompiler::members_in_order(const std::vector<Member>& m
     return either(beginnings);
 }
 
-/// Likewise, where minProperties and maxProperties count them. Of others, only the first one is sure to add to the
+/// The members where minProperties and maxProperties count them. Of others, only the first one is sure to add to the
 /// count, since the next may have the same name.
 RWKV_INLINE Symbol SchemaCompiler::counted_members(const std::vector<Member>& members, Symbol other,
                                                    const ObjectForm& form) {

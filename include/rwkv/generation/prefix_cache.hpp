@@ -80,7 +80,7 @@ class PrefixCache {
         std::vector<TokenId> tokens;  // from the parent to here
         std::vector<Node*> children;  // by first token; a node without a state has at least two, but for the root
         std::optional<State> state;   // after all tokens from the root to here
-        std::vector<float> logits;    // likewise, or empty
+        std::vector<float> logits;    // after the same tokens, or empty
         List* list = nullptr;         // that it is in, where it has a state
         Node *older = nullptr, *newer = nullptr;  // in that list
         std::uint64_t used = 0;                   // when, by the number of the call

@@ -185,7 +185,7 @@ class Sequence {
 
     // Speculation.
     std::unique_ptr<generation::Drafter> drafter_;  // none where it was never asked for
-    std::unique_ptr<Checkpoints> checkpoints_;      // likewise
+    std::unique_ptr<Checkpoints> checkpoints_;      // none where there is no drafter
     std::vector<TokenId> forced_;                   // what the constraint says must come next
     std::vector<TokenId> draft_;                    // the last token and the draft of the latest `next_pass`, or empty
     bool from_drafter_ = false;                     // whether it was asked for the latest draft

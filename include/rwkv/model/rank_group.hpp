@@ -1,10 +1,12 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
 #include <rwkv/core/matrix_view.hpp>
 #include <rwkv/core/tensor.hpp>
+#include <rwkv/kernels/weight_matrix.hpp>
 #include <rwkv/version.hpp>
 
 namespace rwkv::inline RWKV_ABI {
@@ -34,10 +36,10 @@ class RankGroup {
     [[nodiscard]] int size() const noexcept { return size_; }
     /// The rows that a rank holds of a matrix with that many: whole row groups, as many as any other, or one more.
     [[nodiscard]] RowSpan rows_of(int rank, Index rows) const noexcept {
-        constexpr Index group = 16;
-        const Index groups = (rows + group - 1) / group;
-        const auto begin = [&](int r) { return groups * r / size_ * group; };
-        return {begin(rank) < rows ? begin(rank) : rows, begin(rank + 1) < rows ? begin(rank + 1) : rows};
+        const auto begin = [&](int r) {
+            return (std::min)(kernels::row_groups(rows) * r / size_ * kernels::group_rows, rows);
+        };
+        return {begin(rank), begin(rank + 1)};
     }
     /// The rows that this rank holds.
     [[nodiscard]] RowSpan own_rows(Index rows) const noexcept { return rows_of(rank_, rows); }

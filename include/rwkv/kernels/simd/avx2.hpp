@@ -331,6 +331,8 @@ struct SignedDot : IntDot {
 
 #include <rwkv/kernels/simd/integer_gemm.inl>
 
+#include <rwkv/kernels/simd/integer_kernels.inl>
+
 #include <rwkv/kernels/simd/begin_target.inl>
 
 namespace rwkv::inline RWKV_ABI::kernels::avx2 {
@@ -374,25 +376,16 @@ struct Description : Bodies {
     }
     template <QuantizedFormat Format>
     static constexpr KernelList kernels() {
-        constexpr Kernel skinny{.multiply_rows = gemv<Format>,
-                                .multiply_columns = column_gemv<Format>,
-                                .pack = quantize_activations<Format>,
-                                .packed_bits = quantized_bits};
+        KernelList list = integer_kernels<Format>(integer_gemm<Format>);
         // With fewer tokens a gemv is as fast.
-        constexpr Kernel blocked{.min_tokens = Format::bits == 8 ? Blocking::panel_tokens : 8,
-                                 .multiply_rows = integer_gemm<Format>,
-                                 .rows_per_task = Blocking::mc,
-                                 .pack = quantize_activations<Format>,
-                                 .packed_bits = quantized_bits};
-        if constexpr (Format::bits == 8) {
-            return {skinny, blocked, blocked};
-        } else {
-            Kernel few = skinny, alone = skinny;
-            few.min_tokens = 2;
-            alone.multiply_rows = signed_gemv<Format>;
-            alone.pack = quantize_with_signs<Format>;
-            return {alone, few, blocked};
+        list[1].min_tokens = list[2].min_tokens = Format::bits == 8 ? Blocking::panel_tokens : 8;
+        if constexpr (Format::bits == 4) {
+            list[1] = list[0];
+            list[1].min_tokens = 2;
+            list[0].multiply_rows = signed_gemv<Format>;
+            list[0].pack = quantize_with_signs<Format>;
         }
+        return list;
     }
 };
 

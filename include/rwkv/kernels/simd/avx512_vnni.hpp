@@ -64,7 +64,8 @@ struct IntDot {
     static void interleave(const std::uint8_t* c0, const std::uint8_t* c1, const std::uint8_t* c2,
                            const std::uint8_t* c3, Quantized (&steps)[4]) noexcept {
         const __m512i a = load(c0), b = load(c1), c = load(c2), d = load(c3);
-        const __m512i ab = _mm512_maskz_unpacklo_epi8(all_bytes, a, b), cd = _mm512_maskz_unpacklo_epi8(all_bytes, c, d),
+        const __m512i ab = _mm512_maskz_unpacklo_epi8(all_bytes, a, b),
+                      cd = _mm512_maskz_unpacklo_epi8(all_bytes, c, d),
                       ab_high = _mm512_maskz_unpackhi_epi8(all_bytes, a, b),
                       cd_high = _mm512_maskz_unpackhi_epi8(all_bytes, c, d);
         steps[0] = _mm512_maskz_unpacklo_epi16(all_halves, ab, cd);
@@ -102,6 +103,8 @@ struct IntDot {
 
 #include <rwkv/kernels/simd/byte_gemm.inl>
 
+#include <rwkv/kernels/simd/integer_kernels.inl>
+
 #undef RWKV_TARGET
 #undef RWKV_TARGET_FLAGS
 
@@ -119,16 +122,7 @@ struct Description : avx512::Description {
     }
     template <QuantizedFormat Format>
     static constexpr KernelList kernels() {
-        constexpr Kernel skinny{.multiply_rows = gemv<Format>,
-                                .multiply_columns = column_gemv<Format>,
-                                .pack = quantize_activations<Format>,
-                                .packed_bits = quantized_bits};
-        constexpr Kernel blocked{.min_tokens = Blocking::gemm_min_tokens,
-                                 .multiply_rows = byte_gemm<Format>,
-                                 .rows_per_task = Blocking::mc,
-                                 .pack = quantize_activations<Format>,
-                                 .packed_bits = quantized_bits};
-        return {skinny, blocked, blocked};
+        return integer_kernels<Format>(byte_gemm<Format>);
     }
 };
 

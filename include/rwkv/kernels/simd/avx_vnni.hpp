@@ -84,6 +84,8 @@ struct IntDot : avx2::IntDot {
 
 #include <rwkv/kernels/simd/integer_gemm.inl>
 
+#include <rwkv/kernels/simd/integer_kernels.inl>
+
 #undef RWKV_TARGET
 #undef RWKV_TARGET_FLAGS
 
@@ -100,16 +102,7 @@ struct Description : avx2::Description {
     }
     template <QuantizedFormat Format>
     static constexpr KernelList kernels() {
-        constexpr Kernel skinny{.multiply_rows = gemv<Format>,
-                                .multiply_columns = column_gemv<Format>,
-                                .pack = quantize_activations<Format>,
-                                .packed_bits = quantized_bits};
-        constexpr Kernel blocked{.min_tokens = Blocking::gemm_min_tokens,
-                                 .multiply_rows = integer_gemm<Format>,
-                                 .rows_per_task = Blocking::mc,
-                                 .pack = quantize_activations<Format>,
-                                 .packed_bits = quantized_bits};
-        return {skinny, blocked, blocked};
+        return integer_kernels<Format>(integer_gemm<Format>);
     }
 };
 

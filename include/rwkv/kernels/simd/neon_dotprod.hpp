@@ -125,6 +125,8 @@ struct IntDot {
 
 #include <rwkv/kernels/simd/integer_gemm.inl>
 
+#include <rwkv/kernels/simd/integer_kernels.inl>
+
 #undef RWKV_TARGET
 #undef RWKV_TARGET_FLAGS
 
@@ -142,16 +144,7 @@ struct Description : neon::Description {
     }
     template <QuantizedFormat Format>
     static constexpr KernelList kernels() {
-        constexpr Kernel skinny{.multiply_rows = gemv<Format>,
-                                .multiply_columns = column_gemv<Format>,
-                                .pack = quantize_activations<Format>,
-                                .packed_bits = quantized_bits};
-        constexpr Kernel blocked{.min_tokens = Blocking::gemm_min_tokens,
-                                 .multiply_rows = integer_gemm<Format>,
-                                 .rows_per_task = Blocking::mc,
-                                 .pack = quantize_activations<Format>,
-                                 .packed_bits = quantized_bits};
-        return {skinny, blocked, blocked};
+        return integer_kernels<Format>(integer_gemm<Format>);
     }
 };
 
