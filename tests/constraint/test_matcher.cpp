@@ -288,3 +288,21 @@ TEST_CASE("matchers of one constraint in several threads", "[matcher]") {
     CHECK(said[0] == said[2]);
     CHECK(said[1] == said[3]);
 }
+
+TEST_CASE("runs of bounded length end where they must, whatever masks are at hand", "[matcher]") {
+    // Tokens of many lengths of the characters that ready masks are made for.
+    std::vector<std::string> tokens;
+    for (std::size_t length = 2; length <= 40; ++length) tokens.push_back(std::string(length, 'a'));
+    const Tokenizer tokenizer = greedy_tokenizer(tokens);
+    const TokenVocabulary vocabulary(tokenizer);
+    for (int length = 1; length <= 42; ++length) {
+        const std::string run = "{0," + std::to_string(length) + "}";
+        for (const std::string& text : {"root ::= ." + run, "root ::= ." + run + " \"!\""}) {
+            const Constraint constraint = grammar(text);
+            Matcher matcher(constraint, vocabulary);
+            INFO(text);
+            const auto [mask, tried] = masks(matcher, tokenizer);
+            CHECK(ids_of(mask) == ids_of(tried));
+        }
+    }
+}
