@@ -13,7 +13,8 @@ namespace rwkv::inline RWKV_ABI {
 
 /// The rows [begin, end) of a matrix.
 struct RowSpan {
-    Index begin, end;
+    Index begin;  ///< the first row
+    Index end;    ///< one behind the last
 };
 
 /// Machines that share a model (tensor parallelism): each rank holds some rows of every matrix, computes those rows for

@@ -118,9 +118,10 @@ class BasicWorkspace {
     }
     /// Keys of channel mixing, counted since count_keys().
     struct KeyCounts {
-        std::uint64_t keys = 0;
+        std::uint64_t keys = 0;  ///< of all tokens and layers
         std::uint64_t zero = 0;  ///< of these, once max(·, 0)² was taken
 
+        /// Zero keys over all; 0 before anything was counted.
         [[nodiscard]] double zero_share() const noexcept {
             return keys == 0 ? 0 : static_cast<double>(zero) / static_cast<double>(keys);
         }
@@ -128,6 +129,7 @@ class BasicWorkspace {
     /// From now on counts how many keys of channel mixing are zero, whose columns of feed_forward.value need not be
     /// read. It takes a little time.
     void count_keys() noexcept { counts_keys_ = true; }
+    /// What was counted since count_keys().
     [[nodiscard]] const KeyCounts& key_counts() const noexcept { return key_counts_; }
 
     /// Bytes held.
