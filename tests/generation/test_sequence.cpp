@@ -97,6 +97,7 @@ TEST_CASE("a step tells the token, the text that is certain, and at last why the
     while (!sequence.finished()) {
         steps.push_back(setup.step(sequence));
         texts.emplace_back(steps.back().text);
+        CHECK(steps.back().state == &std::as_const(sequence).state());
         CHECK(sequence.pending().size() == (sequence.finished() ? 0 : 1));
     }
     REQUIRE(steps.size() == 3);

@@ -31,6 +31,8 @@ struct Step {
     std::string_view text;                 ///< whole characters that are now certain, perhaps none; valid until the
                                            ///< next call
     std::optional<FinishReason> finished;  ///< set by the last step
+    const State* state = nullptr;          ///< what the model remembers of the tokens before this one; valid until the
+                                           ///< next call
 };
 
 /// Throws: ModelError if the tokenizer has tokens for which the model has no output: they do not belong together.

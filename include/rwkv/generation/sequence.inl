@@ -271,6 +271,7 @@ RWKV_INLINE Step Sequence::accept(std::span<const float> logits) {
     }
     if (accepted && !step.finished) draft_position_ = position + 1;
     step.text = std::string_view(result_.text).substr(text_begin);
+    step.state = &std::as_const(*this).state();
     return step;
 }
 
