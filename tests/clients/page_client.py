@@ -109,7 +109,7 @@ try:
 
     # It goes on where it ended.
     set_options(max_tokens=40)
-    one("[data-do=continue]").click()
+    one(".message:last-of-type [data-do=continue]").click()
     wait_for_end()
     check(messages()[1][1].startswith(first[1]) and len(messages()[1][1]) > len(first[1]), "an answer goes on")
     check(picture() != drawn, "another picture")
