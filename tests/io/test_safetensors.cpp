@@ -1,6 +1,5 @@
 // What a table of verdicts does not say (for those see test_corpora.cpp). Numbers are those of the list in which the
 // format's rules were collected.
-#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -120,11 +119,8 @@ TEST_CASE("many tensors", "[safetensors]") {
     const std::vector<std::string> few(same.begin(), same.begin() + 10);
     CHECK(as_expected(outcome([&] { parse(file_of_entries(few, z(16))); }), refused("an overlap: begin 0")));
 
-    const std::string attack = file_of_entries(same, z(16));
-    const auto start = std::chrono::steady_clock::now();
-    CHECK(as_expected(outcome([&] { parse(attack); }), refused("an overlap: begin 0")));
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    CHECK(seconds.count() < 5.0);  // a tenth of it without sanitizers; what matters is that it is not 100,000² steps
+    // Were every tensor compared with every other, this would not end within ctest's limit of time.
+    CHECK(as_expected(outcome([&] { parse(file_of_entries(same, z(16))); }), refused("an overlap: begin 0")));
 
     const auto header = parse(file_of_entries(apart, z(count)));
     REQUIRE(header.tensors.size() == count);

@@ -1,4 +1,3 @@
-#include <chrono>
 #include <string>
 #include <string_view>
 
@@ -65,9 +64,7 @@ TEST_CASE("text is brought into NFC", "[nfc]") {
 TEST_CASE("a long run of combining marks costs no square", "[nfc]") {
     std::u32string marks(1, U'a');
     for (int i = 0; i < 300'000; ++i) marks.append({U'\u0301', U'\u0323', U'\u0315'});
-    const auto begin = std::chrono::steady_clock::now();
-    const auto result = rwkv::text::nfc(utf8(marks));
-    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(20));
+    const auto result = rwkv::text::nfc(utf8(marks));  // a square would not end within ctest's limit of time
     REQUIRE(result.has_value());
     // a with the dot below first; then all dots below, the acutes, and the commas above right
     std::u32string expected = U"\u1EA1";
