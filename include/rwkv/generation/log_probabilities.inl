@@ -28,16 +28,26 @@ RWKV_INLINE LogProbabilities::LogProbabilities(std::span<const float> logits) : 
 }
 
 RWKV_INLINE std::vector<TokenLogProbability> LogProbabilities::top(std::size_t count) const {
-    std::vector<TokenLogProbability> all;
-    all.reserve(logits_.size());
-    for (std::size_t i = 0; i < logits_.size(); ++i)
-        all.push_back({static_cast<TokenId>(i), static_cast<double>(logits_[i]) - log_sum_});
-    const auto end = all.begin() + static_cast<std::ptrdiff_t>((std::min)(count, all.size()));
-    std::partial_sort(all.begin(), end, all.end(), [](const auto& a, const auto& b) {
+    const auto before = [](const TokenLogProbability& a, const TokenLogProbability& b) {
         return a.log_probability > b.log_probability || (a.log_probability == b.log_probability && a.token < b.token);
-    });
-    all.erase(end, all.end());
-    return all;
+    };
+    std::vector<TokenLogProbability> best;
+    constexpr std::size_t few = 32;  // are found sooner without room for all
+    best.reserve(count <= few ? count + 1 : logits_.size());
+    for (std::size_t i = 0; i < logits_.size() && count > 0; ++i) {
+        const TokenLogProbability one{static_cast<TokenId>(i), static_cast<double>(logits_[i]) - log_sum_};
+        if (count > few) {
+            best.push_back(one);
+        } else if (best.size() < count || before(one, best.back())) {
+            best.insert(std::upper_bound(best.begin(), best.end(), one, before), one);
+            if (best.size() > count) best.pop_back();
+        }
+    }
+    if (count <= few) return best;
+    const auto end = best.begin() + static_cast<std::ptrdiff_t>((std::min)(count, best.size()));
+    std::partial_sort(best.begin(), end, best.end(), before);
+    best.erase(end, best.end());
+    return best;
 }
 
 }  // namespace rwkv::inline RWKV_ABI

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -56,6 +57,12 @@ struct Request {
     GenerationOptions options = {};    ///< as of a Generator
     /// Receives each step, the last included; return false to end the text there.
     std::function<bool(const Step& step)> on_step = {};
+    /// Receives the logits after each token of the prompt in order, `position` being its index in the prompt (-1: the
+    /// last of `conversation`, where the state has not read it); return false to cancel. The cache is not asked then:
+    /// all tokens are read.
+    std::function<bool(Index position, std::span<const float> logits)> on_prompt_logits = {};
+    /// The same for the hidden state after each token of the prompt, as Model::forward_hidden has it.
+    std::function<bool(Index position, std::span<const float> hidden)> on_hidden = {};
     /// Receives the result at the end, whatever the status; what it throws is dropped.
     std::function<void(const RequestResult& result)> on_finished = {};
     int priority = 0;  ///< requests of a greater one go first: they leave the queue before, and take the place of

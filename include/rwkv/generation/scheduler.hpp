@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -97,6 +98,7 @@ class Scheduler {
 
   private:
     using Shared = std::shared_ptr<generation::RequestState>;
+    using PromptCallback = std::function<bool(Index position, std::span<const float> numbers)>;
     struct Running;
     class Stepping;
 
@@ -111,6 +113,8 @@ class Scheduler {
     void plan_prompts(Index budget);
     void compute();
     void drop_unwanted();
+    void tell_hidden();
+    static void tell(Running& running, const PromptCallback& callback, Index position, std::span<const float> numbers);
     void read(Running& running, Index count);
     void accept(Running& running, std::span<const float> logits, Index position);
     void checkpoint(const Running& running, std::span<const float> logits);

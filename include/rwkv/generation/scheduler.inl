@@ -318,7 +318,7 @@ RWKV_INLINE void Scheduler::begin(Running& running) {
     running.sequence.reset();
     if (request.conversation) {
         running.sequence.resume(*request.conversation);
-    } else if (running.caches) {
+    } else if (running.caches && !request.on_prompt_logits && !request.on_hidden) {
         found_.logits.clear();
         const PrefixCache::Match match = options_.cache->find(tokens, found_.state, found_.logits);
         running.read = running.cached = match.length;

@@ -78,7 +78,9 @@ RWKV_INLINE void Scheduler::plan_prompts(Index budget) {
         const Index count = (std::min)(wanted(running), (budget + same - 1) / same);
         const bool is_last = count == running.prompt_left();
         batch_.push_back({running.sequence.pending().first(static_cast<std::size_t>(count)), &running.sequence.state(),
-                          is_last ? LogitsFor::last : LogitsFor::none});
+                          running.request->request.on_prompt_logits ? LogitsFor::all
+                          : is_last                                 ? LogitsFor::last
+                                                                    : LogitsFor::none});
         in_pass_.push_back(&running);
         budget -= count;
     }
@@ -91,7 +93,8 @@ RWKV_INLINE void Scheduler::compute() {
         tokens += std::ssize(sequence.tokens);
         wanted += sequence.logits == LogitsFor::all ? std::ssize(sequence.tokens) : sequence.logits == LogitsFor::last;
     }
-    if (wanted > 0) static_cast<void>(workspace_.logits(wanted));  // allocates, if at all, before anything moves
+    // Allocates, if at all, before anything moves.
+    if (wanted > 0) static_cast<void>(workspace_.logits((std::min)(wanted, model::max_logits_columns)));
     const std::size_t planned = batch_.size();
     model_.embed(batch_, workspace_);
     const Index layers = model_.config().num_hidden_layers;
@@ -103,17 +106,21 @@ RWKV_INLINE void Scheduler::compute() {
     const LogitsCallback on_logits = [this](Index i, Index position, std::span<const float> logits) {
         Running& running = *in_pass_[static_cast<std::size_t>(i)];
         if (running.in_prompt) {
-            read(running, std::ssize(batch_[static_cast<std::size_t>(i)].tokens));
+            const Index count = std::ssize(batch_[static_cast<std::size_t>(i)].tokens);
+            tell(running, running.request->request.on_prompt_logits, position, logits);
+            if (position + 1 < count || count < running.prompt_left()) return true;
+            read(running, count);
             checkpoint(running, logits);
         }
         if (!running.ended) accept(running, logits, position);
         return true;
     };
     for (SequenceTokens& sequence : batch_) sequence.checkpoints = nullptr;  // they are complete
+    tell_hidden();
     model_.head(batch_, workspace_, on_logits);
     for (std::size_t i = 0; i < batch_.size(); ++i) {
-        if (batch_[i].logits != LogitsFor::none) continue;
         Running& running = *in_pass_[i];
+        if (!running.in_prompt || std::ssize(batch_[i].tokens) >= running.prompt_left()) continue;
         running.sequence.advance(std::ssize(batch_[i].tokens));
         read(running, std::ssize(batch_[i].tokens));
         checkpoint(running, {});
@@ -152,6 +159,30 @@ RWKV_INLINE void Scheduler::drop_unwanted() {
     }
     batch_.resize(kept);
     in_pass_.resize(kept);
+}
+
+/// Tells those that want to know the hidden states after the tokens of their prompts.
+RWKV_INLINE void Scheduler::tell_hidden() {
+    const auto wants = [](const Running* running) { return running->in_prompt && running->request->request.on_hidden; };
+    if (std::none_of(in_pass_.begin(), in_pass_.end(), wants)) return;
+    model_.hidden(batch_, workspace_, [&](Index i, Index position, std::span<const float> hidden) {
+        Running& running = *in_pass_[static_cast<std::size_t>(i)];
+        if (wants(&running)) tell(running, running.request->request.on_hidden, position, hidden);
+        return true;
+    });
+}
+
+/// Calls back with numbers after a token of this pass, which is one of the prompt.
+RWKV_INLINE void Scheduler::tell(Running& running, const PromptCallback& callback, Index position,
+                                 std::span<const float> numbers) {
+    if (!callback || running.ended) return;
+    const Index unread = running.prompt_total - running.cached - std::ssize(running.request->request.tokens);
+    try {
+        if (!callback(running.prompt_read + position - unread, numbers)) running.ended = RequestStatus::cancelled;
+    } catch (...) {
+        running.error = std::current_exception();
+        running.ended = RequestStatus::failed;
+    }
 }
 
 /// The state has read so many tokens of the prompt more.

@@ -12,6 +12,7 @@
 #include <rwkv/generation/conversation.hpp>
 #include <rwkv/generation/drafter.hpp>
 #include <rwkv/generation/generation.hpp>
+#include <rwkv/generation/log_probabilities.hpp>
 #include <rwkv/generation/options.hpp>
 #include <rwkv/generation/pass_times.hpp>
 #include <rwkv/generation/sampler.hpp>
@@ -33,6 +34,9 @@ struct Step {
     std::optional<FinishReason> finished;  ///< set by the last step
     const State* state = nullptr;          ///< what the model remembers of the tokens before this one; valid until the
                                            ///< next call
+    double log_probability = 0;            ///< of the token, as in Generation::log_probabilities
+    std::span<const TokenLogProbability> top_logprobs = {};  ///< as in Generation, if asked for; valid until the next
+                                                             ///< call
 };
 
 /// Throws: ModelError if the tokenizer has tokens for which the model has no output: they do not belong together.

@@ -244,6 +244,10 @@ RWKV_INLINE Step Sequence::accept(std::span<const float> logits) {
     if (position == 0) result_.drafted_tokens += drafted;
     Step step;
     step.token = draw(logits, step.finished);
+    if (step.token) {
+        step.log_probability = result_.log_probabilities.back();
+        if (options_.top_logprobs > 0) step.top_logprobs = result_.top_logprobs.back();
+    }
     if (step.token && from_drafter_) drafter_->drawn(draft_.empty() ? 0 : position, *step.token);
     const bool accepted = step.token && position >= 0 && position < drafted &&
                           draft_[static_cast<std::size_t>(position) + 1] == *step.token;

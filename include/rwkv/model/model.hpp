@@ -137,6 +137,10 @@ class Model {
     /// Computes the logits that the sequences want. Returns false where the callback does.
     bool head(std::span<const SequenceTokens> batch, Workspace& workspace, const LogitsCallback& callback) const;
 
+    /// Computes the hidden state after every token of the batch, as `forward_hidden` does, beside `head` or in its
+    /// place. Returns false where the callback does.
+    bool hidden(std::span<const SequenceTokens> batch, Workspace& workspace, const LogitsCallback& callback) const;
+
   private:
     void check(std::string_view call, std::span<const SequenceTokens> batch, Workspace& workspace,
                bool needs_head) const;

@@ -19,9 +19,6 @@ namespace rwkv::inline RWKV_ABI {
 
 namespace model {
 
-/// The maximum number of columns of logits computed at once: they are long.
-inline constexpr Index max_logits_columns = kernels::Blocking::nc * 3 / 2;
-
 [[noreturn]] inline void check_failed(std::string_view call, std::string subject, std::string expected,
                                       std::string found) {
     throw ArgumentError("Model::" + std::string(call), std::move(subject), std::move(expected), std::move(found));
@@ -192,6 +189,20 @@ bool visit_logits(const Weights& weights, std::span<const SequenceTokens> sequen
     return true;
 }
 
+/// Computes the hidden state after each token of the chunk, and calls visit(sequence, position, hidden) for each until
+/// it returns false.
+template <class Visit>
+bool visit_hidden(const Weights& weights, Workspace& workspace, const Visit& visit) {
+    std::vector<Index>& columns = workspace.pass().columns;
+    columns.clear();
+    for (Index t = 0; t < workspace.batch().tokens(); ++t) columns.push_back(t);
+    const MatrixView<float> hidden = hidden_states(weights, std::span<const Index>(columns), workspace);
+    for (const ColumnRange<float>& range : workspace.batch().ranges())
+        for (Index t = range.begin; t < range.end; ++t)
+            if (!visit(range.sequence, range.position + t - range.begin, column(hidden, t))) return false;
+    return true;
+}
+
 /// Allocates memory for the logits of a pass. Later, a failure would leave the states in the middle of it.
 inline void reserve_logits(std::span<const SequenceTokens> sequences, Workspace& workspace) {
     static_cast<void>(workspace.logits(
@@ -336,14 +347,9 @@ RWKV_INLINE bool Model::forward_hidden(std::span<const TokenId> tokens, State& s
     check("forward_hidden", {&sequence, 1}, workspace, false);
     model::check_callback("forward_hidden", callback);
     return model::run_pass(*weights_, {&sequence, 1}, workspace, options, [&] {
-        const model::ColumnRange<float>& range = workspace.batch().ranges().front();
-        std::vector<Index>& columns = workspace.pass().columns;
-        columns.clear();
-        for (Index t = range.begin; t < range.end; ++t) columns.push_back(t);
-        const MatrixView<float> hidden = model::hidden_states(*weights_, std::span<const Index>(columns), workspace);
-        for (Index t = range.begin; t < range.end; ++t)
-            if (!callback(range.position + t - range.begin, model::column(hidden, t))) return false;
-        return true;
+        return model::visit_hidden(*weights_, workspace, [&](Index, Index position, std::span<const float> hidden) {
+            return callback(position, hidden);
+        });
     });
 }
 
@@ -389,6 +395,13 @@ RWKV_INLINE bool Model::head(std::span<const SequenceTokens> batch, Workspace& w
                                [&](const auto& range, Index t, std::span<const float> logits) {
                                    return callback(range.sequence, range.position + t - range.begin, logits);
                                });
+}
+
+RWKV_INLINE bool Model::hidden(std::span<const SequenceTokens> batch, Workspace& workspace,
+                               const LogitsCallback& callback) const {
+    set_batch("hidden", batch, workspace, false);
+    model::check_callback("hidden", callback);
+    return model::visit_hidden(*weights_, workspace, callback);
 }
 
 }  // namespace rwkv::inline RWKV_ABI

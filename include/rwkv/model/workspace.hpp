@@ -19,6 +19,13 @@
 
 namespace rwkv::inline RWKV_ABI {
 
+namespace model {
+
+/// The maximum number of columns of logits computed at once: they are long.
+inline constexpr Index max_logits_columns = kernels::Blocking::nc * 3 / 2;
+
+}  // namespace model
+
 /// How passes are computed.
 struct WorkspaceOptions {
     /// Threads at work in one pass, the caller's included; 0: all processors that the process may use. At most 1024.
