@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 . cmake/install-packages.sh
-install_packages g++ cmake make pkg-config libeigen3-dev nlohmann-json3-dev libcli11-dev libedit-dev libopenmpi-dev openmpi-bin catch2 libbenchmark-dev
+install_packages g++ cmake make pkg-config libeigen3-dev nlohmann-json3-dev libcli11-dev libedit-dev libopenmpi-dev openmpi-bin libcpp-httplib-dev catch2 libbenchmark-dev
 
 echo "Configuring and building in build/release"
 cmake --preset release "$@"

@@ -86,8 +86,8 @@ class Api {
             return goes_on ? httplib::Server::HandlerResponse::Unhandled : httplib::Server::HandlerResponse::Handled;
         });
         server.set_post_routing_handler([this](const httplib::Request&, httplib::Response& res) {
+            res.headers.erase("Keep-Alive");  // has httplib's numbers, not ours
             if (!connection().must_close() && !server_.is_stopping()) return;
-            res.headers.erase("Keep-Alive");
             res.headers.erase("Connection");
             res.set_header("Connection", "close");
         });

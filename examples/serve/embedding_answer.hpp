@@ -44,7 +44,6 @@ inline Json embeddings(Service& service, const EmbeddingRequest& request, const 
         own.tokens = service.tokens_of(input);
         usage.prompt += std::ssize(own.tokens);
         own.options.max_new_tokens = 0;
-        own.options.stop = service.stop_token();
         own.use_cache = false;
         own.on_hidden = [sum, last = request.last](rwkv::Index, std::span<const float> hidden) {
             for (std::size_t i = 0; i < hidden.size(); ++i)

@@ -81,14 +81,18 @@ class HttpServer : public httplib::Server {
         }
     }
 
-    /// Takes no more connections, and waits for the requests under way, so long at most; then breaks their connections.
-    void drain(std::chrono::milliseconds patience) {
+    /// Takes no more connections, and waits for the requests under way, so long at most, and until `until`
+    /// says that it is enough; then breaks their connections.
+    void drain(std::chrono::milliseconds patience, const std::function<bool()>& until = {}) {
         is_stopping_ = true;
         if (listener_ >= 0) ::close(std::exchange(listener_, -1));
+        const auto end = std::chrono::steady_clock::now() + patience;
+        constexpr std::chrono::milliseconds between_looks(100);
         std::unique_lock lock(mutex_);
         for (const int socket : idle_) ::shutdown(socket, SHUT_RDWR);
-        if (!changed_.wait_for(lock, patience, [this] { return open_.empty(); }))
-            for (const int socket : open_) ::shutdown(socket, SHUT_RDWR);
+        while (!open_.empty() && std::chrono::steady_clock::now() < end && !(until && until()))
+            changed_.wait_for(lock, between_looks);
+        for (const int socket : open_) ::shutdown(socket, SHUT_RDWR);
         changed_.wait(lock, [this] { return open_.empty(); });
     }
 

@@ -28,7 +28,8 @@ struct Event {
     rwkv::TokenId token = 0;
     double log_probability = 0;
     std::vector<rwkv::TokenLogProbability> top_logprobs = {};
-    bool ended = false;  ///< there are no more of this text
+    std::string picture = {};  ///< of the state before the token, where one is wanted
+    bool ended = false;        ///< there are no more of this text
 };
 
 /// Events on their way from the thread of the scheduler to that of a connection, which waits for them and for the end

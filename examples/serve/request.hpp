@@ -17,6 +17,7 @@
 
 #include "base64.hpp"
 #include "json.hpp"
+#include "state_picture.hpp"
 
 // What clients send, in OpenAI's JSON, as values of ours. No sockets, no model: any bytes give a request or an
 // ApiError.
@@ -70,6 +71,7 @@ struct TextRequest {
     std::string function = {};  ///< the text is its arguments, in JSON
     bool return_state = false;
     std::vector<std::byte> state = {};  ///< a conversation that goes on; empty: none
+    int picture_columns = 0;            ///< of a picture of the state beside each event; 0: none
 };
 
 namespace detail {
@@ -89,9 +91,11 @@ inline std::vector<rwkv::TokenId> token_ids(const std::string& name, const Json&
     return ids;
 }
 
-/// A text, ids, a list of texts or a list of lists of ids. Throws: ApiError, also for none.
-inline std::vector<Prompt> prompts(const Fields& fields, const char* name, const Limits& limits) {
+/// A text, ids, a list of texts or a list of lists of ids. Throws: ApiError, also for an empty list, and for none
+/// where one is needed; else that is an empty text.
+inline std::vector<Prompt> prompts(const Fields& fields, const char* name, bool is_needed, const Limits& limits) {
     const Json* const value = fields.find(name);
+    if (!value && !is_needed) return {Prompt()};
     if (!value)
         throw bad_request(std::string(name) + ": expected a string, an array of strings or token ids, found none",
                           name);
@@ -308,7 +312,7 @@ inline TextRequest parse_text_request(std::string_view body, bool is_chat, const
     if (is_chat)
         request.messages = detail::messages(fields);
     else
-        request.prompts = detail::prompts(fields, "prompt", limits);
+        request.prompts = detail::prompts(fields, "prompt", false, limits);
     request.count = static_cast<std::size_t>(fields.integer("n", 1, 1, limits.max_choices));
     const std::size_t choices = request.count * (is_chat ? 1 : request.prompts.size());
     if (choices > static_cast<std::size_t>(limits.max_choices))
@@ -347,6 +351,7 @@ inline TextRequest parse_text_request(std::string_view body, bool is_chat, const
     detail::read_format(fields, request);
 
     request.return_state = fields.boolean("return_state");
+    request.picture_columns = static_cast<int>(fields.integer("state_picture", 0, 0, max_picture_columns));
     if (const std::string state = fields.string("state"); !state.empty()) {
         std::optional<std::vector<std::byte>> bytes = from_base64(state);
         if (!bytes || bytes->empty())
@@ -370,7 +375,7 @@ inline EmbeddingRequest parse_embedding_request(std::string_view body, const Lim
     const Json json = parse_object(body);
     const Fields fields(json);
     EmbeddingRequest request;
-    request.inputs = detail::prompts(fields, "input", limits);
+    request.inputs = detail::prompts(fields, "input", true, limits);
     const std::string format = fields.string("encoding_format", "float");
     if (format != "float" && format != "base64") fields.wrong("encoding_format", "float or base64", Json(format));
     request.as_base64 = format == "base64";

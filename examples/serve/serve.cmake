@@ -2,9 +2,6 @@
 # of the interface are part of the program.
 set(embedded "${CMAKE_CURRENT_BINARY_DIR}/serve_embedded.cpp")
 set(page "${CMAKE_CURRENT_SOURCE_DIR}/serve/page.html")
-if(NOT EXISTS "${page}")
-    set(page "${CMAKE_CURRENT_SOURCE_DIR}/serve/openapi.json")
-endif()
 set(openapi "${CMAKE_CURRENT_SOURCE_DIR}/serve/openapi.json")
 set(embed "${CMAKE_CURRENT_SOURCE_DIR}/serve/embed.cmake")
 add_custom_command(

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "../chat/chat_model.hpp"
 #include "../model_options.hpp"
 #include "../signals.hpp"
 #include "api.hpp"
@@ -111,8 +112,12 @@ int main(int argc, char** argv) {
 
         Signals::catch_end(terminal::ending_signals);
         rwkv::Tokenizer tokenizer = options.load_tokenizer();
-        service_options.format =
-            format_name.empty() ? rwkv::guess_prompt_format(tokenizer) : serve::chat_format(format_name);
+        if (format_name.empty()) {
+            const rwkv::PromptFormat& guessed = rwkv::guess_prompt_format(tokenizer);
+            format_name = is_chat_model(options.model, guessed) ? guessed.name : "plain";
+            std::fprintf(stderr, "Prompt format: %s (guessed; --prompt-format)\n", format_name.c_str());
+        }
+        service_options.format = serve::chat_format(format_name);
         if (service_options.model_name.empty()) service_options.model_name = name_of(options.model);
         // Opened first: that a port is taken is said before a model is loaded. Clients wait meanwhile.
         serve::HttpServer server(limits);
@@ -124,13 +129,20 @@ int main(int argc, char** argv) {
                 model.config(), rwkv::PrefixCacheOptions{.max_bytes = static_cast<std::size_t>(cache_mb) << 20U});
         serve::Service service(std::move(model), std::move(tokenizer), std::move(service_options));
         const serve::Api api(server, service, std::move(api_options));
+        const struct Connections {  // end before what they use
+            serve::HttpServer& server;
+            ~Connections() { server.drain(std::chrono::milliseconds(0)); }
+        } connections{server};
         std::printf("Listening on http://%s:%d\n",
                     host.find(':') == host.npos ? host.c_str() : ("[" + host + "]").c_str(), bound);
         std::fflush(stdout);
 
         server.run(Signals::descriptor());
         Signals::drain();
-        server.drain(std::chrono::milliseconds(static_cast<std::int64_t>(drain_seconds * 1000)));
-        service.cancel_all();
+        std::fprintf(stderr, "Ending: the requests under way have %g s\n", static_cast<double>(drain_seconds));
+        server.drain(std::chrono::milliseconds(static_cast<std::int64_t>(drain_seconds * 1000)), [] {
+            pollfd again{Signals::descriptor(), POLLIN, 0};
+            return ::poll(&again, 1, 0) > 0;
+        });
     });
 }

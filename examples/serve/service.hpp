@@ -1,20 +1,18 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <exception>
 #include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <random>
-#include <span>
 #include <stop_token>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -118,10 +116,6 @@ class Service {
         }
     }
 
-    /// Cancels every request, for the end of the server.
-    void cancel_all() noexcept { stop_.request_stop(); }
-    [[nodiscard]] std::stop_token stop_token() const noexcept { return stop_.get_token(); }
-
   private:
     struct KnownConstraint {
         Format::Kind kind;
@@ -146,7 +140,6 @@ class Service {
     ServiceOptions options_;
     rwkv::Tokenizer tokenizer_;
     rwkv::Scheduler scheduler_;
-    std::stop_source stop_;
     std::atomic<bool> is_well_{true};
     std::mutex constraints_mutex_;  // guards the next two
     std::optional<rwkv::TokenVocabulary> vocabulary_;

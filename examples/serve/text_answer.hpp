@@ -122,7 +122,6 @@ class TextAnswer {
         if (!request_.seed) request_.seed = std::random_device{}();
         rwkv::GenerationOptions& options = request_.options;
         options.sampling.constraint = service_.constraint(request_.format);
-        options.stop = service_.stop_token();
         std::shared_ptr<const rwkv::Conversation> state = given_state();
         if (request_.is_chat) {
             std::string history;
@@ -160,7 +159,8 @@ class TextAnswer {
             request.options.sampling.seed = *request_.seed + i;
             request.keep_conversation = request_.return_state;
             if (request_.stream)
-                request.on_step = [inbox = inbox_, i, wants = request_.logprobs](const rwkv::Step& step) {
+                request.on_step = [inbox = inbox_, i, wants = request_.logprobs,
+                                   columns = request_.picture_columns](const rwkv::Step& step) {
                     Event event{i, std::string(step.text)};
                     event.has_token = step.token.has_value();
                     if (step.token) event.token = *step.token;
@@ -168,6 +168,7 @@ class TextAnswer {
                         event.log_probability = step.log_probability;
                         event.top_logprobs.assign(step.top_logprobs.begin(), step.top_logprobs.end());
                     }
+                    if (columns > 0 && step.state) event.picture = state_picture(*step.state, columns);
                     inbox->push(std::move(event));
                     return true;
                 };
@@ -204,7 +205,6 @@ class TextAnswer {
             rwkv::Request request = prompt_request(sources_[i]);
             request.conversation = read[i];
             request.options.max_new_tokens = 0;
-            request.options.stop = request_.options.stop;
             request.keep_conversation = true;
             request.on_finished = [inbox = inbox_, i](const rwkv::RequestResult&) {
                 Event event{i};

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -179,7 +180,8 @@ class TextResponse {
     }
 
     /// A chunk of one text: `content` is the delta of a chat or the text of a completion.
-    std::string chunk(std::size_t i, Json content, Json finish, Json&& logprobs, Json&& more = Json()) {
+    std::string chunk(std::size_t i, Json content, Json finish, Json&& logprobs, Json&& more = Json(),
+                      const std::string& picture = {}) {
         Json choice = {{"index", i}};
         choice[is_chat() ? "delta" : "text"] = std::move(content);
         choice["logprobs"] = std::move(logprobs);
@@ -188,6 +190,7 @@ class TextResponse {
         Json json = head(chunk_name());
         json["choices"] = Json::array({std::move(choice)});
         if (answer_.request().include_usage) json["usage"] = nullptr;
+        if (!picture.empty()) json["state_picture"] = picture_of(picture);
         return server_sent(to_text(json));
     }
 
@@ -198,13 +201,19 @@ class TextResponse {
         return {{"tool_calls", Json::array({{{"index", 0}, {"function", {{"arguments", std::move(text)}}}}})}};
     }
 
+    [[nodiscard]] Json picture_of(const std::string& bytes) const {
+        return {{"layers", service_.config().num_hidden_layers},
+                {"columns", answer_.request().picture_columns},
+                {"values", to_base64(std::as_bytes(std::span(bytes)))}};
+    }
+
     void add(const Event& event, std::string& out) {
         const std::size_t i = event.choice;
         std::string text = begin(i);
         text += trimmed(i, event.text);
         if (event.has_token) report(i, {event.token, event.log_probability, true, event.top_logprobs});
         if (!event.ended) {
-            if (!text.empty()) out += chunk(i, delta(std::move(text)), Json(), take_logprobs(i));
+            if (!text.empty()) out += chunk(i, delta(std::move(text)), Json(), take_logprobs(i), Json(), event.picture);
             return;
         }
         const rwkv::RequestResult& result = answer_.result(answer_.choices()[i]);
