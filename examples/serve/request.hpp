@@ -50,9 +50,9 @@ struct Message {
 
 /// What the text has to match.
 struct Format {
-    enum class Kind { any, json_schema, grammar, regex, choice } kind = Kind::any;
-    std::string source = {};                ///< the schema, the grammar or the expression
-    std::vector<std::string> choices = {};  ///< of Kind::choice
+    enum class Kind { any, json_schema, grammar, regex } kind = Kind::any;
+    std::string source = {};       ///< the schema, the grammar or the expression
+    const char* field = "format";  ///< that it came in
 };
 
 /// A request for text, of /v1/completions or /v1/chat/completions.
@@ -203,6 +203,7 @@ inline void read_format(const Fields& fields, TextRequest& request) {
                               name);
         request.format.kind = kind;
         request.format.source = std::move(source);
+        request.format.field = name;
     };
     const char* const name = "response_format";
     if (const Json* const value = fields.find(name)) {

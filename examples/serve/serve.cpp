@@ -102,9 +102,13 @@ int main(int argc, char** argv) {
                          "memory for the states of prompts that were read before; 0: none")
         ->group(limit);
     return terminal::run(app, argc, argv, [&] {
-        const float times[] = {service_options.max_seconds, request_seconds, idle_seconds, drain_seconds};
-        for (const float time : times)
-            if (!(time >= 0 && time <= 1e6)) throw CLI::ValidationError("seconds", "expected 0 to 1000000");
+        const std::pair<const char*, float> times[] = {{"--max-seconds", service_options.max_seconds},
+                                                       {"--request-seconds", request_seconds},
+                                                       {"--idle-seconds", idle_seconds},
+                                                       {"--drain-seconds", drain_seconds}};
+        for (const auto& [name, seconds] : times)
+            if (!(seconds >= 0 && seconds <= 1e6f))
+                throw CLI::ValidationError(name, "expected a number from 0 to 1000000");
         limits.request_time = serve::ConnectionLimits::Seconds(request_seconds);
         limits.idle_time = serve::ConnectionLimits::Seconds(idle_seconds);
         limits.max_body_bytes = static_cast<std::size_t>(max_body_mb) << 20U;

@@ -93,8 +93,7 @@ class Service {
                                                                                      : rwkv::regex(format.source);
             constraints_.push_front({format.kind, format.source, rwkv::token_constraint(compiled, *vocabulary_)});
         } catch (const rwkv::Error& error) {
-            throw bad_request(std::string("the format of the text cannot be used: ") + error.what(),
-                              format.kind == Format::Kind::json_schema ? "response_format" : "grammar");
+            throw bad_request(std::string("the format of the text cannot be used: ") + error.what(), format.field);
         }
         constexpr std::size_t max_known = 16;
         if (constraints_.size() > max_known) constraints_.pop_back();
