@@ -117,7 +117,7 @@ inline rwkv::Model model(const std::string& shape, rwkv::WeightFormat format, In
     const auto planned = [&](const TensorSpec& spec) {
         const bool is_matrix = spec.kind == TensorKind::matrix;
         const bool is_value = spec.role == TensorRole::feed_forward_value;
-        const auto layout = is_value    ? rwkv::kernels::layout_for_zeros(format, spec.rows)
+        const auto layout = is_value    ? rwkv::kernels::layout_for_zeros(spec.rows)
                             : is_matrix ? rwkv::kernels::Layout::row_groups
                                         : rwkv::kernels::Layout::row_major;
         return PlannedTensor{spec,   nullptr, is_matrix ? format : rwkv::WeightFormat::f16,

@@ -137,7 +137,7 @@ class CheckpointPlan {
         // What channel mixing's value multiplies is mostly zero.
         const kernels::Layout layout = as_stored ? kernels::Layout::row_major
                                        : spec.role == TensorRole::feed_forward_value
-                                           ? kernels::layout_for_zeros(format, spec.rows)
+                                           ? kernels::layout_for_zeros(spec.rows)
                                            : kernels::Layout::row_groups;
         const RowSpan rows = spec.is_vector() ? RowSpan{0, spec.rows} : model::own_rows(ranks, spec.rows);
         return {std::move(spec), &source, format, layout, change, rows};

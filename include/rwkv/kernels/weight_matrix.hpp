@@ -29,10 +29,9 @@ enum class Layout {
     return rows > 0 && rows % group_rows == 0 && 10 * stored_rows(rows) <= 11 * rows;
 }
 
-/// The layout for weights that meet zeros more often than not: column-major, where it fits. In q4, passes of a few
-/// tokens would lose more by that than those of one token gain (bench/NOTES.md).
-[[nodiscard]] constexpr Layout layout_for_zeros(WeightFormat format, Index rows) noexcept {
-    return format != WeightFormat::q4 && fits_column_major(rows) ? Layout::column_major : Layout::row_groups;
+/// The layout for weights that meet zeros more often than not: column-major, where it fits.
+[[nodiscard]] constexpr Layout layout_for_zeros(Index rows) noexcept {
+    return fits_column_major(rows) ? Layout::column_major : Layout::row_groups;
 }
 
 /// Row groups that a number of rows needs.

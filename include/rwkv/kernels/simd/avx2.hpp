@@ -130,16 +130,19 @@ struct IntDot {
     }
     static Quantized lower_nibbles(const Quantized& pairs) noexcept {
         Quantized step;
+#pragma GCC unroll 2
         for (int i = 0; i < 2; ++i) step.v[i] = look_up(pairs.v[i]);
         return step;
     }
     static Quantized upper_nibbles(const Quantized& pairs) noexcept {
         Quantized step;
+#pragma GCC unroll 2
         for (int i = 0; i < 2; ++i) step.v[i] = look_up(_mm256_srli_epi16(pairs.v[i], 4));
         return step;
     }
     static Prepared prepare(const Quantized& bytes) noexcept {
         Prepared step;
+#pragma GCC unroll 2
         for (int i = 0; i < 2; ++i) {
             step.v[0][i] = _mm256_and_si256(bytes.v[i], _mm256_set1_epi16(255));
             step.v[1][i] = _mm256_srli_epi16(bytes.v[i], 8);
@@ -148,6 +151,7 @@ struct IntDot {
     }
     static void store(const Prepared& step, std::byte* to, Index) noexcept {
         auto* const at = reinterpret_cast<__m256i*>(to);
+#pragma GCC unroll 2
         for (int i = 0; i < 2; ++i) {
             _mm256_storeu_si256(at + i, step.v[0][i]);
             _mm256_storeu_si256(at + 2 + i, step.v[1][i]);
@@ -155,6 +159,7 @@ struct IntDot {
     }
     static void accumulate(Sum& sum, const Prepared& step, const std::int16_t* token) noexcept {
         const __m256i x02 = broadcast(token), x13 = broadcast(token + 2);
+#pragma GCC unroll 2
         for (int i = 0; i < 2; ++i) {
             sum.v[i] = _mm256_add_epi32(sum.v[i], _mm256_madd_epi16(step.v[0][i], x02));
             sum.v[i] = _mm256_add_epi32(sum.v[i], _mm256_madd_epi16(step.v[1][i], x13));
@@ -222,6 +227,7 @@ struct IntDot {
     /// (column_place in format.hpp).
     static void interleave(const std::uint8_t* c0, const std::uint8_t* c1, const std::uint8_t* c2,
                            const std::uint8_t* c3, Quantized (&steps)[4]) noexcept {
+#pragma GCC unroll 2
         for (int i = 0; i < 2; ++i) {
             const auto rows = [&](const std::uint8_t* column) {
                 return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(column) + i);
@@ -248,8 +254,10 @@ struct IntDot {
     }
     /// A column step as floats: out[c][r] = scales[r] · (value − 128).
     static void dequantize(const Quantized& step, const float* scales, float* out) noexcept {
+#pragma GCC unroll 2
         for (int i = 0; i < 2; ++i) {
             const __m256 scale = _mm256_loadu_ps(scales + 8 * i);
+#pragma GCC unroll 4
             for (int c = 0; c < 4; ++c) {
                 const __m256i values = _mm256_and_si256(_mm256_srli_epi32(step.v[i], 8 * c), _mm256_set1_epi32(255));
                 const __m256i whole = _mm256_sub_epi32(values, _mm256_set1_epi32(128));
@@ -290,6 +298,7 @@ struct SignedDot : IntDot {
     }
     static void accumulate(Sum& sum, const Prepared& step, const std::int16_t* token) noexcept {
         const __m256i x = broadcast(token), magnitudes = broadcast(token + 2), ones = _mm256_set1_epi16(1);
+#pragma GCC unroll 2
         for (int i = 0; i < 2; ++i) {
             const __m256i pairs = _mm256_maddubs_epi16(magnitudes, _mm256_sign_epi8(step.v[i], x));
             sum.v[i] = _mm256_add_epi32(sum.v[i], _mm256_madd_epi16(pairs, ones));

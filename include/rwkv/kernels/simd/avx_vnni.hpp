@@ -37,6 +37,7 @@ struct IntDot : avx2::IntDot {
     }
     static void accumulate(Sum& sum, const Prepared& step, const std::int8_t* token) noexcept {
         const __m256i four = broadcast(token);
+#pragma GCC unroll 2
         for (int i = 0; i < 2; ++i) sum.v[i] = multiply_add(step.v[i], four, sum.v[i]);
     }
     /// For eight rows: weights · activations + sum.

@@ -38,15 +38,18 @@ constexpr Index column_at(Index place) noexcept {
 template <class Value>
 class ChosenFeatures {
   public:
+    /// With more, all are multiplied.
+    static constexpr Index max_tokens = Blocking::gemm_min_tokens - 1;
+
     ChosenFeatures(const Value* values, Index stride, Index tokens, Index cols, Index block_cols) noexcept
         : values_(values), stride_(stride), tokens_(tokens), cols_(cols), block_cols_(block_cols) {
-        constexpr Index max_tokens = 2;  // of more hardly any feature is zero for every one
         chosen_ = cols;
         if (tokens > max_tokens) return;
         all_ = false;
         chosen_ = 0;
         for (Index block = 0; block < blocks(); ++block) chosen_ += std::popcount((*this)(block));
-        all_ = 8 * chosen_ > 5 * cols;  // reading everything in order is faster then (bench/NOTES.md)
+        // Reading everything in order is faster than most of it; with several tokens, arithmetic counts, too.
+        all_ = 8 * chosen_ > (tokens <= 2 ? 5 : 7) * cols;
         if (all_) chosen_ = cols;
     }
 
@@ -81,7 +84,8 @@ class ColumnList {
                 const Value* values, Index stride, Index tokens, Index group) noexcept {
         const auto column = [&](Index place) { return first + column_at<Value>(place) * column_stride; };
         if (chosen.all()) {
-            size_ = (chosen.size(block) + group - 1) / group * group;
+            count_ = chosen.size(block);
+            size_ = (count_ + group - 1) / group * group;
             values_ = values;
             stride_ = stride;
             for (Index i = 0; i < size_; ++i) columns_[i] = column(i);
@@ -95,6 +99,7 @@ class ColumnList {
             columns_[size_] = column(place);
             for (Index t = 0; t < tokens; ++t) copies_[t][size_] = values[t * stride + place];
         }
+        count_ = size_;
         for (; size_ % group != 0; ++size_) {
             columns_[size_] = columns_[size_ - 1];
             for (Index t = 0; t < tokens; ++t) copies_[t][size_] = 0;
@@ -102,15 +107,17 @@ class ColumnList {
     }
 
     Index size() const noexcept { return size_; }
+    /// Without what fills the list up.
+    Index count() const noexcept { return count_; }
     const T* const* columns() const noexcept { return columns_; }
     const Value* values(Index token) const noexcept { return values_ + token * stride_; }
 
   private:
     static constexpr Index max_size = 64;
-    Index size_ = 0, stride_ = 0;
+    Index size_ = 0, count_ = 0, stride_ = 0;
     const Value* values_ = nullptr;
     const T* columns_[max_size];
-    Value copies_[2][max_size];
+    Value copies_[ChosenFeatures<Value>::max_tokens][max_size];
 };
 
 // Prefetches the chosen columns one after the other, the part of each that holds some rows, into the second-level
@@ -118,44 +125,57 @@ class ColumnList {
 template <class View, class Value>
 class ColumnPrefetcher {
   public:
-    /// Of each column `bytes` bytes from `offset` on. Begins with what comes before the first product: about a block.
+    /// Of each column `bytes` bytes from `offset` on, whole cache lines. Begins with what comes before the first
+    /// product: about a block.
     ColumnPrefetcher(const View& weights, const ChosenFeatures<Value>& chosen, Index block_cols, Index offset,
                      Index bytes) noexcept
-        : weights_(weights), chosen_(chosen), block_cols_(block_cols), offset_(offset), bytes_(bytes), at_(bytes) {
+        : weights_(weights), chosen_(chosen), block_cols_(block_cols), offset_(offset), bytes_(bytes) {
         constexpr Index columns_more = 8;
+        if (chosen.chosen() == 0) return;
         bits_ = chosen_(0);
-        issue((chosen.chosen() / chosen.blocks() + columns_more) * (bytes / 64));
+        for (Index left = chosen.chosen() / chosen.blocks() + columns_more; left > 0; left -= max_columns) {
+            const Index columns = (std::min)(left, max_columns);
+            plan(columns, columns);
+            issue(columns * (bytes / 64));
+        }
     }
 
+    /// Looks up the next columns, which the next calls of issue() prefetch. Their lines may be as many as those of
+    /// `max` columns, at most 64.
+    [[gnu::noinline]] void plan(Index columns, Index max) noexcept {
+        for (Index i = 0; i <= max; ++i) planned_[i] = i < columns ? next_column() : column_;
+        next_ = planned_;
+        at_ = *next_;
+    }
+    /// Prefetches a few lines: between multiplications, since many at once would keep these waiting.
     void issue(Index lines) noexcept {
-        while (lines > 0) {
-            if (at_ >= bytes_ && !next_column()) return;
-            const Index some = (std::min)(lines, (bytes_ - at_) / 64);
-            const char* const line = column_ + at_;
-            for (Index i = 0; i < some; ++i) Simd::prefetch_l2(line + 64 * i);
-            at_ += 64 * some;
-            lines -= some;
+        for (; lines > 0; --lines) {
+            Simd::prefetch_l2(at_);
+            at_ += 64;
+            if (at_ == *next_ + bytes_) at_ = *++next_;
         }
     }
 
   private:
-    bool next_column() noexcept {
-        while (bits_ == 0) {
-            if (block_ + 1 >= chosen_.blocks()) return false;
-            bits_ = chosen_(++block_);
-        }
-        const Index column = block_ * block_cols_ + column_at<Value>(std::countr_zero(bits_));
+    static constexpr Index max_columns = 64;
+
+    // The last one again where there is no other.
+    const char* next_column() noexcept {
+        while (bits_ == 0 && block_ + 1 < chosen_.blocks()) bits_ = chosen_(++block_);
+        if (bits_ != 0)
+            column_ = reinterpret_cast<const char*>(
+                          weights_.column(block_ * block_cols_ + column_at<Value>(std::countr_zero(bits_)))) +
+                      offset_;
         bits_ &= bits_ - 1;
-        column_ = reinterpret_cast<const char*>(weights_.column(column)) + offset_;
-        at_ = 0;
-        return true;
+        return column_;
     }
 
     const View& weights_;
     const ChosenFeatures<Value>& chosen_;
-    Index block_cols_, offset_, bytes_, at_, block_ = 0;
+    Index block_cols_, offset_, bytes_, block_ = 0;
     std::uint64_t bits_ = 0;
     const char* column_ = nullptr;
+    const char *planned_[max_columns + 1], **next_ = planned_, *at_ = nullptr;
 };
 
 // Dense formats: columns that are multiplied before the next sums are loaded.
@@ -166,11 +186,13 @@ template <int Tokens>
 inline constexpr int column_vectors = (std::min)(8, (Simd::lanes == 16 ? 16 : 8) / Tokens);
 
 // y += W x for rows [begin, end), whole tiles of column_vectors<Tokens> registers, some columns and `Tokens` tokens.
-// `y` is the first row's.
-template <int Tokens, class T>
+// `y` is the first row's. Calls prefetch(lines) for as many cache lines as it reads,
+// some at a time.
+template <int Tokens, class T, class Prefetch>
 inline void add_columns(const ColumnList<T, float>& list, Index first_token, Index begin, Index end, float* y,
-                        Index y_stride) noexcept {
+                        Index y_stride, const Prefetch& prefetch) noexcept {
     constexpr int across = column_vectors<Tokens>;
+    constexpr Index columns_per_prefetch = 8, bytes = across * Simd::lanes * static_cast<Index>(sizeof(T));
     const T* const* const columns = list.columns();
     const Index size = list.size();
     const float* features[Tokens];
@@ -181,16 +203,20 @@ inline void add_columns(const ColumnList<T, float>& list, Index first_token, Ind
         for (int t = 0; t < Tokens; ++t)
 #pragma GCC unroll 8
             for (int i = 0; i < across; ++i) sums[t][i] = Simd::load(y + t * y_stride + i * Simd::lanes);
-        for (Index c = 0; c < size; ++c) {
-            const T* const column = columns[c] + r;
-            V weights[across];
+        for (Index c = 0; c < size;) {
+            const Index some = (std::min)(columns_per_prefetch, size - c);
+            prefetch(some * bytes / 64);
+            for (const Index last = c + some; c < last; ++c) {
+                const T* const column = columns[c] + r;
+                V weights[across];
 #pragma GCC unroll 8
-            for (int i = 0; i < across; ++i) weights[i] = Simd::load(column + i * Simd::lanes);
+                for (int i = 0; i < across; ++i) weights[i] = Simd::load(column + i * Simd::lanes);
 #pragma GCC unroll 8
-            for (int t = 0; t < Tokens; ++t) {
-                const V feature = Simd::set(features[t] + c);
+                for (int t = 0; t < Tokens; ++t) {
+                    const V feature = Simd::set(features[t] + c);
 #pragma GCC unroll 8
-                for (int i = 0; i < across; ++i) sums[t][i] = Simd::mul_add(weights[i], feature, sums[t][i]);
+                    for (int i = 0; i < across; ++i) sums[t][i] = Simd::mul_add(weights[i], feature, sums[t][i]);
+                }
             }
         }
 #pragma GCC unroll 8
@@ -201,7 +227,7 @@ inline void add_columns(const ColumnList<T, float>& list, Index first_token, Ind
 }
 
 // Calls add(begin, end, y, y_stride) for rows [begin, end): those of the last, partial column_rows rows have their sums
-// in a buffer, since all of these are computed. `y` is the first row's.
+// in a buffer, since all of these are computed. `y` is the first row's of the first token.
 class ColumnSums {
   public:
     ColumnSums(Index begin, Index end, Index tokens, float* y, Index y_stride) noexcept
@@ -215,9 +241,9 @@ class ColumnSums {
         if (whole_end_ < end) std::fill_n(last_[0], tokens * column_rows, 0.0f);
     }
     template <class Add>
-    void for_each_part(Index token, const Add& add) noexcept {
-        if (begin_ < whole_end_) add(begin_, whole_end_, y_ + token * y_stride_ + begin_, y_stride_);
-        if (whole_end_ < end_) add(whole_end_, whole_end_ + column_rows, last_[token], column_rows);
+    void for_each_part(const Add& add) noexcept {
+        if (begin_ < whole_end_) add(begin_, whole_end_, y_ + begin_, y_stride_);
+        if (whole_end_ < end_) add(whole_end_, whole_end_ + column_rows, last_[0], column_rows);
     }
     /// Copies what is in the buffer to y.
     void finish() noexcept {
@@ -237,79 +263,153 @@ template <DenseFormat Format>
 void column_gemv(const WeightMatrix& matrix, Index begin, Index end, const Activations& x, Index tokens, float* y,
                  Index y_stride, float*) noexcept {
     using T = typename Format::Storage;
-    constexpr Index size = sizeof(T);
+    constexpr Index size = sizeof(T), block_cols = columns_at_once;
     const WeightView<Format> weights(matrix);
-    const ChosenFeatures<float> chosen(x.values, x.stride, tokens, weights.cols(), columns_at_once);
-    ColumnPrefetcher prefetcher(weights, chosen, columns_at_once, begin * size, (stored_rows(end) - begin) * size);
+    const ChosenFeatures<float> chosen(x.values, x.stride, tokens, weights.cols(), block_cols);
+    ColumnPrefetcher prefetcher(weights, chosen, block_cols, begin * size, (stored_rows(end) - begin) * size);
     ColumnList<T, float> list;
     ColumnSums sums(begin, end, tokens, y, y_stride);
     for (Index block = 0; block < chosen.blocks(); ++block) {
-        const Index first = block * columns_at_once;
+        const Index first = block * block_cols;
         list.assign(chosen, block, weights.column(first), weights.column_stride(), x.values + first, x.stride, tokens,
                     1);
-        for_token_runs<Simd::gemv_tokens>(tokens, [&]<int Tokens>(Index t, std::integral_constant<int, Tokens>) {
-            sums.for_each_part(t, [&](Index part_begin, Index part_end, float* to, Index stride) {
-                for (Index r = part_begin; r < part_end; r += column_rows) {
-                    if (t == 0) prefetcher.issue(list.size() * (column_rows * size / 64));
-                    add_columns<Tokens>(list, t, r, r + column_rows, to + (r - part_begin), stride);
-                }
-            });
+        prefetcher.plan(list.size(), list.size());
+        sums.for_each_part([&](Index part_begin, Index part_end, float* to, Index stride) {
+            for (Index r = part_begin; r < part_end; r += column_rows, to += column_rows)
+                for_token_runs<Simd::gemv_tokens>(
+                    tokens, [&]<int Tokens>(Index t, std::integral_constant<int, Tokens>) {
+                        add_columns<Tokens>(list, t, r, r + column_rows, to + t * stride, stride, [&](Index lines) {
+                            if (t == 0) prefetcher.issue(lines);
+                        });
+                    });
         });
     }
     sums.finish();
 }
 
-// Tokens that quantized columns are multiplied with together.
+// Tokens that quantized columns are multiplied with as they are read.
 template <class Format>
 inline constexpr int column_tokens = Format::bits == 8 ? IntDot::column_tokens : IntDot::column_tokens / 2;
 
-// y += W x for 64 rows at `at` in each column, with 4 bits also or only for those in the upper halves of the same
-// bytes: integer sums, then floats, as row groups are multiplied (quantized_gemv.inl). `scales` and `y` are the first
+// Some tokens' features of a scale block.
+template <int Tokens>
+struct BlockOfTokens {
+    BlockOfTokens(const ColumnList<std::uint8_t, IntDot::Value>& list, const QuantizedPanel<IntDot::Value>& panel,
+                  Index first, Index block) noexcept {
+        for (int t = 0; t < Tokens; ++t) {
+            values[t] = list.values(first + t);
+            scales[t] = panel.scales(first + t)[block];
+        }
+    }
+    const IntDot::Value* values[Tokens];
+    ActivationScale scales[Tokens];
+};
+
+// Adds the products of a scale block of a row group, which are integers, to the sums y. `scales` and `y` are the first
 // row's.
-template <class Format, bool Lower, bool Upper, int Tokens>
-inline void add_quantized_rows(const std::uint8_t* const* columns, Index size, Index at,
-                               const IntDot::Value* const (&values)[Tokens],
-                               const ActivationScale (&token_scales)[Tokens], const core::BFloat16* scales, float* y,
-                               Index y_stride) noexcept {
-    constexpr int groups = Lower && Upper ? 8 : 4;
-    typename IntDot::Sum sums[Tokens][groups];
+template <int Tokens>
+inline void add_products(const IntDot::Sum (&products)[Tokens], const BlockOfTokens<Tokens>& x,
+                         const core::BFloat16* scales, float* y, Index y_stride) noexcept {
 #pragma GCC unroll 4
-    for (int t = 0; t < Tokens; ++t)
+    for (int part = 0; part < vectors_per_group; ++part) {
+        const V scale = Simd::load(scales + part * Simd::lanes);
 #pragma GCC unroll 8
-        for (int g = 0; g < groups; ++g) sums[t][g] = IntDot::start(token_scales[t].bias);
+        for (int t = 0; t < Tokens; ++t) {
+            float* const sum = y + t * y_stride + part * Simd::lanes;
+            Simd::store(sum, Simd::mul_add(IntDot::to_float(products[t], part),
+                                           Simd::mul(scale, Simd::set(x.scales[t].scale)), Simd::load(sum)));
+        }
+    }
+}
+
+// For 64 rows at `at` in each of some columns of a scale block, with 4 bits for those in the lower halves of the bytes,
+// in the upper ones, or both: calls put(group, step, values) for every column step of the row groups, and
+// prefetch(lines) for as many cache lines as it reads.
+template <class Format, bool Lower, bool Upper, class Prefetch, class Put>
+inline void for_each_step(const std::uint8_t* const* columns, Index size, Index at, const Prefetch& prefetch,
+                          const Put& put) noexcept {
+    constexpr Index lines = Lower && Upper ? step_cols : step_cols / 2;
     for (Index c = 0; c < size; c += step_cols) {
         typename IntDot::Quantized steps[4];
+        prefetch(lines);
         IntDot::interleave(columns[c] + at, columns[c + 1] + at, columns[c + 2] + at, columns[c + 3] + at, steps);
-        const auto multiply = [&](const typename IntDot::Quantized& bytes, int g) {
-            const typename IntDot::Prepared prepared = IntDot::prepare(bytes);
-#pragma GCC unroll 4
-            for (int t = 0; t < Tokens; ++t) IntDot::accumulate(sums[t][g], prepared, values[t] + c);
-        };
 #pragma GCC unroll 4
         for (int g = 0; g < 4; ++g) {
             if constexpr (Format::bits == 8) {
-                multiply(steps[g], g);
+                put(g, c / step_cols, IntDot::prepare(steps[g]));
             } else {
-                if constexpr (Lower) multiply(IntDot::lower_nibbles(steps[g]), g);
-                if constexpr (Upper) multiply(IntDot::upper_nibbles(steps[g]), Lower ? 4 + g : g);
-            }
-        }
-    }
-#pragma GCC unroll 8
-    for (int g = 0; g < groups; ++g) {
-#pragma GCC unroll 4
-        for (int part = 0; part < vectors_per_group; ++part) {
-            const Index row = g * group_rows + part * Simd::lanes;
-            const V scale = Simd::load(scales + row);
-#pragma GCC unroll 4
-            for (int t = 0; t < Tokens; ++t) {
-                float* const sum = y + t * y_stride + row;
-                Simd::store(sum, Simd::mul_add(IntDot::to_float(sums[t][g], part),
-                                               Simd::mul(scale, Simd::set(token_scales[t].scale)), Simd::load(sum)));
+                if constexpr (Lower) put(g, c / step_cols, IntDot::prepare(IntDot::lower_nibbles(steps[g])));
+                if constexpr (Upper)
+                    put(Lower ? 4 + g : g, c / step_cols, IntDot::prepare(IntDot::upper_nibbles(steps[g])));
             }
         }
     }
 }
+
+// y += W x for those rows and a few tokens, multiplied as the columns are read. As row groups are multiplied
+// (quantized_gemv.inl): integer sums within a scale block, then floats.
+template <class Format, bool Lower, bool Upper, int Tokens, class Prefetch>
+inline void add_quantized_rows(const std::uint8_t* const* columns, Index size, Index at, const BlockOfTokens<Tokens>& x,
+                               const core::BFloat16* scales, float* y, Index y_stride,
+                               const Prefetch& prefetch) noexcept {
+    constexpr int groups = Format::bits == 4 && Lower && Upper ? 8 : 4;
+    typename IntDot::Sum sums[groups][Tokens];
+#pragma GCC unroll 8
+    for (int g = 0; g < groups; ++g)
+#pragma GCC unroll 4
+        for (int t = 0; t < Tokens; ++t) sums[g][t] = IntDot::start(x.scales[t].bias);
+    for_each_step<Format, Lower, Upper>(
+        columns, size, at, prefetch, [&](int g, Index step, const typename IntDot::Prepared& prepared) {
+#pragma GCC unroll 4
+            for (int t = 0; t < Tokens; ++t) IntDot::accumulate(sums[g][t], prepared, x.values[t] + step * step_cols);
+        });
+#pragma GCC unroll 8
+    for (int g = 0; g < groups; ++g)
+        add_products<Tokens>(sums[g], x, scales + g * group_rows, y + g * group_rows, y_stride);
+}
+
+// Columns of a scale block of the rows that share cache lines, as column steps of row groups: what is multiplied with
+// more tokens than there are registers for lies in the first-level cache meanwhile.
+template <class Format>
+struct ColumnTile {
+    static constexpr int groups = 64 * 8 / Format::bits / group_rows;
+    static constexpr Index max_steps = Format::block_cols / step_cols;
+
+    void assign(const std::uint8_t* const* columns, Index size, Index at) noexcept {
+        for_each_step<Format, true, true>(
+            columns, size, at, [](Index) {},
+            [&](int g, Index step, const typename IntDot::Prepared& prepared) { steps[g][step] = prepared; });
+    }
+    // y += W x for all row groups and `Tokens` tokens. Calls prefetch(lines) for as many cache lines as the tile is
+    // from, some at a time.
+    template <int Tokens, class Prefetch>
+    void multiply(Index size, const BlockOfTokens<Tokens>& x, const core::BFloat16* scales, float* y, Index y_stride,
+                  const Prefetch& prefetch) const noexcept {
+        constexpr int at_once = (std::max)(1, (Simd::lanes == 16 ? 8 : 4) / Tokens), some = (std::min)(4, at_once);
+        for (int first = 0; first < groups; first += some) {
+            typename IntDot::Sum sums[some][Tokens];
+#pragma GCC unroll 4
+            for (int g = 0; g < some; ++g)
+#pragma GCC unroll 8
+                for (int t = 0; t < Tokens; ++t) sums[g][t] = IntDot::start(x.scales[t].bias);
+            prefetch(size * some / groups);
+            const typename IntDot::Prepared* step = steps[first];
+            for (Index c = 0; c < size; c += step_cols, ++step)
+#pragma GCC unroll 4
+                for (int g = 0; g < some; ++g)
+#pragma GCC unroll 8
+                    for (int t = 0; t < Tokens; ++t)
+                        IntDot::accumulate(sums[g][t], step[g * max_steps], x.values[t] + c);
+#pragma GCC unroll 4
+            for (int g = 0; g < some; ++g) {
+                const Index row = (first + g) * group_rows;
+                add_products<Tokens>(sums[g], x, scales + row, y + row, y_stride);
+            }
+        }
+    }
+
+    typename IntDot::Prepared steps[groups][max_steps];
+};
 
 // Rows [begin, end), from a multiple of column_rows on, of y = W x for tokens packed by quantize_activations. The same
 // bits as with row groups: a feature quantized to zero adds nothing to an integer sum.
@@ -324,44 +424,50 @@ void column_gemv(const WeightMatrix& matrix, Index begin, Index end, const Activ
     const ChosenFeatures<Value> chosen(panel.values(0), stride, tokens, stride, block_cols);
     ColumnPrefetcher prefetcher(weights, chosen, block_cols, begin * Format::bits / 8,
                                 (stored_rows(end) - begin) * Format::bits / 8);
+    const auto prefetch = [&](Index lines) { prefetcher.issue(lines); };
     ColumnList<std::uint8_t, Value> list;
     ColumnSums sums(begin, end, tokens, y, y_stride);
+    ColumnTile<Format> tile;
     for (Index block = 0; block < chosen.blocks(); ++block) {
         list.assign(chosen, block, weights.column(block * block_cols), weights.column_bytes(),
                     panel.values(0) + block * block_cols, stride, tokens, step_cols);
+        prefetcher.plan(list.count(), list.size());
         const core::BFloat16* const scales = weights.column_scales(block);
         const bool is_last = block + 1 == chosen.blocks();
         const auto* const next_scales =
             reinterpret_cast<const char*>(weights.column_scales(is_last ? block : block + 1));
-        for_token_runs<column_tokens<Format>>(tokens, [&]<int Tokens>(Index t, std::integral_constant<int, Tokens>) {
-            const Value* values[Tokens];
-            ActivationScale token_scales[Tokens];
-            for (int i = 0; i < Tokens; ++i) {
-                values[i] = list.values(t + i);
-                token_scales[i] = panel.scales(t + i)[block];
-            }
-            sums.for_each_part(t, [&](Index part_begin, Index part_end, float* to, Index to_stride) {
-                for (Index r = part_begin; r < part_end; r += rows_of_line) {
-                    if (t == 0) {
-                        prefetcher.issue(list.size());
-                        for (Index i = 0; i < 2 * rows_of_line; i += 64) Simd::prefetch_l2(next_scales + 2 * r + i);
-                    }
-                    const auto add = [&]<bool Lower, bool Upper>(std::bool_constant<Lower>, std::bool_constant<Upper>) {
-                        const Index row = Lower ? r : r + 64;
-                        add_quantized_rows<Format, Lower, Upper>(list.columns(), list.size(), r * Format::bits / 8,
-                                                                 values, token_scales, scales + row,
-                                                                 to + (row - part_begin), to_stride);
+        sums.for_each_part([&](Index part_begin, Index part_end, float* to, Index to_stride) {
+            for (Index r = part_begin; r < part_end; r += rows_of_line, to += rows_of_line) {
+                const Index at = r * Format::bits / 8;
+                for (Index i = 0; i < 2 * rows_of_line; i += 64) Simd::prefetch_l2(next_scales + 2 * r + i);
+                const auto multiply = [&]<int Tokens>(Index t, std::integral_constant<int, Tokens>) {
+                    const BlockOfTokens<Tokens> some(list, panel, t, block);
+                    const auto add = [&]<bool Lower, bool Upper>() {
+                        const Index row = Lower ? 0 : 64;
+                        add_quantized_rows<Format, Lower, Upper>(list.columns(), list.size(), at, some,
+                                                                 scales + r + row, to + t * to_stride + row, to_stride,
+                                                                 prefetch);
                     };
-                    if constexpr (Format::bits == 8) {
-                        add(std::true_type{}, std::false_type{});
-                    } else if constexpr (IntDot::column_groups == 8) {
-                        add(std::true_type{}, std::true_type{});
+                    if constexpr (Format::bits == 8 || IntDot::column_groups == 8) {
+                        add.template operator()<true, true>();
                     } else {
-                        add(std::true_type{}, std::false_type{});
-                        add(std::false_type{}, std::true_type{});
+                        add.template operator()<true, false>();
+                        add.template operator()<false, true>();
                     }
+                };
+                const auto multiply_tile = [&]<int Tokens>(Index t, std::integral_constant<int, Tokens>) {
+                    const BlockOfTokens<Tokens> some(list, panel, t, block);
+                    tile.multiply(list.size(), some, scales + r, to + t * to_stride, to_stride, [&](Index lines) {
+                        if (t == 0) prefetcher.issue(lines);
+                    });
+                };
+                if (tokens <= column_tokens<Format>) {
+                    for_token_runs<column_tokens<Format>>(tokens, multiply);
+                } else {
+                    tile.assign(list.columns(), list.size(), at);
+                    for_token_runs<IntDot::max_tokens>(tokens, multiply_tile);
                 }
-            });
+            }
         });
     }
     sums.finish();

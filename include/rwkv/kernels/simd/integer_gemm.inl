@@ -60,8 +60,9 @@ inline void multiply_block(const std::byte* weights, Index block_cols, const typ
     if constexpr (Dot::has_matrix_products) {
         Dot::template multiply_block<Tokens>(weights, block_cols, x, x_stride, products);
     } else {
+        const Index block_parts = block_cols / part_cols;
 #pragma GCC unroll 4
-        for (Index i = 0; i < block_cols / part_cols; ++i, weights += part_bytes, x += part_cols) {
+        for (Index i = 0; i < block_parts; ++i, weights += part_bytes, x += part_cols) {
             const typename Dot::Part w = Dot::load_part(weights);
 #pragma GCC unroll 8
             for (int t = 0; t < Tokens; ++t) {

@@ -110,6 +110,7 @@ struct IntDot {
     /// The bias is not needed: `prepare` makes the values signed.
     static Sum start(std::int32_t) noexcept {
         Sum sum;
+#pragma GCC unroll 16
         for (int32x4_t& row : sum.v) row = vdupq_n_s32(0);
         return sum;
     }
@@ -118,16 +119,19 @@ struct IntDot {
     }
     static Quantized lower_nibbles(const Quantized& pairs) noexcept {
         Quantized step;
+#pragma GCC unroll 4
         for (int i = 0; i < 4; ++i) step.v[i] = look_up(vandq_u8(pairs.v[i], vdupq_n_u8(15)));
         return step;
     }
     static Quantized upper_nibbles(const Quantized& pairs) noexcept {
         Quantized step;
+#pragma GCC unroll 4
         for (int i = 0; i < 4; ++i) step.v[i] = look_up(vshrq_n_u8(pairs.v[i], 4));
         return step;
     }
     static Prepared prepare(const Quantized& bytes) noexcept {
         Prepared step;
+#pragma GCC unroll 4
         for (int i = 0; i < 4; ++i) {
             const int8x16_t values = vreinterpretq_s8_u8(veorq_u8(bytes.v[i], vdupq_n_u8(128)));
             step.v[2 * i] = vmovl_s8(vget_low_s8(values));
@@ -137,6 +141,7 @@ struct IntDot {
     }
     static void accumulate(Sum& sum, const Prepared& step, const std::int16_t* token) noexcept {
         const int16x4_t x = vld1_s16(token);
+#pragma GCC unroll 8
         for (int i = 0; i < 8; ++i) {
             sum.v[2 * i] = vmlal_s16(sum.v[2 * i], vget_low_s16(step.v[i]), x);
             sum.v[2 * i + 1] = vmlal_s16(sum.v[2 * i + 1], vget_high_s16(step.v[i]), x);
@@ -173,6 +178,7 @@ struct IntDot {
     /// (column_place in format.hpp).
     static void interleave(const std::uint8_t* c0, const std::uint8_t* c1, const std::uint8_t* c2,
                            const std::uint8_t* c3, Quantized (&steps)[4]) noexcept {
+#pragma GCC unroll 4
         for (int i = 0; i < 4; ++i) {
             const uint8x16_t a = vld1q_u8(c0 + 16 * i), b = vld1q_u8(c1 + 16 * i), c = vld1q_u8(c2 + 16 * i),
                              d = vld1q_u8(c3 + 16 * i);
@@ -194,9 +200,11 @@ struct IntDot {
     }
     /// A column step as floats: out[c][r] = scales[r] · (value − 128).
     static void dequantize(const Quantized& step, const float* scales, float* out) noexcept {
+#pragma GCC unroll 4
         for (int i = 0; i < 4; ++i) {
             const float32x4_t scale = vld1q_f32(scales + 4 * i);
             uint32x4_t values = vreinterpretq_u32_u8(step.v[i]);  // of four rows, four columns in a lane
+#pragma GCC unroll 4
             for (int c = 0; c < 4; ++c, values = vshrq_n_u32(values, 8)) {
                 const int32x4_t whole =
                     vsubq_s32(vreinterpretq_s32_u32(vandq_u32(values, vdupq_n_u32(255))), vdupq_n_s32(128));

@@ -40,6 +40,7 @@ struct IntDot {
     /// The bias is not needed: `prepare` makes the values signed.
     static Sum start(std::int32_t) noexcept {
         Sum sum;
+#pragma GCC unroll 4
         for (int32x4_t& rows : sum.v) rows = vdupq_n_s32(0);
         return sum;
     }
@@ -48,15 +49,18 @@ struct IntDot {
     static Quantized upper_nibbles(const Quantized& pairs) noexcept { return neon::IntDot::upper_nibbles(pairs); }
     static Prepared prepare(const Quantized& bytes) noexcept {
         Prepared step;
+#pragma GCC unroll 4
         for (int i = 0; i < 4; ++i) step.v[i] = vreinterpretq_s8_u8(veorq_u8(bytes.v[i], vdupq_n_u8(128)));
         return step;
     }
     /// Signed, where a gemm reads them again.
     static void store(const Prepared& step, std::byte* to, Index) noexcept {
+#pragma GCC unroll 4
         for (int i = 0; i < 4; ++i) vst1q_s8(reinterpret_cast<std::int8_t*>(to) + 16 * i, step.v[i]);
     }
     static void accumulate(Sum& sum, const Prepared& step, const std::int8_t* token) noexcept {
         const int8x16_t x = broadcast(token);
+#pragma GCC unroll 4
         for (int i = 0; i < 4; ++i) sum.v[i] = multiply_add(step.v[i], x, sum.v[i]);
     }
     static constexpr int parts = 1, registers = 4;

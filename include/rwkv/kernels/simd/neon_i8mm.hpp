@@ -29,6 +29,7 @@ struct IntDot : neon_dotprod::IntDot {
         if (number % 2 == 0) return neon_dotprod::IntDot::store(step, to, number);
         auto* const at = reinterpret_cast<std::int32_t*>(to - 64);
         const int32x4_t first[4] = {vld1q_s32(at), vld1q_s32(at + 4), vld1q_s32(at + 8), vld1q_s32(at + 12)};
+#pragma GCC unroll 4
         for (int i = 0; i < 4; ++i) {
             const int32x4_t second = vreinterpretq_s32_s8(step.v[i]);
             vst1q_s32(at + 8 * i, vzip1q_s32(first[i], second));
