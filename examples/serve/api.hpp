@@ -119,6 +119,7 @@ class Api {
     struct Record {
         Clock::time_point start = Clock::now();
         Usage usage = {};
+        Times times = {};
         int status = 0;  // instead of that of the response
     };
     /// That of the request of this thread.
@@ -126,7 +127,30 @@ class Api {
         static thread_local Record record;
         return record;
     }
+    static void keep(const TextAnswer& answer) {
+        record().usage = answer.usage();
+        record().times = answer.times();
+    }
     static Connection& connection() { return *Connection::current(); }
+
+    /// Memory that the bodies of all requests take.
+    class BodyBytes {
+      public:
+        explicit BodyBytes(std::atomic<std::size_t>& all) : all_(all) {}
+        BodyBytes(const BodyBytes&) = delete;
+        BodyBytes& operator=(const BodyBytes&) = delete;
+        ~BodyBytes() { all_ -= own_; }
+
+        /// Returns what it is for all.
+        std::size_t add(std::size_t size) {
+            own_ += size;
+            return all_ += size;
+        }
+
+      private:
+        std::atomic<std::size_t>& all_;
+        std::size_t own_ = 0;
+    };
 
     void get(const char* path, GetHandler handler) {
         paths_.push_back({"GET", path});
@@ -142,8 +166,9 @@ class Api {
         server_.Post(path, [this, handler = std::move(handler)](const httplib::Request&, httplib::Response& res,
                                                                 const httplib::ContentReader& reader) {
             guard(res, [&] {
+                BodyBytes bytes(body_bytes_);
                 std::string body;
-                read_body(reader, body);
+                read_body(reader, body, bytes);
                 res.status = -1;
                 handler(body, res);
                 return true;
@@ -268,16 +293,20 @@ class Api {
             "the body is larger than the " + std::to_string(server_.limits().max_body_bytes) + " bytes that are taken"};
     }
 
-    void read_body(const httplib::ContentReader& reader, std::string& body) {
-        bool is_too_large = false;
+    void read_body(const httplib::ContentReader& reader, std::string& body, BodyBytes& bytes) {
+        bool is_too_large = false, are_too_many = false;
         const bool complete = reader([&](const char* data, std::size_t size) {
             is_too_large = body.size() + size > server_.limits().max_body_bytes;
-            if (!is_too_large) body.append(data, size);
-            return !is_too_large;
+            constexpr std::size_t at_once = 8;  // of the largest size
+            are_too_many = bytes.add(size) > at_once * server_.limits().max_body_bytes;
+            if (is_too_large || are_too_many) return false;
+            body.append(data, size);
+            return true;
         });
         if (complete) return;
         connection().close_after_response();
         if (is_too_large) throw too_large();
+        if (are_too_many) throw ApiError(503, "server_error", "too many large requests at once; try again later");
         throw ApiError(408, "invalid_request_error", "the body did not come in whole, or not in time");
     }
 
@@ -308,7 +337,7 @@ class Api {
         auto response = std::make_shared<TextResponse>(service_, std::move(request), connection());
         if (!streams) {
             const Json json = response->whole();
-            record().usage = response->answer().usage();
+            keep(response->answer());
             return send(res, json);
         }
         res.status = 200;
@@ -322,7 +351,7 @@ class Api {
     static bool write_events(TextResponse& response, httplib::DataSink& sink) {
         try {
             const std::string events = response.next_events();
-            record().usage = response.answer().usage();
+            keep(response.answer());
             if (!events.empty() && !sink.write(events.data(), events.size())) throw ClientGone();
             if (response.done()) sink.done();
             return true;
@@ -395,7 +424,7 @@ class Api {
         const Record& own = record();
         const double seconds = std::chrono::duration<double>(Clock::now() - own.start).count();
         const int status = own.status != 0 ? own.status : res.status;
-        metrics_.count(route_of(req.path), status, seconds);
+        metrics_.count(route_of(req.path), status, seconds, own.times);
         if (options_.quiet) return;
         char time[32];
         const std::time_t now = std::time(nullptr);
@@ -405,10 +434,10 @@ class Api {
         std::string path = req.path.substr(0, 100);
         for (char& c : path)
             if (static_cast<unsigned char>(c) < 0x21 || c == 0x7F) c = '?';
-        std::fprintf(stderr, "%s %s:%d %s %s %d prompt=%lld cached=%lld generated=%lld seconds=%.3f\n", time,
-                     connection().address().c_str(), connection().port(), req.method.c_str(), path.c_str(), status,
-                     static_cast<long long>(own.usage.prompt), static_cast<long long>(own.usage.cached),
-                     static_cast<long long>(own.usage.generated), seconds);
+        std::fprintf(stderr, "%s %s:%d %s %s %d prompt=%lld cached=%lld generated=%lld waiting=%.3f seconds=%.3f\n",
+                     time, connection().address().c_str(), connection().port(), req.method.c_str(), path.c_str(),
+                     status, static_cast<long long>(own.usage.prompt), static_cast<long long>(own.usage.cached),
+                     static_cast<long long>(own.usage.generated), own.times.waiting, seconds);
     }
 
     /// The path, where it is one of ours: others do not fill the metrics.
@@ -424,6 +453,7 @@ class Api {
     Metrics metrics_;
     std::vector<std::pair<std::string, std::string>> paths_;  // methods and paths
     std::mutex large_bodies_;
+    std::atomic<std::size_t> body_bytes_{0};
     std::int64_t started_ = unix_time();
 };
 

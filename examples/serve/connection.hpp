@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
@@ -73,7 +74,7 @@ class Connection final : public httplib::Stream {
             const std::string_view rest = std::string_view(buffer_).substr(begin_);
             const std::size_t end = end_of_head(rest, searched);
             if (end != rest.npos) {
-                take_out_ranges(end);
+                take_out_headers(end);
                 body_bytes_ = 0;
                 return Head::complete;
             }
@@ -230,20 +231,25 @@ class Connection final : public httplib::Stream {
         return lf == text.npos ? lf : lf + 2;
     }
 
-    /// Takes `Range` out of the head: nothing here has parts, and httplib would spend a recursion a byte on it.
-    void take_out_ranges(std::size_t end) {
+    /// Takes headers out of the head that httplib would spend much on: `Range`, a recursion a byte, and nothing here
+    /// has parts; `Accept-Encoding`, the best of brotli's compressions, which takes longer than the text.
+    void take_out_headers(std::size_t end) {
         const std::size_t head_end = begin_ + end;
         std::string head;
         for (std::size_t at = begin_; at < head_end;) {
             const std::size_t next = std::min(buffer_.find('\n', at), head_end - 1) + 1;
-            constexpr std::string_view name = "range";
             const std::string_view line = std::string_view(buffer_).substr(at, next - at);
-            std::size_t same = 0;
-            while (same < name.size() && same < line.size() && (line[same] | 0x20) == name[same]) ++same;
-            if (same < name.size()) head += line;
+            if (!has_name(line, "range:") && !has_name(line, "accept-encoding:")) head += line;
             at = next;
         }
         buffer_.replace(begin_, end, head);
+    }
+    static bool has_name(std::string_view line, std::string_view name) {
+        std::size_t same = 0;
+        while (same < name.size() && same < line.size() &&
+               std::tolower(static_cast<unsigned char>(line[same])) == name[same])
+            ++same;
+        return same == name.size();
     }
 
     int socket_;

@@ -17,12 +17,15 @@ namespace serve {
 /// What the server has done, in Prometheus' text format. Thread safety: any number of threads.
 class Metrics {
   public:
-    void count(const std::string& route, int status, double seconds) {
+    void count(const std::string& route, int status, double seconds, const Times& times) {
         const std::lock_guard lock(mutex_);
         ++responses_[{route, status}];
-        Times& times = times_[route];
-        ++times.count;
-        times.seconds += seconds;
+        Requests& requests = requests_[route];
+        ++requests.count;
+        requests.seconds += seconds;
+        times_.waiting += times.waiting;
+        times_.prompt += times.prompt;
+        times_.decode += times.decode;
     }
 
     [[nodiscard]] std::string text(Service& service, std::size_t connections) const {
@@ -50,26 +53,30 @@ class Metrics {
         }
         value("rwkv_http_connections", "gauge", "Open connections.", connections);
         const std::lock_guard lock(mutex_);
+        value("rwkv_waiting_seconds_total", "counter", "Time of texts in the queue.", times_.waiting);
+        value("rwkv_prompt_seconds_total", "counter", "Time of texts from there to the first token.", times_.prompt);
+        value("rwkv_decode_seconds_total", "counter", "Time of texts from there to the end.", times_.decode);
         head("rwkv_http_responses_total", "counter", "Responses, by route and status; 499: the client went away.");
         for (const auto& [key, number] : responses_)
             out << "rwkv_http_responses_total{route=\"" << key.first << "\",status=\"" << key.second << "\"} " << number
                 << '\n';
         head("rwkv_http_request_seconds", "summary", "Time from the head of a request to the end of its response.");
-        for (const auto& [route, times] : times_)
-            out << "rwkv_http_request_seconds_sum{route=\"" << route << "\"} " << times.seconds
-                << "\nrwkv_http_request_seconds_count{route=\"" << route << "\"} " << times.count << '\n';
+        for (const auto& [route, requests] : requests_)
+            out << "rwkv_http_request_seconds_sum{route=\"" << route << "\"} " << requests.seconds
+                << "\nrwkv_http_request_seconds_count{route=\"" << route << "\"} " << requests.count << '\n';
         return out.str();
     }
 
   private:
-    struct Times {
+    struct Requests {
         std::uint64_t count = 0;
         double seconds = 0;
     };
 
     mutable std::mutex mutex_;
     std::map<std::pair<std::string, int>, std::uint64_t> responses_;
-    std::map<std::string, Times> times_;
+    std::map<std::string, Requests> requests_;
+    Times times_;
 };
 
 }  // namespace serve

@@ -49,6 +49,11 @@ struct Usage {
     std::int64_t prompt = 0, cached = 0, generated = 0;
 };
 
+/// Seconds spent in the queue, on prompts and on new tokens, by all texts of a request.
+struct Times {
+    double waiting = 0, prompt = 0, decode = 0;
+};
+
 inline Json to_json(const Usage& usage) {
     return {{"prompt_tokens", usage.prompt},
             {"completion_tokens", usage.generated},

@@ -1,5 +1,7 @@
 // Serves a model over HTTP, with OpenAI's conventions.
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -24,6 +26,14 @@ std::string name_of(const std::string& model) {
     std::filesystem::path path = std::filesystem::absolute(model).lexically_normal();
     if (!path.has_filename()) path = path.parent_path();
     return path.filename().string();
+}
+
+/// As many open files as the system lets this process have: each connection takes up to three.
+void allow_descriptors() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);  // where it fails, it stays what it was
 }
 
 }  // namespace
@@ -114,6 +124,7 @@ int main(int argc, char** argv) {
         limits.max_body_bytes = static_cast<std::size_t>(max_body_mb) << 20U;
         limits.max_connections = static_cast<std::size_t>(max_connections);
 
+        allow_descriptors();
         Signals::catch_end(terminal::ending_signals);
         rwkv::Tokenizer tokenizer = options.load_tokenizer();
         if (format_name.empty()) {

@@ -75,29 +75,36 @@ class Service {
     /// The constraint of a format; null for any text. Throws: ApiError for what is no schema, grammar or expression.
     [[nodiscard]] std::shared_ptr<const rwkv::TokenConstraint> constraint(const Format& format) {
         if (format.kind == Format::Kind::any) return nullptr;
-        const std::lock_guard lock(constraints_mutex_);
-        for (auto known = constraints_.begin(); known != constraints_.end(); ++known)
-            if (known->kind == format.kind && known->source == format.source) {
-                constraints_.splice(constraints_.begin(), constraints_, known);
-                return known->constraint;
-            }
-        try {
+        std::optional<rwkv::TokenVocabulary> vocabulary;
+        {
+            const std::lock_guard lock(constraints_mutex_);
+            for (auto known = constraints_.begin(); known != constraints_.end(); ++known)
+                if (known->kind == format.kind && known->source == format.source) {
+                    constraints_.splice(constraints_.begin(), constraints_, known);
+                    return known->constraint;
+                }
             if (!vocabulary_) {
                 std::vector<rwkv::TokenId> end_tokens = config().other_eos_token_ids;
                 if (config().eos_token_id >= 0) end_tokens.push_back(config().eos_token_id);
                 vocabulary_.emplace(tokenizer_, std::move(end_tokens));
             }
+            vocabulary = vocabulary_;
+        }
+        std::shared_ptr<const rwkv::TokenConstraint> constraint;
+        try {
             const rwkv::Constraint compiled = format.kind == Format::Kind::json_schema
                                                   ? rwkv::json_schema(format.source)
                                               : format.kind == Format::Kind::grammar ? rwkv::grammar(format.source)
                                                                                      : rwkv::regex(format.source);
-            constraints_.push_front({format.kind, format.source, rwkv::token_constraint(compiled, *vocabulary_)});
+            constraint = rwkv::token_constraint(compiled, *vocabulary);
         } catch (const rwkv::Error& error) {
             throw bad_request(std::string("the format of the text cannot be used: ") + error.what(), format.field);
         }
+        const std::lock_guard lock(constraints_mutex_);
+        constraints_.push_front({format.kind, format.source, constraint});
         constexpr std::size_t max_known = 16;
         if (constraints_.size() > max_known) constraints_.pop_back();
-        return constraints_.front().constraint;
+        return constraint;
     }
 
     /// Submits a request to the scheduler. Throws: ApiError.

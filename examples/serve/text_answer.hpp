@@ -93,6 +93,19 @@ class TextAnswer {
         return usage;
     }
 
+    /// Where the time went of the texts that have ended.
+    [[nodiscard]] Times times() const {
+        Times times;
+        for (const Choice& choice : choices_) {
+            if (!choice.ended) continue;
+            const rwkv::RequestResult& result = choice.handle->result();
+            times.waiting += result.waiting_seconds;
+            times.prompt += result.generation.prompt_seconds;
+            times.decode += result.generation.decode_seconds;
+        }
+        return times;
+    }
+
     void cancel() const noexcept {
         for (const Choice& choice : choices_)
             if (choice.handle) choice.handle->cancel();
@@ -112,6 +125,9 @@ class TextAnswer {
             std::rethrow_exception(result.error);
         } catch (const std::bad_alloc&) {
             throw ApiError(503, "server_error", "there is not enough memory", {}, "out_of_memory");
+        } catch (
+            const rwkv::ArgumentError& error) {  // a constraint that is too ambiguous, tokens that are all forbidden
+            throw bad_request(error.what());
         } catch (const std::exception& error) {
             throw ApiError(500, "server_error", error.what());
         }
