@@ -46,6 +46,7 @@ class SizeCheck {
     bool parse_error(std::size_t position, const std::string&, const Exception& error) {
         std::string_view reason = error.what();
         if (const std::size_t end = reason.find("] "); end != reason.npos) reason.remove_prefix(end + 2);
+        reason = reason.substr(0, reason.find("; last read"));  // what follows has any length
         throw bad_request("the body is not valid JSON (byte " + std::to_string(position) + "): " + std::string(reason));
     }
 

@@ -3,7 +3,7 @@ import importlib.metadata
 
 import instructor
 import openai
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from support import KEY, check, url
 
@@ -12,6 +12,7 @@ client = openai.OpenAI(base_url=f"{url()}/v1", api_key=KEY, max_retries=0)
 
 class Animal(BaseModel):
     """An animal of a tale."""
+    model_config = ConfigDict(extra="forbid")
     name: str = Field(max_length=10)
     legs: int = Field(ge=0, le=8)
 

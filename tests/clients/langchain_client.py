@@ -2,7 +2,7 @@
 import importlib.metadata
 
 from langchain_openai import ChatOpenAI, OpenAI, OpenAIEmbeddings
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from support import KEY, check, same, url
 
@@ -10,7 +10,7 @@ base = f"{url()}/v1"
 chat = ChatOpenAI(base_url=base, api_key=KEY, model="any", max_tokens=30, temperature=0, seed=1, max_retries=0)
 messages = [("system", "This is a tale."), ("human", "The princess said")]
 answer = chat.invoke(messages)
-check(answer.content and answer.usage_metadata["output_tokens"] == 30, "an answer with its usage")
+check(answer.content and 0 < answer.usage_metadata["output_tokens"] <= 30, "an answer with its usage")
 same("".join(chunk.content for chunk in chat.stream(messages)), answer.content, "a text in a stream")
 same([one.content for one in chat.batch([messages, messages])], [answer.content] * 2, "a batch")
 
@@ -20,6 +20,7 @@ same("".join(text.stream("Once upon a time")), text.invoke("Once upon a time"), 
 
 class Answer(BaseModel):
     """What is known of an animal."""
+    model_config = ConfigDict(extra="forbid")
     legs: int = Field(ge=0, le=8)
     wild: bool
 

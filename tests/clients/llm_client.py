@@ -11,16 +11,16 @@ from support import KEY, check, same, url
 base = f"{url()}/v1"
 with tempfile.TemporaryDirectory() as directory:
     pathlib.Path(directory, "extra-openai-models.yaml").write_text(
-        f"- model_id: tales\n  model_name: any\n  api_base: {base}\n")
+        f"- model_id: tales\n  model_name: any\n  api_base: {base}\n  api_key_name: tales\n")
     llm = pathlib.Path(sys.executable).parent / "llm"
 
     def run(*arguments):
-        return subprocess.run([llm, *arguments], env={**os.environ, "LLM_USER_PATH": directory, "OPENAI_API_KEY": KEY},
-                              check=True, capture_output=True, text=True).stdout
+        return subprocess.run([llm, *arguments], env={**os.environ, "LLM_USER_PATH": directory},
+                              check=True, stdout=subprocess.PIPE, text=True).stdout
 
-    options = ("-m", "tales", "-o", "temperature", "0", "-o", "max_tokens", "20")
+    options = ("-m", "tales", "--key", KEY, "-o", "temperature", "0", "-o", "max_tokens", "20")
     streamed = run("The wolf said", *options)
     check(streamed.strip(), "a text")
     same(run("The wolf said", "--no-stream", *options).strip(), streamed.strip(), "the text without a stream")
-    check(run("-c", "Then the goat said", "-o", "max_tokens", "20").strip(), "a conversation that goes on")
+    check(run("-c", "Then the goat said", "--key", KEY, "-o", "max_tokens", "20").strip(), "a conversation that goes on")
 print(f"llm {importlib.metadata.version('llm')}: passed")

@@ -63,7 +63,7 @@ with tempfile.TemporaryDirectory() as name:
     if "MODEL_DIR" in os.environ:
         score += ["--model", os.environ["MODEL_DIR"]]
     for sample in samples:
-        context, target = sample["arguments"]["gen_args_0"]["arg_0"], sample["arguments"]["gen_args_0"]["arg_1"]
+        context, target = sample["arguments"][0]
         counts = []
         for text in (context, context + target):
             scored = json.loads(subprocess.run(score, input=text, capture_output=True, text=True, check=True).stdout)

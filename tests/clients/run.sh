@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Talks to the server with real clients, unmodified, from PyPI:
-#   bash tests/clients/run.sh [CLIENT]...      openai langchain litellm instructor llm lm_eval page schemathesis; all, unless named
+#   bash tests/clients/run.sh [CLIENT]...      openai langchain litellm instructor llm lm_eval page readme schemathesis; all, unless named
 # The programs are those of build/release, or of $BUILD; packages go to virtual environments in build/clients. Where the registry
 # cannot be reached, and nothing is installed there yet, that is said, and the client skipped.
 set -euo pipefail
@@ -9,12 +9,12 @@ build=${BUILD:-build/release}
 export RWKV_SERVE=$PWD/$build/examples/serve RWKV_SCORE=$PWD/$build/examples/score PYTHONDONTWRITEBYTECODE=1
 work=$PWD/build/clients
 mkdir -p "$work"
-(($#)) || set -- openai langchain litellm instructor llm lm_eval page schemathesis
+(($#)) || set -- openai langchain litellm instructor llm lm_eval page readme schemathesis
 [[ -x $RWKV_SERVE ]] || { echo "clients: SKIPPED, there is no $RWKV_SERVE (Debian: libcpp-httplib-dev)"; exit 0; }
 
 packages_of() { # CLIENT
     case $1 in
-        openai) echo openai==2.54.0 ;;
+        openai | readme) echo openai==2.54.0 ;;
         langchain) echo langchain-openai==1.7.4 ;;
         litellm) echo litellm==1.106.12 ;;
         instructor) echo instructor==1.17.0 ;;
@@ -28,8 +28,9 @@ packages_of() { # CLIENT
 
 # Sets `python` to the one that has the packages of a client. Returns 1 where the registry has to be asked and is not there.
 install_packages_of() { # CLIENT
-    local packages environment=$work/venv-$1
-    packages=$(packages_of "$1")
+    local packages environment
+    packages=$(packages_of "$1") || exit 1
+    environment=$work/venv-${packages//[^a-z0-9.]/-}
     python=$environment/bin/python
     if [[ -e $environment/installed && $(<"$environment/installed") == "$packages" ]]; then return; fi
     python3 -m venv "$environment" || { echo "$1: SKIPPED, Python has no venv (Debian: python3-venv)"; return 1; }

@@ -995,6 +995,63 @@ def make_grammar():
     corpus.write()
 
 
+# --- Requests to the server ---------------------------------------------------------------------------------------------
+
+def make_request():
+    corpus = Corpus("request")
+    completion, chat, embedding, tokenize, detokenize = "01234"  # the first byte
+    messages = '"messages":[{"role":"user","content":"Hi"}]'
+    for path, body in [
+            (completion, '{"prompt":"Once"}'), (completion, '{}'),
+            (completion, '{"model":"any","prompt":["a","b"],"max_tokens":7,"n":3,"best_of":3,"temperature":0.5,"top_p":0.9,"seed":-1,"user":"x"}'),
+            (completion, '{"prompt":[1,2,3],"echo":true,"logprobs":1,"max_tokens":1,"temperature":0}'),
+            (completion, '{"prompt":[[1],[2,3]],"stop":["\\n\\n",""],"stream":true,"stream_options":{"include_usage":true}}'),
+            (completion, '{"prompt":"","logit_bias":{"7":-100,"3071":1.5},"stop":"x","suffix":null,"logprobs":false,"max_tokens":-1}'),
+            (completion, '{"prompt":"x","top_k":40,"min_p":0.05,"typical_p":0.9,"mirostat_tau":5,"mirostat_eta":0.1,"penalty_decay":0.9,"repetition_penalty":1.1,"no_repeat_ngram_size":3}'),
+            (completion, '{"prompt":"x","return_state":true,"state":"AAEC/w==","presence_penalty":-2,"frequency_penalty":2,"stop_token_ids":[0,1]}'),
+            (completion, '{"prompt":"x","grammar":"root ::= \\"a\\""}'),
+            (completion, '{"prompt":"\\ud83d\\ude00\\u0000","regex":"[0-9]+","max_tokens":16.0,"state_picture":64}'),
+            (chat, '{' + messages + '}'),
+            (chat, '{"messages":[{"role":"system","content":"S"},{"role":"developer","content":null},{"role":"user","content":[{"type":"text","text":"a"},{"type":"refusal","refusal":"b"}]},'
+                   '{"role":"assistant","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","content":"4","tool_call_id":"1"}],"max_completion_tokens":9,"max_tokens":3}'),
+            (chat, '{' + messages + ',"logprobs":true,"top_logprobs":20,"stream":false,"n":2}'),
+            (chat, '{' + messages + ',"response_format":{"type":"json_object"}}'),
+            (chat, '{' + messages + ',"response_format":{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":{"type":"object","properties":{"b":{},"a":{}}}}}}'),
+            (chat, '{' + messages + ',"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object"}}}],"tool_choice":{"type":"function","function":{"name":"f"}}}'),
+            (chat, '{' + messages + ',"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"required"}'),
+            (embedding, '{"input":"a","encoding_format":"base64","dimensions":240,"pooling":"last"}'),
+            (embedding, '{"input":["a","b"],"encoding_format":"float","model":"m"}'),
+            (embedding, '{"input":[[1,2],[3]]}'),
+            (tokenize, '{"prompt":"a","add_special_tokens":false,"return_token_strs":true}'),
+            (tokenize, '{"content":"a","with_pieces":true}'),
+            (tokenize, '{' + messages + '}'),
+            (detokenize, '{"tokens":[1,2,3.0]}'),
+            (detokenize, '{"tokens":[]}')]:
+        corpus.accept("takes " + path + body[:70] + str(len(body)), path + body)
+    for path, body, message in [
+            (completion, "", "JSON"), (completion, "[]", "object"), (completion, '{"prompt":[]}', "prompt"),
+            (completion, '{"prompt":[1,"a"]}', "prompt"), (completion, '{"prompt":[3072]}', "3071"), (completion, '{"prompt":[1e99]}', "token ids"),
+            (completion, '{"prompt":[-1]}', "token ids"), (completion, '{"prompt":{}}', "prompt"), (completion, '{"prompt":["a","b","c","d","e","f","g"]}', "at most 6"),
+            (completion, '{"prompt":["a","b"],"n":4}', "n"), (completion, '{"prompt":"a","n":0}', "n"), (completion, '{"prompt":"a","best_of":2}', "best_of"),
+            (completion, '{"prompt":"a","suffix":"b"}', "suffix"), (completion, '{"prompt":"a","temperature":-1}', "temperature"),
+            (completion, '{"prompt":"a","temperature":1e400}', "JSON"), (completion, '{"prompt":"a","top_p":"1"}', "top_p"),
+            (completion, '{"prompt":"a","stop":[1]}', "stop"), (completion, '{"prompt":"a","stop":[' + ",".join(['"x"'] * 17) + ']}', "at most 16"),
+            (completion, '{"prompt":"a","logit_bias":{"x":1}}', "logit_bias"), (completion, '{"prompt":"a","logit_bias":{"1":101}}', "logit_bias"),
+            (completion, '{"prompt":"a","state":"?"}', "base64"), (completion, '{"prompt":"a","state":"AAAA","echo":true}', "echo"),
+            (completion, '{"prompt":"a","grammar":"a","regex":"b"}', "twice"), (completion, '{"prompt":"a"} x', "JSON"), (completion, '{"prompt":"\\ud800"}', "JSON"),
+            (completion, '{"prompt":"a","logprobs":21}', "logprobs"), (completion, '{"prompt":"a","x":' + "[" * 70 + "]" * 70 + '}', "deep"),
+            (chat, '{}', "messages"), (chat, '{"messages":[]}', "messages"), (chat, '{"messages":[{"role":"robot","content":"a"}]}', "role"),
+            (chat, '{"messages":[{"role":"user","content":[{"type":"image_url"}]}]}', "only text"), (chat, '{"messages":[1]}', "an object"),
+            (chat, '{' + messages + ',"top_logprobs":2}', "logprobs"), (chat, '{' + messages + ',"response_format":{"type":"xml"}}', "type"),
+            (chat, '{' + messages + ',"tools":[],"tool_choice":{"type":"function","function":{"name":"f"}}}', "no function"),
+            (embedding, '{"input":"a","encoding_format":"hex"}', "float or base64"), (embedding, '{"input":"a","dimensions":3}', "240"),
+            (tokenize, '{}', "prompt"), (detokenize, '{"tokens":"a"}', "array"), (detokenize, '{"tokens":["1"]}', "token ids")]:
+        corpus.refuse("refuses " + path + body[:60] + str(len(body)), path + body, message, "ApiError")
+    corpus.refuse("an error in a long token", completion + "{" + "\n" * 3000, "JSON", "ApiError")
+    corpus.refuse("not UTF-8", b'0{"prompt":"\xff"}', "JSON", "ApiError")
+    corpus.write()
+
+
 make_json()
 make_safetensors()
 make_index()
@@ -1006,3 +1063,4 @@ make_text()
 make_json_schema()
 make_regex()
 make_grammar()
+make_request()
