@@ -9,6 +9,7 @@ Python's standard library.
 import argparse
 import base64
 import collections
+import contextlib
 import http.client
 import json
 import os
@@ -44,7 +45,7 @@ def events(response):
 
 
 class Client(threading.Thread):
-    """Calls `act` again and again. What it raises is a loss, but where the server said that it has no room."""
+    """Calls `act` again and again. What it raises is a loss."""
 
     def __init__(self, act, seed):
         super().__init__(daemon=True)
@@ -58,6 +59,7 @@ class Client(threading.Thread):
                 counts[name] += 1
             except Exception as error:
                 losses.append(f"{name}: {error!r}")
+                print(f"lost by {losses[-1]}", flush=True)
             stop.wait(self.random.expovariate(1 / arguments.pause) if arguments.pause else 0)
 
 
@@ -160,10 +162,9 @@ def leaving(chance):
     body = {**completion(3, stream=chance.random() < 0.7), "max_tokens": 2000, "n": chance.choice([1, 1, 3])}
     connection.sendall(raw(json.dumps(body).encode()))
     if chance.random() < 0.8:
-        try:
+        connection.settimeout(2)
+        with contextlib.suppress(TimeoutError):
             connection.recv(chance.randrange(1, 3000))
-        except TimeoutError:
-            pass
     close_hard(connection) if chance.random() < 0.5 else connection.close()
 
 
@@ -174,10 +175,11 @@ def stalling(chance):
     if kind == 0:  # in the head or the body
         connection.sendall(whole[:chance.randrange(len(whole))])
     elif kind == 1:  # a byte at a time
-        for byte in whole[:chance.randrange(200)]:
-            connection.sendall(bytes([byte]))
-            if stop.wait(0.05):
-                break
+        with contextlib.suppress(OSError):  # it took longer than the server waits
+            for byte in whole[:chance.randrange(250)]:
+                connection.sendall(bytes([byte]))
+                if stop.wait(0.05):
+                    break
     else:  # reads nothing
         connection.sendall(whole)
     stop.wait(chance.uniform(0.5, 20))
@@ -210,13 +212,11 @@ def sending_garbage(chance):
     else:
         data = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + chance.randbytes(50)
     connection = connect()
-    try:
+    with contextlib.suppress(OSError):
         connection.sendall(data)
         if chance.random() < 0.5:
             connection.settimeout(3)
             connection.recv(65536)
-    except OSError:
-        pass
     close_hard(connection) if chance.random() < 0.3 else connection.close()
 
 
