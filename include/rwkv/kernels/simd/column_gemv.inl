@@ -145,20 +145,31 @@ class ColumnPrefetcher {
     [[gnu::noinline]] void plan(Index columns, Index max) noexcept {
         for (Index i = 0; i <= max; ++i) planned_[i] = i < columns ? next_column() : column_;
         next_ = planned_;
-        at_ = *next_;
+        start_column();
     }
     /// Prefetches a few lines: between multiplications, since many at once would keep these waiting.
     void issue(Index lines) noexcept {
+        if (end_ - at_ > 64 * lines) {  // as nearly always
+            for (Index i = 0; i < lines; ++i) Simd::prefetch_l2(at_ + 64 * i);
+            at_ += 64 * lines;
+            return;
+        }
         for (; lines > 0; --lines) {
             Simd::prefetch_l2(at_);
             at_ += 64;
-            if (at_ == *next_ + bytes_) at_ = *++next_;
+            if (at_ != end_) continue;
+            ++next_;
+            start_column();
         }
     }
 
   private:
     static constexpr Index max_columns = 64;
 
+    void start_column() noexcept {
+        at_ = *next_;
+        end_ = at_ + bytes_;
+    }
     // The last one again where there is no other.
     const char* next_column() noexcept {
         while (bits_ == 0 && block_ + 1 < chosen_.blocks()) bits_ = chosen_(++block_);
@@ -175,7 +186,7 @@ class ColumnPrefetcher {
     Index block_cols_, offset_, bytes_, block_ = 0;
     std::uint64_t bits_ = 0;
     const char* column_ = nullptr;
-    const char *planned_[max_columns + 1], **next_ = planned_, *at_ = nullptr;
+    const char *planned_[max_columns + 1], **next_ = planned_, *at_ = nullptr, *end_ = nullptr;
 };
 
 // Dense formats: columns that are multiplied before the next sums are loaded.
