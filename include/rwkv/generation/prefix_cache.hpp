@@ -98,8 +98,8 @@ class PrefixCache {
     };
 
     void check_shape(const char* call, const State& state) const;
-    [[nodiscard]] Place locate(std::span<const TokenId> tokens) noexcept;
-    [[nodiscard]] Node* known(std::span<const TokenId> tokens) noexcept;
+    [[nodiscard]] Place locate(std::span<const TokenId> tokens) const noexcept;
+    [[nodiscard]] Node* known(std::span<const TokenId> tokens) const noexcept;
     Node* add_node(std::span<const TokenId> tokens);
     void reserve_nodes(std::size_t count);
     Node* take_node() noexcept;
@@ -117,6 +117,7 @@ class PrefixCache {
     PrefixCacheOptions options_;
     mutable std::mutex mutex_;  // guards all that follows
     std::deque<Node> nodes_;    // the first is the root
+    Node* root_;
     std::vector<Node*> free_;
     List superseded_, current_;  // of which one longer sequence is known; the others
     std::size_t bytes_ = 0, size_ = 0;

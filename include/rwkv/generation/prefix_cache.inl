@@ -37,7 +37,7 @@ RWKV_INLINE PrefixCache::PrefixCache(const Config& config, const PrefixCacheOpti
     static_cast<void>(State(config));  // checks the shape
     if (options.checkpoint_interval < 0)
         core::fail<ArgumentError>("PrefixCache", {"checkpoint_interval"}, {"0 or more"}, {options.checkpoint_interval});
-    nodes_.emplace_back();
+    root_ = &nodes_.emplace_back();
 }
 
 RWKV_INLINE void PrefixCache::check_shape(const char* call, const State& state) const {
@@ -45,8 +45,8 @@ RWKV_INLINE void PrefixCache::check_shape(const char* call, const State& state) 
         core::fail<ArgumentError>(call, {"state"}, {"one of this cache's models"}, {"one of other sizes"});
 }
 
-RWKV_INLINE PrefixCache::Place PrefixCache::locate(std::span<const TokenId> tokens) noexcept {
-    Place place{&nodes_.front(), 0, 0, nullptr, 0};
+RWKV_INLINE PrefixCache::Place PrefixCache::locate(std::span<const TokenId> tokens) const noexcept {
+    Place place{root_, 0, 0, nullptr, 0};
     for (;;) {
         Node* const node = place.node;
         const bool is_whole = place.matched == tokens.size();
@@ -69,7 +69,7 @@ RWKV_INLINE PrefixCache::Place PrefixCache::locate(std::span<const TokenId> toke
 }
 
 /// The node with the state after exactly these tokens, or null.
-RWKV_INLINE PrefixCache::Node* PrefixCache::known(std::span<const TokenId> tokens) noexcept {
+RWKV_INLINE PrefixCache::Node* PrefixCache::known(std::span<const TokenId> tokens) const noexcept {
     const Place place = locate(tokens);
     const bool ends_here = place.matched == tokens.size() && place.inside == place.node->tokens.size();
     return ends_here && place.node->state ? place.node : nullptr;
@@ -94,7 +94,7 @@ RWKV_INLINE PrefixCache::Match PrefixCache::find(std::span<const TokenId> tokens
 RWKV_INLINE bool PrefixCache::read(std::span<const TokenId> tokens, State& state, std::vector<float>& logits) const {
     check_shape("PrefixCache::read", state);
     const std::lock_guard lock(mutex_);
-    const Node* const node = const_cast<PrefixCache*>(this)->known(tokens);  // which changes nothing
+    const Node* const node = known(tokens);
     if (!node) return false;
     logits.assign(node->logits.begin(), node->logits.end());
     state.assign(*node->state);
@@ -300,7 +300,7 @@ RWKV_INLINE void PrefixCache::clear() noexcept {
     superseded_ = current_ = List();
     bytes_ = size_ = 0;
     free_.clear();
-    nodes_.front() = Node();
+    *root_ = Node();
     nodes_.resize(1);
 }
 

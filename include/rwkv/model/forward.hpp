@@ -13,7 +13,8 @@ namespace rwkv::inline RWKV_ABI::model {
 // The whole network (model.hpp has the picture) over float or double activations, a column for each token of the
 // workspace's batch. Token ids, states and workspace have been checked by the caller (`Model` does).
 
-/// x ← pre_ln(embeddings[token]), in workspace.x(T).
+/// x ← pre_ln(embeddings[token]), in workspace.x(T). Where ranks share the model, each computes it for its own rows of
+/// the embeddings.
 template <class Matrix, class Scalar>
 void embed(const BasicWeights<Matrix>& weights, BasicWorkspace<Scalar>& workspace) noexcept {
     kernels::MatmulContext& context = workspace.context();
@@ -22,17 +23,16 @@ void embed(const BasicWeights<Matrix>& weights, BasicWorkspace<Scalar>& workspac
     parallel_for_tokens(context.executor(), x.cols(), [&](Index begin, Index end) {
         workspace.batch().for_each_column(begin, end, [&](const ColumnRange<Scalar>& range, Index t) {
             const Index row = range.tokens[t - range.begin];
-            if (row >= own.begin && row < own.end)
-                weights.embeddings.copy_row(row - own.begin, 0, x.rows(), x.col(t));
-            else
+            if (row < own.begin || row >= own.end) {
                 std::fill_n(x.col(t), x.rows(), Scalar(0));
+                return;
+            }
+            weights.embeddings.copy_row(row - own.begin, 0, x.rows(), x.col(t));
+            const auto column = x.columns(t, t + 1);
+            layer_norm<Scalar>(kernels::equations_of<Scalar>(context), weights.pre_ln, column, column);
         });
     });
     all_combine(weights.ranks.get(), x);
-    parallel_for_tokens(context.executor(), x.cols(), [&](Index begin, Index end) {
-        const auto columns = x.columns(begin, end);
-        layer_norm<Scalar>(kernels::equations_of<Scalar>(context), weights.pre_ln, columns, columns);
-    });
 }
 
 /// The blocks [first, last) over x; moves the states of those layers on. Asks stop() between layers and, where that is
