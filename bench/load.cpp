@@ -1,6 +1,7 @@
 // Many clients of one model: what a Scheduler makes of the machine, and what it costs.
 
 #include <sys/resource.h>
+#include <time.h>
 
 #include <algorithm>
 #include <chrono>
@@ -27,6 +28,13 @@ double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+/// That this thread has run.
+double thread_seconds() {
+    timespec time{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
 double peak_memory() {
     rusage usage{};
     ::getrusage(RUSAGE_SELF, &usage);
@@ -39,6 +47,7 @@ struct Options {
     int threads = 2;
     std::vector<Index> clients{1, 8, 32};
     Index tokens = 64, prompt = 4000, conversations = 0;
+    int rounds = 5;
     std::string only;
     bool sampled = false;
 };
@@ -150,11 +159,12 @@ class Load {
         }
     }
 
-    /// The time between two tokens of a running text, before and while a long prompt is read.
+    /// The time between two tokens of a running text: alone, which shows how quiet the machine is, and while a long
+    /// prompt is read, by turns.
     void fairness() {
-        for (const Index clients : {Index{1}, Index{8}}) {
+        for (const Index clients : options_.clients) {
             rwkv::Scheduler scheduler(model_, scheduler_options());
-            std::vector<double> quiet, busy;
+            std::vector<double> alone, beside, rounds_alone, rounds_beside;
             std::vector<double>* gaps = nullptr;
             Clock::time_point last;
             const auto on_step = [&](const rwkv::Step&) {
@@ -171,25 +181,42 @@ class Load {
                 handles.push_back(scheduler.submit(std::move(request)));
             }
             for (int i = 0; i < 20; ++i) scheduler.step();
-            gaps = &quiet;
-            for (int i = 0; i < 200; ++i) scheduler.step();
-            for (int round = 0; round < 3; ++round) {
-                gaps = &busy;
-                const auto start = Clock::now();
-                const auto before = busy.size();
+            const auto longest_since = [](const std::vector<double>& seconds, std::size_t begin) {
+                return *std::max_element(seconds.begin() + static_cast<std::ptrdiff_t>(begin), seconds.end());
+            };
+            double prompt_seconds = 1;
+            for (int round = 0; round < options_.rounds; ++round) {
+                gaps = &alone;
+                const std::size_t alone_begin = alone.size(), beside_begin = beside.size();
+                auto start = Clock::now();
+                while (seconds_since(start) < std::min(prompt_seconds, 2.0)) scheduler.step();
+                gaps = &beside;
+                start = Clock::now();
                 const rwkv::RequestHandle prompt =
                     scheduler.submit({.tokens = some_prompt(model_, options_.prompt, 99), .options = generation(1)});
                 while (!prompt.done()) scheduler.step();
-                const double seconds = seconds_since(start);
-                std::vector<double> all = quiet, now(busy.begin() + static_cast<std::ptrdiff_t>(before), busy.end());
-                all.insert(all.end(), busy.begin(), busy.end());
-                std::sort(now.begin(), now.end());
-                std::printf(
-                    "%3td running: time between tokens alone %5.2f ms; while %td tokens are read (%.2f s, %zu "
-                    "passes) median %5.2f ms, longest %5.2f ms: %.2f times that alone\n",
-                    clients, 1e3 * measure::median(quiet), options_.prompt, seconds, now.size(),
-                    1e3 * measure::median(now), 1e3 * now.back(), now.back() / measure::median(quiet));
+                prompt_seconds = seconds_since(start);
+                const double median =
+                    measure::median({alone.begin() + static_cast<std::ptrdiff_t>(alone_begin), alone.end()});
+                rounds_alone.push_back(longest_since(alone, alone_begin) / median);
+                rounds_beside.push_back(longest_since(beside, beside_begin) / median);
             }
+            const double median = measure::median(alone);
+            const auto print = [&](const char* when, std::vector<double> seconds, const std::vector<double>& rounds) {
+                std::sort(seconds.begin(), seconds.end());
+                const double own = measure::median(seconds), most = seconds[seconds.size() * 99 / 100];
+                std::printf(
+                    "%3td running, %s: %zu times between tokens, median %.2f ms; 99 %% below %.2f ms, longest %.2f ms: "
+                    "%.2f and %.2f times the median alone, %.2f and %.2f times their own; longest of each round",
+                    clients, when, seconds.size(), 1e3 * own, 1e3 * most, 1e3 * seconds.back(), most / median,
+                    seconds.back() / median, most / own, seconds.back() / own);
+                for (const double longest : rounds) std::printf(" %.2f", longest);
+                std::printf("\n");
+                std::fflush(stdout);
+            };
+            print("alone", alone, rounds_alone);
+            print("beside a prompt", beside, rounds_beside);
+            std::printf("%3td running: %td tokens of a prompt in %.2f s\n", clients, options_.prompt, prompt_seconds);
         }
     }
 
@@ -234,13 +261,14 @@ class Load {
             cache.insert(some_prompt(model_, 200, static_cast<std::size_t>(i)), state);
         }
         const double after = peak_memory();
-        std::vector<double> seconds;
+        std::vector<double> seconds, own_seconds;
         rwkv::Sequence sequence(model_.config());
         rwkv::Conversation found{rwkv::State(model_.config()), {}, {}};
         for (Index i = 0; i < options_.conversations; ++i) {
             std::vector<rwkv::TokenId> tokens =
                 some_prompt(model_, 200, static_cast<std::size_t>(i * 7919 % options_.conversations));
             tokens.push_back(1);
+            const double before_resuming = thread_seconds();
             seconds.push_back(measure::seconds_of([&] {
                 const auto match = cache.find(tokens, found.state, found.logits);
                 if (match.length != 200) std::abort();
@@ -248,12 +276,15 @@ class Load {
                 sequence.resume(found);
                 sequence.begin(std::span<const rwkv::TokenId>(), {.max_new_tokens = 1});
             }));
+            own_seconds.push_back(thread_seconds() - before_resuming);
         }
+        const auto longest = [](const std::vector<double>& all) { return *std::max_element(all.begin(), all.end()); };
         std::printf(
-            "%zu conversations: %.3f GB counted, %.3f GB more of the process; to resume one: %.3f ms, longest %.3f "
-            "ms\n",
+            "%zu conversations: %.3f GB counted, %.3f GB more of the process; to resume one: %.3f ms, longest %.3f ms, "
+            "of processor time %.3f ms; longer than 1 ms: %td\n",
             cache.size(), static_cast<double>(cache.bytes()) / 1e9, (after - before) / 1e9,
-            1e3 * measure::median(seconds), 1e3 * *std::max_element(seconds.begin(), seconds.end()));
+            1e3 * measure::median(seconds), 1e3 * longest(seconds), 1e3 * longest(own_seconds),
+            std::count_if(seconds.begin(), seconds.end(), [](double one) { return one > 1e-3; }));
     }
 
     Options options_;
@@ -289,6 +320,10 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     app.add_option("--prompt", options.prompt, "tokens of the long prompt")
         ->check(CLI::Range(1, 1 << 20).description(""))
+        ->type_name("N")
+        ->capture_default_str();
+    app.add_option("--rounds", options.rounds, "prompts read beside running texts, one after the other")
+        ->check(CLI::Range(1, 1000).description(""))
         ->type_name("N")
         ->capture_default_str();
     app.add_option("--conversations", options.conversations, "states kept and resumed")

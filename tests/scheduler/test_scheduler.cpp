@@ -171,7 +171,7 @@ TEST_CASE("a running text gets a token with every pass while a long prompt is re
         int tokens = 0;
         const RequestHandle running = scheduler.submit(
             {.prompt = "x",
-             .options = {.max_new_tokens = 1000, .sampling = {.logit_bias = {{TokenId{'a'}, 1000.0f}}}},
+             .options = {.max_new_tokens = 10'000, .sampling = {.logit_bias = {{TokenId{'a'}, 1000.0f}}}},
              .on_step = [&](const Step&) { return ++tokens, true; }});
         scheduler.step();
         CHECK(tokens == 1);
@@ -185,10 +185,11 @@ TEST_CASE("a running text gets a token with every pass while a long prompt is re
             scheduler.step();
             CHECK(tokens == ++passes + 1);
             const auto read = scheduler.counts().prompt_tokens - before;
-            CHECK(read >= 1);
             CHECK(read <= static_cast<std::uint64_t>(prefill_chunk > 0 ? prefill_chunk : 31));
+            if (prefill_chunk > 0) CHECK(read >= 1);
         }
         if (prefill_chunk > 0) CHECK(passes == 120);
+        CHECK(passes <= 600 * 2 * 4);  // at least one token, through one of two layers, in every fourth
         running.cancel();
         run_all(scheduler);
         CHECK(running.status() == RequestStatus::cancelled);
@@ -214,7 +215,8 @@ TEST_CASE("prompts share a pass evenly, and a short one does not wait for a long
 TEST_CASE("a higher priority goes first, and takes the place of a running text, which goes on later") {
     const Setup setup;
     const GenerationOptions options{.max_new_tokens = 20};
-    Scheduler scheduler(setup.model, setup.tokenizer, {.workspace = {.threads = 1}, .max_running = 2});
+    Scheduler scheduler(setup.model, setup.tokenizer,
+                        {.workspace = {.threads = 1}, .max_running = 2, .prefill_chunk = 8});
     std::vector<int> done;
     std::vector<RequestHandle> handles;
     const auto submit = [&](int number, int priority) {

@@ -31,10 +31,10 @@ struct SchedulerOptions {
     WorkspaceOptions workspace = {};  ///< `chunk` is the maximum number of tokens in a pass
     Index max_running = 32;           ///< maximum number of sequences in a pass; never more than `chunk`
     Index max_waiting = 256;          ///< requests in the queue; more are refused with QueueFullError
-    /// Tokens of prompts in a pass beside sequences that are being generated; 0: as many as `max_slowdown` allows, by
-    /// the times of the passes so far.
+    /// Tokens of prompts in a pass beside sequences that are being generated. 0: as many layers of a number of tokens
+    /// as `max_slowdown` allows, by the clock and the times of the passes so far.
     Index prefill_chunk = 0;
-    double max_slowdown = 2.0;                ///< how much longer prompts may make such a pass: above 1
+    double max_slowdown = 1.75;               ///< how much longer prompts may make such a pass: above 1
     std::shared_ptr<PrefixCache> cache = {};  ///< may be shared by schedulers of the same model
 };
 
@@ -48,8 +48,9 @@ struct SchedulerOptions {
 ///     std::cout << answer.generation().text;
 ///
 /// Requests of a higher priority come first, those of the same in the order of submission. Every pass has the next
-/// token of each running text; what it has room for besides is shared evenly by the prompts. Once warm, passes allocate
-/// nothing but what a Sequence remembers; requests that come and go do.
+/// token of each running text; what it has room for besides is shared evenly by the prompts. Prompts need not go
+/// through all layers in one pass: where the time is up, a piece of a prompt waits between two layers for the next
+/// pass. Once warm, passes allocate nothing but what a Sequence remembers; requests that come and go do.
 ///
 /// Thread safety: `submit`, `counts` and the handles may be used by any number of threads, callbacks included; `step`
 /// and `run` by one at a time.
@@ -99,8 +100,21 @@ class Scheduler {
   private:
     using Shared = std::shared_ptr<generation::RequestState>;
     using PromptCallback = std::function<bool(Index position, std::span<const float> numbers)>;
+    using Clock = generation::RequestState::Clock;
     struct Running;
     class Stepping;
+
+    /// Sequences that go through the layers together.
+    struct Group {
+        std::vector<SequenceTokens> batch;
+        std::vector<Running*> owners;  // of each
+        Index tokens = 0;              // of all: columns of the residual stream
+
+        [[nodiscard]] bool empty() const noexcept { return batch.empty(); }
+        void reserve(Index count);
+        void clear() noexcept;
+        void add(const SequenceTokens& sequence, Running* owner);
+    };
 
     Scheduler(Model model, std::optional<Tokenizer> tokenizer, SchedulerOptions options);
     [[nodiscard]] static bool before(const Shared& a, const Shared& b) noexcept;
@@ -111,9 +125,15 @@ class Scheduler {
     void begin(Running& running);
     void plan();
     void plan_prompts(Index budget);
+    [[nodiscard]] double seconds_in_step() const noexcept;
+    [[nodiscard]] Group& joined();
     void compute();
+    bool run_layers();
+    void finish_pass(Group& group);
+    void move_prompts(Index column) noexcept;
     void drop_unwanted();
-    void tell_hidden();
+    void drop_unwanted(Group& group, Index column) noexcept;
+    void tell_hidden(const Group& group);
     static void tell(Running& running, const PromptCallback& callback, Index position, std::span<const float> numbers);
     void read(Running& running, Index count);
     void accept(Running& running, std::span<const float> logits, Index position);
@@ -135,10 +155,14 @@ class Scheduler {
     // Of the thread that runs passes.
     std::atomic<bool> stepping_{false};
     std::vector<std::unique_ptr<Running>> running_, preempted_, idle_;  // idle_: to be used again
-    std::vector<Running*> in_pass_, prompts_;
-    std::vector<SequenceTokens> batch_;  // of in_pass_
-    Conversation found_;                 // in the cache
-    Index decoded_ = 0;                  // tokens of the pass that are not of prompts
+    std::vector<Running*> prompts_;                                     // that are to be read
+    // decoding_: texts that are being generated, the first columns of a pass. reading_: pieces of prompts in the
+    // columns from prompt_column_ on, which are through the layers before prompt_layer_. joined_: both.
+    Group decoding_, reading_, joined_;
+    Index prompt_layer_ = 0, prompt_column_ = 0;
+    Conversation found_;              // in the cache
+    Clock::time_point step_begin_{};  // with what the step before did behind its pass
+    Clock::duration behind_pass_{};
     generation::PromptPacer pacer_;
     PassTimes pass_times_;  // for drafts
     std::atomic<Index> running_count_{0};

@@ -53,7 +53,7 @@ struct Scheduler::Running {
     Index cached = 0;        // tokens of the prompt that the cache knew
     Index prompt_read = 0;   // tokens of the prompt that were read, or cached
     Index prompt_total = 0;  // of so many
-    generation::RequestState::Clock::time_point started, first_token;
+    Clock::time_point started, first_token;
     std::optional<RequestStatus> ended;
     std::exception_ptr error;
 };
@@ -84,7 +84,8 @@ RWKV_INLINE Scheduler::Scheduler(Model model, std::optional<Tokenizer> tokenizer
       tokenizer_(std::move(tokenizer)),
       options_(std::move(options)),
       workspace_(model_.config(), options_.workspace),
-      found_{State(model_.config()), {}, {}} {
+      found_{State(model_.config()), {}, {}},
+      pacer_(model_.config().num_hidden_layers, options_.max_slowdown) {
     const auto need = [](bool good, const char* name, core::MessageParts expected, core::MessagePart found) {
         if (!good) core::fail<ArgumentError>("Scheduler", {name}, expected, {found});
     };
@@ -100,8 +101,9 @@ RWKV_INLINE Scheduler::Scheduler(Model model, std::optional<Tokenizer> tokenizer
          "one for other sizes");
     const auto count = static_cast<std::size_t>(options_.max_running);
     for (auto* list : {&running_, &preempted_, &idle_}) list->reserve(count + 1);
-    for (auto* list : {&in_pass_, &prompts_}) list->reserve(count);
-    batch_.reserve(count);
+    prompts_.reserve(count);
+    for (Group* group : {&decoding_, &reading_}) group->reserve(options_.max_running);
+    joined_.reserve(2 * options_.max_running);
     found_.logits.reserve(static_cast<std::size_t>(model_.config().vocab_size));
     static_cast<void>(workspace_.logits(options_.max_running));  // allocates it
 }
@@ -169,11 +171,14 @@ RWKV_INLINE RequestHandle Scheduler::submit(Request request) {
 
 RWKV_INLINE bool Scheduler::step() {
     const Stepping stepping(stepping_);
+    step_begin_ = Clock::now() - behind_pass_;
     end_unwanted();
     admit();
     plan();
-    if (!batch_.empty()) compute();
+    compute();
+    const Clock::time_point pass_end = Clock::now();
     remove_ended();
+    behind_pass_ = Clock::now() - pass_end;
     running_count_.store(std::ssize(running_) + std::ssize(preempted_), std::memory_order_relaxed);
     if (!running_.empty() || !preempted_.empty()) return true;
     const std::lock_guard lock(mutex_);
@@ -213,6 +218,7 @@ RWKV_INLINE void Scheduler::end_unwanted() {
     for (auto* list : {&running_, &preempted_})
         for (const std::unique_ptr<Running>& running : *list)
             if (!running->ended) running->ended = running->request->unwanted();
+    drop_unwanted(reading_, prompt_column_);
     remove_ended();
     for (;;) {
         Shared request;
@@ -292,7 +298,7 @@ RWKV_INLINE void Scheduler::start(Shared request) {
     }
     running->request = std::move(request);
     running->request->status.store(RequestStatus::running, std::memory_order_release);
-    running->started = running->first_token = generation::RequestState::Clock::now();
+    running->started = running->first_token = Clock::now();
     running_.push_back(std::move(running));
     Running& own = *running_.back();
     try {

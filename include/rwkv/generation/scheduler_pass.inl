@@ -25,12 +25,31 @@
 
 namespace rwkv::inline RWKV_ABI {
 
-/// Fills the batch of the next pass.
+RWKV_INLINE void Scheduler::Group::reserve(Index count) {
+    batch.reserve(static_cast<std::size_t>(count));
+    owners.reserve(static_cast<std::size_t>(count));
+}
+
+RWKV_INLINE void Scheduler::Group::clear() noexcept {
+    batch.clear();
+    owners.clear();
+    tokens = 0;
+}
+
+RWKV_INLINE void Scheduler::Group::add(const SequenceTokens& sequence, Running* owner) {
+    batch.push_back(sequence);
+    owners.push_back(owner);
+    tokens += std::ssize(sequence.tokens);
+}
+
+/// Fills the groups of the next pass. Pieces of prompts that are on their way stay as they are.
 RWKV_INLINE void Scheduler::plan() {
-    batch_.clear();
-    in_pass_.clear();
+    decoding_.clear();
     prompts_.clear();
-    Index decoded = 0, left = std::ssize(running_);
+    const Index room = workspace_.chunk() - reading_.tokens;
+    Index generating = 0, left = std::ssize(running_);
+    for (const std::unique_ptr<Running>& running : running_) generating += !running->ended && !running->in_prompt;
+    if (generating > room) return;  // texts were resumed or found in the cache meanwhile: the prompts go on alone
     for (const std::unique_ptr<Running>& running : running_) {
         if (running->ended) continue;
         if (running->in_prompt) {
@@ -38,20 +57,20 @@ RWKV_INLINE void Scheduler::plan() {
             continue;
         }
         // A draft leaves room for a token of each of the others.
-        const Index max_draft = workspace_.chunk() - decoded - left--;
-        batch_.push_back(running->sequence.next_pass(pass_times_, decoded, max_draft));
-        in_pass_.push_back(running.get());
-        decoded += std::ssize(batch_.back().tokens);
+        const Index max_draft = room - decoding_.tokens - left--;
+        decoding_.add(running->sequence.next_pass(pass_times_, decoding_.tokens, max_draft), running.get());
     }
-    decoded_ = decoded;
-    if (prompts_.empty()) return;
-    const Index room = workspace_.chunk() - decoded;
-    const Index beside =
-        options_.prefill_chunk > 0 ? options_.prefill_chunk : pacer_.next(decoded, options_.max_slowdown);
-    plan_prompts(decoded == 0 ? room : (std::min)(room, beside));
+    if (!reading_.empty() || prompts_.empty()) return;
+    prompt_layer_ = 0;
+    Index budget = workspace_.chunk() - decoding_.tokens;
+    // Pieces that stay for several passes leave half of the room to drafts.
+    if (!decoding_.empty())
+        budget = options_.prefill_chunk > 0 ? (std::min)(budget, options_.prefill_chunk)
+                                            : (std::min)((budget + 1) / 2, pacer_.chunk(decoding_.tokens));
+    plan_prompts(budget);
 }
 
-/// Adds pieces of the prompts to the batch, so many tokens in all: equal ones, but for those that need less.
+/// Takes pieces of the prompts, so many tokens in all: equal ones, but for those that need less.
 RWKV_INLINE void Scheduler::plan_prompts(Index budget) {
     // A piece ends where a state is to be kept.
     const auto wanted = [this](const Running& running) {
@@ -62,51 +81,103 @@ RWKV_INLINE void Scheduler::plan_prompts(Index budget) {
         if (running.shared > running.read) end = (std::min)(end, running.shared);
         return end - running.read;
     };
+    const auto priority = [](const Running& running) { return running.request->request.priority; };
     std::sort(prompts_.begin(), prompts_.end(), [&](const Running* a, const Running* b) {
-        if (a->request->request.priority != b->request->request.priority)
-            return a->request->request.priority > b->request->request.priority;
         const Index a_wanted = wanted(*a), b_wanted = wanted(*b);
-        return a_wanted != b_wanted ? a_wanted < b_wanted : a->request->number < b->request->number;
+        const bool by_length = priority(*a) == priority(*b) && a_wanted != b_wanted;
+        return by_length ? a_wanted < b_wanted : before(a->request, b->request);
     });
-    for (std::size_t i = 0; i < prompts_.size() && budget > 0; ++i) {
-        Running& running = *prompts_[i];
-        Index same = 1;  // prompts of this priority that are still to come
-        while (i + static_cast<std::size_t>(same) < prompts_.size() &&
-               prompts_[i + static_cast<std::size_t>(same)]->request->request.priority ==
-                   running.request->request.priority)
-            ++same;
-        const Index count = (std::min)(wanted(running), (budget + same - 1) / same);
+    for (auto prompt = prompts_.begin(); prompt != prompts_.end() && budget > 0; ++prompt) {
+        Running& running = **prompt;
+        // Shared with the prompts of this priority that are still to come.
+        const Index same = std::find_if(prompt, prompts_.end(),
+                                        [&](const Running* other) { return priority(*other) != priority(running); }) -
+                           prompt;
+        Index count = (std::min)(wanted(running), (budget + same - 1) / same);
+        // Logits after every token come all in one pass, whose time they are not to make much longer.
+        const bool wants_all = static_cast<bool>(running.request->request.on_prompt_logits);
+        if (wants_all && !decoding_.empty() && options_.prefill_chunk == 0) count = (count + 3) / 4;
         const bool is_last = count == running.prompt_left();
-        batch_.push_back({running.sequence.pending().first(static_cast<std::size_t>(count)), &running.sequence.state(),
-                          running.request->request.on_prompt_logits ? LogitsFor::all
-                          : is_last                                 ? LogitsFor::last
-                                                                    : LogitsFor::none});
-        in_pass_.push_back(&running);
+        reading_.add({running.sequence.pending().first(static_cast<std::size_t>(count)), &running.sequence.state(),
+                      wants_all ? LogitsFor::all
+                      : is_last ? LogitsFor::last
+                                : LogitsFor::none},
+                     &running);
         budget -= count;
     }
 }
 
+RWKV_INLINE double Scheduler::seconds_in_step() const noexcept {
+    return generation::seconds_between(step_begin_, Clock::now());
+}
+
+/// Both groups, as they are now.
+RWKV_INLINE Scheduler::Group& Scheduler::joined() {
+    joined_.clear();
+    for (const Group* group : {&decoding_, &reading_})
+        for (std::size_t i = 0; i < group->batch.size(); ++i) joined_.add(group->batch[i], group->owners[i]);
+    return joined_;
+}
+
 RWKV_INLINE void Scheduler::compute() {
-    const auto start = generation::RequestState::Clock::now();
-    Index tokens = 0, wanted = 0;  // wanted: columns of logits
-    for (const SequenceTokens& sequence : batch_) {
-        tokens += std::ssize(sequence.tokens);
-        wanted += sequence.logits == LogitsFor::all ? std::ssize(sequence.tokens) : sequence.logits == LogitsFor::last;
-    }
+    const std::size_t planned = decoding_.batch.size() + reading_.batch.size();
+    if (planned == 0) return;
+    const Clock::time_point start = Clock::now();
+    Index wanted = 0;  // columns of logits
+    for (const Group* group : {&decoding_, &reading_})
+        for (const SequenceTokens& sequence : group->batch)
+            wanted +=
+                sequence.logits == LogitsFor::all ? std::ssize(sequence.tokens) : sequence.logits == LogitsFor::last;
     // Allocates, if at all, before anything moves.
     if (wanted > 0) static_cast<void>(workspace_.logits((std::min)(wanted, model::max_logits_columns)));
-    const std::size_t planned = batch_.size();
-    model_.embed(batch_, workspace_);
-    const Index layers = model_.config().num_hidden_layers;
-    for (Index layer = 0; layer < layers && !batch_.empty(); ++layer) {
-        if (layer > 0) drop_unwanted();
-        if (!batch_.empty()) model_.run_layers(layer, layer + 1, batch_, workspace_);
+    const Index begin_layer = prompt_layer_, layers = model_.config().num_hidden_layers;
+    const Index tokens = decoding_.tokens, prompt_tokens = reading_.tokens;
+    if (prompt_layer_ == 0) {
+        prompt_column_ = decoding_.tokens;
+        model_.embed(joined().batch, workspace_);
+    } else {
+        move_prompts(decoding_.tokens);
+        if (!decoding_.empty()) model_.embed(decoding_.batch, workspace_);
     }
-    if (batch_.empty()) return;
-    const LogitsCallback on_logits = [this](Index i, Index position, std::span<const float> logits) {
-        Running& running = *in_pass_[static_cast<std::size_t>(i)];
+    pacer_.begin(tokens, prompt_tokens, seconds_in_step());
+    if (!run_layers()) return;
+    const bool prompts_complete = !reading_.empty() && prompt_layer_ == layers;
+    for (SequenceTokens& sequence : decoding_.batch) sequence.checkpoints = nullptr;  // they are complete
+    finish_pass(prompts_complete ? joined() : decoding_);
+    if (prompts_complete) reading_.clear();
+    passes_.fetch_add(1, std::memory_order_relaxed);
+    if (decoding_.batch.size() + (prompts_complete ? joined_ : reading_).batch.size() < planned) return;
+    pacer_.end(prompts_complete, seconds_in_step());
+    // Of passes through all layers together, or without prompts.
+    const Index together = tokens + (prompt_layer_ > begin_layer ? prompt_tokens : 0);
+    if (together == tokens || (begin_layer == 0 && prompts_complete))
+        pass_times_.add(together, generation::seconds_between(start, Clock::now()));
+}
+
+/// Takes the texts through all layers, and the prompts through as many as there is time for. Returns whether there is
+/// still something in the pass.
+RWKV_INLINE bool Scheduler::run_layers() {
+    const Index layers = model_.config().num_hidden_layers;
+    for (Index layer = 0; layer < layers; ++layer) {
+        if (layer > 0) drop_unwanted();
+        const bool prompts_next = !reading_.empty() && prompt_layer_ == layer;
+        const bool joins =
+            prompts_next && (decoding_.empty() || options_.prefill_chunk > 0 || pacer_.allows(seconds_in_step()));
+        const Group& group = joins ? joined() : decoding_;
+        if (group.empty()) continue;
+        model_.run_layers(layer, layer + 1, group.batch, workspace_);
+        if (joins) ++prompt_layer_;
+        pacer_.layer_done(joins, seconds_in_step());
+    }
+    return !decoding_.empty() || (!reading_.empty() && prompt_layer_ == layers);
+}
+
+/// What follows the layers, for those that are through: logits, and what becomes of them.
+RWKV_INLINE void Scheduler::finish_pass(Group& group) {
+    const LogitsCallback on_logits = [&](Index i, Index position, std::span<const float> logits) {
+        Running& running = *group.owners[static_cast<std::size_t>(i)];
         if (running.in_prompt) {
-            const Index count = std::ssize(batch_[static_cast<std::size_t>(i)].tokens);
+            const Index count = std::ssize(group.batch[static_cast<std::size_t>(i)].tokens);
             tell(running, running.request->request.on_prompt_logits, position, logits);
             if (position + 1 < count || count < running.prompt_left()) return true;
             read(running, count);
@@ -115,58 +186,66 @@ RWKV_INLINE void Scheduler::compute() {
         if (!running.ended) accept(running, logits, position);
         return true;
     };
-    for (SequenceTokens& sequence : batch_) sequence.checkpoints = nullptr;  // they are complete
-    tell_hidden();
-    model_.head(batch_, workspace_, on_logits);
-    for (std::size_t i = 0; i < batch_.size(); ++i) {
-        Running& running = *in_pass_[i];
-        if (!running.in_prompt || std::ssize(batch_[i].tokens) >= running.prompt_left()) continue;
-        running.sequence.advance(std::ssize(batch_[i].tokens));
-        read(running, std::ssize(batch_[i].tokens));
+    tell_hidden(group);
+    model_.head(group.batch, workspace_, on_logits);
+    for (std::size_t i = 0; i < group.batch.size(); ++i) {
+        Running& running = *group.owners[i];
+        if (!running.in_prompt || std::ssize(group.batch[i].tokens) >= running.prompt_left()) continue;
+        running.sequence.advance(std::ssize(group.batch[i].tokens));
+        read(running, std::ssize(group.batch[i].tokens));
         checkpoint(running, {});
     }
-    passes_.fetch_add(1, std::memory_order_relaxed);
-    if (batch_.size() != planned) return;
-    const double seconds = generation::seconds_between(start, generation::RequestState::Clock::now());
-    pass_times_.add(tokens, seconds);
-    if (tokens == decoded_)
-        pacer_.add(tokens, seconds);
-    else if (decoded_ > 0)
-        pacer_.add(decoded_, tokens - decoded_, seconds);
+}
+
+/// Moves the prompts' columns of the residual stream, so that they begin at that one.
+RWKV_INLINE void Scheduler::move_prompts(Index column) noexcept {
+    const MatrixView<float> x = workspace_.x(workspace_.chunk());
+    const auto move = [&](Index t) { std::copy_n(x.col(prompt_column_ + t), x.rows(), x.col(column + t)); };
+    if (column < prompt_column_)
+        for (Index t = 0; t < reading_.tokens; ++t) move(t);
+    if (column > prompt_column_)
+        for (Index t = reading_.tokens - 1; t >= 0; --t) move(t);
+    prompt_column_ = column;
 }
 
 /// Leaves out of the pass, between two layers, the sequences that nobody wants any more. Their states are lost.
 RWKV_INLINE void Scheduler::drop_unwanted() {
+    drop_unwanted(decoding_, 0);
+    move_prompts(decoding_.tokens);
+    drop_unwanted(reading_, prompt_column_);
+}
+
+/// Of a group whose columns of the residual stream begin at that one.
+RWKV_INLINE void Scheduler::drop_unwanted(Group& group, Index column) noexcept {
+    const MatrixView<float> x = workspace_.x(workspace_.chunk());
     std::size_t kept = 0;
-    Index from = 0, to = 0;  // columns of the residual stream
-    for (std::size_t i = 0; i < batch_.size(); ++i) {
-        Running& running = *in_pass_[i];
-        const Index count = std::ssize(batch_[i].tokens);
-        running.ended = running.request->unwanted();
-        if (running.ended) {
-            from += count;
-            continue;
-        }
-        if (kept != i) {
-            const MatrixView<float> x = workspace_.x(from + count);
-            for (Index t = 0; t < count; ++t) std::copy_n(x.col(from + t), x.rows(), x.col(to + t));
-            batch_[kept] = batch_[i];
-            in_pass_[kept] = in_pass_[i];
+    Index from = column, to = column;
+    for (std::size_t i = 0; i < group.batch.size(); ++i) {
+        Running& running = *group.owners[i];
+        const Index count = std::ssize(group.batch[i].tokens);
+        if (!running.ended) running.ended = running.request->unwanted();
+        if (!running.ended) {
+            if (kept != i) {
+                for (Index t = 0; t < count; ++t) std::copy_n(x.col(from + t), x.rows(), x.col(to + t));
+                group.batch[kept] = group.batch[i];
+                group.owners[kept] = group.owners[i];
+            }
+            to += count;
+            ++kept;
         }
         from += count;
-        to += count;
-        ++kept;
     }
-    batch_.resize(kept);
-    in_pass_.resize(kept);
+    group.batch.resize(kept);
+    group.owners.resize(kept);
+    group.tokens = to - column;
 }
 
 /// Tells those that want to know the hidden states after the tokens of their prompts.
-RWKV_INLINE void Scheduler::tell_hidden() {
+RWKV_INLINE void Scheduler::tell_hidden(const Group& group) {
     const auto wants = [](const Running* running) { return running->in_prompt && running->request->request.on_hidden; };
-    if (std::none_of(in_pass_.begin(), in_pass_.end(), wants)) return;
-    model_.hidden(batch_, workspace_, [&](Index i, Index position, std::span<const float> hidden) {
-        Running& running = *in_pass_[static_cast<std::size_t>(i)];
+    if (std::none_of(group.owners.begin(), group.owners.end(), wants)) return;
+    model_.hidden(group.batch, workspace_, [&](Index i, Index position, std::span<const float> hidden) {
+        Running& running = *group.owners[static_cast<std::size_t>(i)];
         if (wants(&running)) tell(running, running.request->request.on_hidden, position, hidden);
         return true;
     });
@@ -217,7 +296,7 @@ RWKV_INLINE void Scheduler::checkpoint(const Running& running, std::span<const f
 }
 
 RWKV_INLINE void Scheduler::accept(Running& running, std::span<const float> logits, Index position) {
-    if (running.in_prompt) running.first_token = generation::RequestState::Clock::now();
+    if (running.in_prompt) running.first_token = Clock::now();
     running.in_prompt = false;
     try {
         const Step step = running.sequence.accept(logits, position);
@@ -248,7 +327,7 @@ RWKV_INLINE void Scheduler::remove_ended() {
 }
 
 RWKV_INLINE void Scheduler::end(std::unique_ptr<Running> running) {
-    const auto now = generation::RequestState::Clock::now();
+    const auto now = Clock::now();
     const Shared request = std::move(running->request);
     Sequence& sequence = running->sequence;
     RequestStatus status = *running->ended;
@@ -282,8 +361,7 @@ RWKV_INLINE void Scheduler::finish(const Shared& request, RequestStatus status, 
     finished_.fetch_add(1, std::memory_order_relaxed);
     result.status = status;
     if (result.waiting_seconds == 0)
-        result.waiting_seconds =
-            generation::seconds_between(request->submitted, generation::RequestState::Clock::now());
+        result.waiting_seconds = generation::seconds_between(request->submitted, Clock::now());
     if (status != RequestStatus::finished && result.generation.tokens.empty())
         result.generation.finish_reason = FinishReason::callback;
     request->result = std::move(result);
