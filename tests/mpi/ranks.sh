@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # generate_mpi with 1 to 4 ranks on this machine: the text of generate; and a message instead of a hang where a rank dies,
 # or has other files than the others.
-#   ranks.sh GENERATE GENERATE_MPI SOURCE_DIR
+#   ranks.sh GENERATE GENERATE_MPI TEST_RANKS SOURCE_DIR
 set -euo pipefail
-generate=$1 generate_mpi=$2 source=$3
+generate=$1 generate_mpi=$2 test_ranks=$3 source=$4
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
@@ -25,6 +25,21 @@ for format in stored q8 q4; do
     done
 done
 echo "1 to 4 ranks: the text of one machine, as stored, in q8 and in q4"
+
+for ranks in 1 2 3 4; do
+    launch -n "$ranks" "$test_ranks" bits "$source/tests/fixtures/text" "$source/examples/fairy-tales" >"$work/log" 2>&1 ||
+        fail "$ranks ranks: $(cat "$work/log")"
+done
+echo "prompts, batches and ragged batches: the logits of one machine, bit by bit"
+# Memory that sanitizers take is none of the loader's.
+if [[ $(nm -D "$test_ranks" 2>/dev/null) != *@(__asan|__tsan)_* ]]; then
+    for ranks in 2 4; do
+        mkdir -p "$work/synthetic"
+        launch -n "$ranks" "$test_ranks" memory "$work/synthetic" >"$work/log" 2>&1 || fail "$ranks ranks: $(cat "$work/log")"
+        cat "$work/log"
+    done
+    rm -r "$work/synthetic"
+fi
 
 expect_failure() { # WORDS COMMAND...
     local words=$1 code=0
