@@ -120,7 +120,7 @@ try:
     first = messages()[1]
 
     # Stopped by Escape; the server knows.
-    set_options(max_tokens=4000)
+    set_options(max_tokens=100000)
     one("#input").send_keys("And then?" + Keys.ENTER)
     wait.until(lambda _: len(messages()) == 4 and messages()[-1][1])
     one("#input").send_keys(Keys.ESCAPE)

@@ -46,7 +46,7 @@ install_packages_of() { # CLIENT
 }
 
 # All but the fuzzer share a server, whose key is that of support.py.
-"$RWKV_SERVE" --port 0 --quiet --api-key a-key-of-the-tests ${MODEL_DIR:+--model "$MODEL_DIR"} >"$work/address" &
+"$RWKV_SERVE" --port 0 --quiet --max-new-tokens 100000 --api-key a-key-of-the-tests ${MODEL_DIR:+--model "$MODEL_DIR"} >"$work/address" &
 server=$!
 trap 'kill $server; wait $server || true' EXIT
 for ((i = 0; i < 300; ++i)); do
