@@ -580,11 +580,11 @@ TEST_CASE("serve ends requests that take too long") {
 }
 
 TEST_CASE("serve ends when it is asked to, and requests under way are answered first") {
-    Server server(endless_server);
+    Server server(endless_server + " --drain-seconds 300");
     const Socket idle(server.port());
     const Socket running(server.port());
     json request = endless(true);
-    request["max_tokens"] = 20000;
+    request["max_tokens"] = 5000;
     running.send(http_request("POST", "/v1/completions", request.dump()));
     running.read("data: ");
     server.signal(SIGTERM);
