@@ -16,7 +16,9 @@ fi
 beginning=
 if ((!$#)); then
     beginning="Once upon a time"  # generate prints what follows it
-    set -- --prompt "$beginning" --max-new-tokens 200 --temperature 0.8 --top-p 0.9 --seed 1
+    settings="--max-new-tokens 200 --temperature 0.65 --top-p 0.9 --presence-penalty 0.2 --frequency-penalty 0.2"
+    # shellcheck disable=SC2086
+    set -- --prompt "$beginning" $settings --seed 1
 fi
 
 . cmake/install-packages.sh

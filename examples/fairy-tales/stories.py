@@ -24,7 +24,7 @@ TITLE = "## Twenty stories"
 def quickstart_settings():
     """The options of `generate` in quickstart.sh, but for the seed and the prompt."""
     script = (HERE.parent / "quickstart.sh").read_text()
-    options = re.search(r'set -- --prompt "\$beginning" (.*) --seed 1\n', script)[1]
+    options = re.search(r'settings="(.+)"', script)[1]
     return options, re.search(r'beginning="(.+)"', script)[1]
 
 
