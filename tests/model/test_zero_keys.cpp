@@ -41,8 +41,7 @@ TEST_CASE("skipping zeros leaves a model's logits as they are: the same bits whe
         const TempDir directory;
         convert_model(trained_model, directory.path(), {.format = format});
         const Model loaded = load_model(directory.path()), mapped = load_model(directory.path(), {.mapped = true});
-        CHECK(layout_of(loaded) ==
-              (format == WeightFormat::q4 ? kernels::Layout::row_groups : kernels::Layout::column_major));
+        CHECK(layout_of(loaded) == kernels::Layout::column_major);
         CHECK(layout_of(mapped) ==
               (kernels::is_quantized(format) ? kernels::Layout::row_groups : kernels::Layout::row_major));
         CHECK((all_elements(loaded) == all_elements(mapped)));

@@ -24,9 +24,9 @@ enum class Layout {
     column_major,
 };
 
-/// Whether a matrix of that number of rows may be column-major, with at most a tenth more bytes than it needs.
+/// Whether a matrix of that number of rows may be column-major, with at most a seventh more bytes than it needs.
 [[nodiscard]] constexpr bool fits_column_major(Index rows) noexcept {
-    return rows > 0 && rows % group_rows == 0 && 10 * stored_rows(rows) <= 11 * rows;
+    return rows > 0 && rows % group_rows == 0 && 7 * stored_rows(rows) <= 8 * rows;
 }
 
 /// The layout for weights that meet zeros more often than not: column-major, where it fits.
