@@ -49,7 +49,7 @@ same([chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1], 
 same(chunks[-1].choices, [], "the last event has usage alone")
 same(chunks[-1].usage.total_tokens, whole.usage.total_tokens, "usage in a stream")
 with_logprobs = client.chat.completions.create(**options, logprobs=True, top_logprobs=2).choices[0].logprobs.content
-same("".join(token.token for token in with_logprobs).lstrip(), text, "the tokens of a chat")
+same("".join(token.token for token in with_logprobs).lstrip(), text.lstrip(), "the tokens of a chat")
 check(all(len(token.top_logprobs) == 2 for token in with_logprobs), "alternatives in a chat")
 
 # A stream that is given up ends its request.
