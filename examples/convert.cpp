@@ -15,6 +15,7 @@
 #include <rwkv/convert_model.hpp>
 
 #include "adapter_option.hpp"
+#include "hub_name.hpp"
 #include "terminal.hpp"
 #include "threads_option.hpp"
 
@@ -54,7 +55,7 @@ int main(int argc, char** argv) {
     rwkv::ConvertOptions options;
     std::string in, out, format = "stored", size = "5GB", tokenizer;
     const std::vector<std::string> formats(rwkv::weight_format_names.begin(), rwkv::weight_format_names.end());
-    app.add_option("IN", in, "the model to convert")->required();
+    app.add_option("IN", in, "the model to convert")->required()->each(&refuse_hub_name);
     app.add_option("OUT_DIR", out, "the directory to write: empty or absent")->required();
     app.add_option("--format", format, "format of the matrices: f32, f16, bf16, q8 (8 bits), q4 (4 bits), or as stored")
         ->check(CLI::IsMember(formats).description(""))

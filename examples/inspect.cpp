@@ -14,6 +14,7 @@
 #include <rwkv/rwkv.hpp>
 
 #include "demo_model.hpp"
+#include "hub_name.hpp"
 #include "terminal.hpp"
 
 namespace {
@@ -91,6 +92,7 @@ int main(int argc, char** argv) {
         "Exit code 0 if it is sound, 1 with the reason if it is not.");
     std::string path, tokenizer;
     app.add_option("path", path, "a model directory, a .safetensors, .bin or .pth file, or an index")
+        ->each(&refuse_hub_name)
         ->required()
         ->type_name("PATH");
     add_tokenizer_option(app, tokenizer);

@@ -84,6 +84,8 @@ struct ModelOptions {
         rwkv::LoadOptions loading = load_options();
         loading.format = *rwkv::weight_format_of(other);
         rwkv::Model loaded = rwkv::load_model(model, loading);
+        if (!loaded.has_head())
+            throw rwkv::ModelError(model, "head.weight", "a model with a head (as of RwkvForCausalLM)", "none");
         for (const std::string& warning : loaded.warnings()) std::fprintf(stderr, "note: %s\n", warning.c_str());
         return loaded;
     }

@@ -15,6 +15,7 @@
 #include <shellapi.h>
 #include <filesystem>
 #else
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include <cerrno>
@@ -114,8 +115,13 @@ inline int columns(std::FILE* stream) {
     return ::ioctl(::fileno(stream), TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
-/// Sees to it that text comes in and goes out as it is, in UTF-8; nothing is needed here.
-inline void make_ready(int&, char**&) {}
+/// What a program does first. Where standard input, output or error is closed, something takes its place that can be
+/// neither read nor written: else the first file that is opened would, and have the answers written into it.
+inline void make_ready(int&, char**&) {
+    for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+        if (::fcntl(number, F_GETFD) < 0 && errno == EBADF)
+            static_cast<void>(::open("/dev/null", number == STDIN_FILENO ? O_WRONLY : O_RDONLY));
+}
 
 /// Appends what standard input has next, after waiting for it, and returns how many bytes that is: 0 at its end.
 /// Throws: std::system_error.

@@ -153,6 +153,11 @@ RWKV_C_API rwkv_status rwkv_tokenizer_decode(const rwkv_tokenizer* tokenizer, co
 RWKV_C_API rwkv_status rwkv_tokenizer_token_bytes(const rwkv_tokenizer* tokenizer, rwkv_token token, char* out,
                                                   size_t capacity, size_t* bytes, rwkv_error* error);
 
+/// A sentence for the user where a tokenizer has far fewer tokens than a model has outputs, as another model's has; else
+/// nothing. Written as `rwkv_tokenizer_decode` writes a text.
+RWKV_C_API rwkv_status rwkv_tokenizer_describe_mismatch(const rwkv_tokenizer* tokenizer, const rwkv_model* model,
+                                                        char* text, size_t capacity, size_t* bytes, rwkv_error* error);
+
 /// The largest id plus one; 0 for NULL.
 RWKV_C_API size_t rwkv_tokenizer_vocab_size(const rwkv_tokenizer* tokenizer);
 

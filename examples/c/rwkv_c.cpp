@@ -375,6 +375,16 @@ rwkv_status rwkv_tokenizer_token_bytes(const rwkv_tokenizer* tokenizer, rwkv_tok
     });
 }
 
+rwkv_status rwkv_tokenizer_describe_mismatch(const rwkv_tokenizer* tokenizer, const rwkv_model* model, char* text,
+                                             size_t capacity, size_t* bytes, rwkv_error* error) {
+    return run(error, [&] {
+        constexpr const char* function = "rwkv_tokenizer_describe_mismatch";
+        const rwkv::Tokenizer& described = required(tokenizer, function, "tokenizer").tokenizer;
+        const rwkv::Config& config = required(model, function, "model").model.config();
+        give_text(rwkv::describe_mismatch(described, config), text, capacity, bytes);
+    });
+}
+
 size_t rwkv_tokenizer_vocab_size(const rwkv_tokenizer* tokenizer) {
     return tokenizer ? tokenizer->tokenizer.vocab_size() : 0;
 }

@@ -75,6 +75,26 @@ TEST_CASE("C gets the texts, tokens and logits that C++ does", "[c]") {
     rwkv_model_free(model);
 }
 
+TEST_CASE("C is told of a tokenizer that may be another model's", "[c]") {
+    const std::string larger = std::string(RWKV_FIXTURES_DIR) + "/../../examples/fairy-tales";
+    rwkv_error error;
+    rwkv_model* const model = rwkv_model_load(larger.c_str(), nullptr, &error);
+    const auto described = [&](const std::string& directory) {
+        rwkv_tokenizer* const tokenizer = rwkv_tokenizer_load(directory.c_str(), &error);
+        char text[200];
+        std::size_t bytes = 1;
+        CHECK(rwkv_tokenizer_describe_mismatch(tokenizer, model, text, sizeof text, &bytes, &error) == RWKV_OK);
+        CHECK(bytes == std::string(text).size());
+        rwkv_tokenizer_free(tokenizer);
+        return std::string(text);
+    };
+    CHECK(described(larger).empty());
+    CHECK(described(model_dir).starts_with("the tokenizer has 256 tokens and the model 3072 outputs"));
+    std::size_t bytes = 0;
+    CHECK(rwkv_tokenizer_describe_mismatch(nullptr, model, nullptr, 0, &bytes, &error) == RWKV_ARGUMENT_ERROR);
+    rwkv_model_free(model);
+}
+
 TEST_CASE("each kind of error has a status", "[c]") {
     const rwkv::test::TempDir directory;
     rwkv_error error;

@@ -5,6 +5,7 @@
 #include "../catch.hpp"
 #include "../support.hpp"
 
+#include <rwkv/core/quote.hpp>
 #include <rwkv/io/json.hpp>
 
 using namespace rwkv::test;
@@ -39,6 +40,8 @@ TEST_CASE("strict JSON", "[json]") {
         {"NUL", "[1]\0"s, refused("a NUL byte at byte 4 of the JSON text")},
         {"NUL in a string", "\"a\0b\""s, refused("a NUL byte at byte 3")},
         {"byte order mark", "\xEF\xBB\xBF[]", refused("a byte order mark")},
+        {"UTF-16", "\xFF\xFE[\0]\0"s, refused("found UTF-16: save it as UTF-8")},
+        {"UTF-16, the other way round", "\xFE\xFF\0[\0]"s, refused("found UTF-16: save it as UTF-8")},
         {"position counts white space before", "  [1,]", refused("at byte 6 of the JSON text")},
         {"128 deep", repeat("[", 128) + repeat("]", 128), refused("nested at most 127 deep, found more")},
         {"128 deep, mixed", repeat("[{\"a\":", 64) + "1" + repeat("}]", 64), refused("nested at most 127 deep")},

@@ -137,6 +137,8 @@ TEST_CASE("sizes that cannot be inferred", "[pytorch]") {
     CHECK(
         as_expected(shaped("emb.weight", {43, 18}), {"ModelError", "expected shape [18] (by the config), found [19]"}));
     CHECK(as_expected(shaped("blocks.0.ffn.key.weight", {100, 19}), {"ModelError", "expected shape [19, 100]"}));
+    CHECK(as_expected(shaped("blocks.0.ffn.key.weight", {19, 52}),
+                      {"ModelError", "expected a matrix of 19 columns, found one of as many rows: transposed"}));
     CHECK(as_expected(after([](auto& tensors) {
                           RawTensor far = tensor_named(tensors, "blocks.0.ln1.weight");
                           far.info.name = "blocks.4096.ln1.weight";

@@ -99,6 +99,8 @@ TEST_CASE("weights by themselves are a model, whatever they are called", "[sourc
     CHECK(as_expected(outcome([] { return load_model(MemorySource("a page", "<html>not found</html>")); }),
                       {"FormatError a page: expected a safetensors file, found an HTML page"}));
     CHECK(as_expected(outcome([] { return load_model(MemorySource("nothing", "")); }), {"FormatError nothing: "}));
+    CHECK(as_expected(outcome([] { return load_model(MemorySource("notes", "# A model, and more")); }),
+                      {"FormatError notes: expected a safetensors file, found a text"}));
     CHECK(as_expected(outcome([] {
                           return load_model(
                               MemorySource("model.safetensors.index.json", R"({"weight_map":{"a":"x.safetensors"}})"));

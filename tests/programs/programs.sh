@@ -56,6 +56,9 @@ mkdir -p "$hub/refs" "$hub/snapshots/abc" && echo abc >"$hub/refs/main" && cp "$
 check "the Hub's cache" 0 "generated 5 tokens" "$generate" --model "$hub" --prompt x -n 5
 mkdir "$work/pointer" && cp "$model/config.json" "$work/pointer" && echo "version https://git-lfs.github.com/spec/v1" >"$work/pointer/model.safetensors"
 check "weights before the tokenizer" 1 "model.safetensors: expected a safetensors file, found a Git LFS pointer" "$generate" --model "$work/pointer" --prompt x
+check "a model without a head" 1 "$fixtures/resaved/5/base: head.weight: expected a model with a head (as of RwkvForCausalLM), found none" "$generate" --model "$fixtures/resaved/5/base" --ids --prompt 1
+check "a repository of the Hub" 1 "hf download RWKV/rwkv-4-169m-pile" "$generate" --model RWKV/rwkv-4-169m-pile --prompt x
+check "a repository of the Hub by its address" 1 "hf download RWKV/rwkv-4-169m-pile" "$score" --model https://huggingface.co/RWKV/rwkv-4-169m-pile/tree/main --text-file x
 check "an adapter" 1 "a LoRA adapter without its model" "$generate" --model "$fixtures/resaved/5/adapter" --prompt x
 check "quantized by bitsandbytes" 1 "quantized by bitsandbytes" "$generate" --model "$fixtures/resaved/5/bitsandbytes_4_bits" --prompt x
 check "a conversion without a tokenizer" 0 "no tokenizer lies beside" "$programs/convert" "$fixtures/plain" "$work/alone"
@@ -171,6 +174,9 @@ check "a prompt in Latin-1" 1 "prompt: line 1, byte 4: expected UTF-8, found the
 check "ids that are none" 1 "$work/latin1: line 1, byte 1: expected a token id, found \"one" "$score" --model "$model" --ids-file "$work/latin1"
 check "a text from a directory" 1 "cannot read $work: Is a directory" "$score" --model "$model" --text-file "$work"
 check "no text from a closed input" 1 "standard input" bash -c "'$generate' --model '$model' <&-"
+check "no messages from a closed input" 1 "standard input: Bad file descriptor" timeout 20 bash -c "'$programs/chat' --model '$model' <&-"
+check "a closed output is no file of the program's" 1 "cannot write to standard output" bash -c "'$programs/convert' '$model' '$work/closed' >&-"
+check "nor is a closed standard error" 0 "" bash -c "'$programs/convert' '$model' '$work/closed2' 2>&- && '$inspect' '$work/closed2' 2>&-"
 
 # score
 echo 5 >"$work/one" && echo "[1, 2, 3]" >"$work/three"

@@ -34,7 +34,7 @@ TEST_CASE("World vocabularies that are taken and that are not, or damaged", "[co
     const auto parse = [](const std::string& text) { check_sound(text::read_world_vocabulary(text, "file")); };
     const auto cases = corpus("world", 40);
     check_verdicts(cases, parse);
-    check_damage(cases, parse);
+    check_damage(cases, parse, 1);
 }
 
 TEST_CASE("texts that are encoded and bytes that are not", "[corpora]") {

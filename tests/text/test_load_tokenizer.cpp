@@ -79,8 +79,15 @@ TEST_CASE("a tokenizer is loaded by what the directory holds", "[tokenizer]") {
     CHECK(with(good) == "accepted");
     for (const char* text : {"version https://git-lfs.github.com/spec/v1", "<!doctype html>", "Entry not found"})
         CHECK_THAT(with(text), ContainsSubstring("FormatError") && ContainsSubstring("download"));
-    std::ofstream(directory / "vocab.txt") << "<!doctype html>";
-    CHECK_THAT(load(directory / "vocab.txt"), ContainsSubstring("an HTML page"));
+    CHECK_THAT(with(R"({"!": 0, "1": 1})"), ContainsSubstring("found a vocab.json, which is not read here"));
+    CHECK_THAT(with(R"({"1": 1, "x": "!"})"), ContainsSubstring("only fields this library knows, found"));
+    for (const auto& [text, found] : std::map<std::string, std::string>{{"<!doctype html>", "an HTML page"},
+                                                                        {"#version: 0.2\nh e\n", "merges.txt"},
+                                                                        {"\xEF\xBB\xBF" + world_bytes(), "byte order"},
+                                                                        {"\xFF\xFE" + world_bytes(), "UTF-16"}}) {
+        std::ofstream(directory / "vocab.txt", std::ios::binary) << text;
+        CHECK_THAT(load(directory / "vocab.txt"), ContainsSubstring("FormatError") && ContainsSubstring(found));
+    }
     fs::remove_all(directory);
 }
 

@@ -44,7 +44,12 @@ inline Config infer_config(const TensorSource& source) {
     Config config;
     std::tie(config.vocab_size, config.hidden_size) = sizes_of(TensorRole::embeddings);
     config.attention_hidden_size = sizes_of(TensorRole::attention_key).first;
-    config.intermediate_size = sizes_of(TensorRole::feed_forward_key).first;
+    const auto [rows, columns] = sizes_of(TensorRole::feed_forward_key);
+    if (columns != config.hidden_size && rows == config.hidden_size)
+        core::fail<ModelError>(source.where(), {rwkv4_tensor(TensorRole::feed_forward_key).canonical_name()},
+                               {"a matrix of ", config.hidden_size, " columns"},
+                               {"one of as many rows: transposed, perhaps converted for another program"});
+    config.intermediate_size = rows;
     config.rescale_every = 0;
     config.num_hidden_layers = 1;
     for (const auto& [name, tensor] : source.tensors()) {

@@ -5,6 +5,8 @@
 #include <string>
 #include <system_error>
 
+#include <nlohmann/json.hpp>
+
 #include <rwkv/checkpoint/directory_files.hpp>
 #include <rwkv/checkpoint/tokenizer_file.hpp>
 #include <rwkv/core/config.hpp>
@@ -23,10 +25,21 @@ namespace rwkv::inline RWKV_ABI {
 
 namespace checkpoint {
 
+/// Whether a parsed file is a vocab.json, of tokens and their ids. One of them may be "1", as in a World vocabulary.
+inline bool is_vocab_json(const nlohmann::json& file) {
+    if (!file.is_object() || file.empty()) return false;
+    for (const nlohmann::json& id : file)
+        if (!id.is_number()) return false;
+    return true;
+}
+
 inline Tokenizer read_tokenizer(TokenizerKind kind, const ByteSource& source) {
     const std::string text = read_tokenizer_text(source);
     if (kind == TokenizerKind::world_vocabulary) return text::read_world_vocabulary(text, source.name());
     const io::JsonDocument document = io::parse_json(text, source.name());
+    if (is_vocab_json(document.root))
+        core::fail<FormatError>(source.name(), {}, {"a tokenizer.json"},
+                                {"a vocab.json, which is not read here (save the fast tokenizer)"});
     // By its content, since a file that was given may have any name.
     if (kind == TokenizerKind::world_json || text::is_world_json(document.root))
         return text::read_world_json(document.root, source.name());

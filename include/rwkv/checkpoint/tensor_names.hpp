@@ -37,13 +37,19 @@ namespace detail {
 
 /// How the names of tensors that RWKV-4 lacks begin, after "blocks.N.", "att.", "ffn." or nothing, and the architecture
 /// that has them. The first match counts.
-inline constexpr std::array<std::pair<std::string_view, std::string_view>, 32> other_architecture_names{{
+inline constexpr std::array<std::pair<std::string_view, std::string_view>, 38> other_architecture_names{{
     {"tiny_", "RWKV-4a or 4b"},
     {"pos_emb", "RWKV-4a or 4b"},
     {"ffnPre.", "RWKV-4a or 4b"},
     {"head_q.", "RWKV-4a or 4b"},
     {"head_k.", "RWKV-4a or 4b"},
     {"copy_mask", "RWKV-4a or 4b"},
+    {"qq.", "RWKV-4a or 4b"},
+    {"kk.", "RWKV-4a or 4b"},
+    {"vv.", "RWKV-4a or 4b"},
+    {"oo.", "RWKV-4a or 4b"},
+    {"time_mix_qq", "RWKV-4a or 4b"},
+    {"time_state", "RWKV-5 or later (a tuned state)"},
     {"time_maa", "RWKV-6"},
     {"time_decay_w", "RWKV-6"},
     {"time_faaaa", "RWKV-5 or RWKV-6"},

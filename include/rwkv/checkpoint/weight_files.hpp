@@ -45,6 +45,18 @@ struct WeightFile {
 
 inline constexpr std::string_view index_extension = ".index.json";
 
+/// Where the name of an index goes on behind that of the file which it stands for: "model.safetensors|.index.json", or,
+/// where transformers saved a variant of a model, "model.safetensors|.index.fp16.json". `npos`: it is none.
+inline std::size_t end_of_indexed_name(std::string_view name) noexcept {
+    constexpr std::string_view index = ".index.", json = "json";
+    const std::size_t end = name.rfind(index);
+    if (end == name.npos || !name.ends_with(json)) return name.npos;
+    const std::string_view variant = name.substr(end + index.size(), name.size() - end - index.size() - json.size());
+    const bool is_variant = variant.empty() || (variant.size() > 1 && variant.find('.') == variant.size() - 1);
+    const std::string_view indexed = name.substr(0, end);
+    return is_variant && (indexed.ends_with(".safetensors") || indexed.ends_with(".bin")) ? end : name.npos;
+}
+
 /// Whether a name ends so, with something before it.
 inline bool has_extension(std::string_view name, std::string_view extension) noexcept {
     return name.size() > extension.size() && name.ends_with(extension);
@@ -52,9 +64,9 @@ inline bool has_extension(std::string_view name, std::string_view extension) noe
 
 /// What a file is, by its name. A file of any other name is taken for safetensors, whose reader refuses what is not.
 inline WeightFile classify(const std::string& name) {
-    const bool is_index = name.ends_with(".safetensors.index.json") || name.ends_with(".bin.index.json");
-    std::string_view weights = name;
-    if (is_index) weights.remove_suffix(index_extension.size());
+    const std::size_t end = end_of_indexed_name(name);
+    const bool is_index = end != name.npos;
+    const std::string_view weights = std::string_view(name).substr(0, end);
     const bool is_pytorch =
         has_extension(weights, ".bin") || has_extension(weights, ".pth") || has_extension(weights, ".pt");
     return {name, is_pytorch ? WeightFileKind::pytorch : WeightFileKind::safetensors, is_index};
@@ -89,6 +101,27 @@ inline bool lists(const ModelFiles& files, const WeightFile& index, const std::s
     return false;
 }
 
+/// Why a file is not read, by its name: one of those that are found where weights are expected; or empty.
+inline std::string_view why_not_read(std::string_view name) noexcept {
+    using namespace std::string_view_literals;
+    constexpr auto other = "of a format that is not read here"sv, packed = "an archive: unpack it first"sv,
+                   part = "a download that has not come to its end"sv;
+    constexpr std::array ends{
+        std::pair{".gguf"sv, other},      std::pair{".ggml"sv, other}, std::pair{".h5"sv, other},
+        std::pair{".msgpack"sv, other},   std::pair{".ckpt"sv, other}, std::pair{".onnx"sv, other},
+        std::pair{".npz"sv, other},       std::pair{".ot"sv, other},   std::pair{".prefab"sv, other},
+        std::pair{".mnn"sv, other},       std::pair{".pkl"sv, other},  std::pair{".zip"sv, packed},
+        std::pair{".7z"sv, packed},       std::pair{".rar"sv, packed}, std::pair{".tar"sv, packed},
+        std::pair{".tgz"sv, packed},      std::pair{".gz"sv, packed},  std::pair{".xz"sv, packed},
+        std::pair{".zst"sv, packed},      std::pair{".bz2"sv, packed}, std::pair{".part"sv, part},
+        std::pair{".crdownload"sv, part}, std::pair{".aria2"sv, part}, std::pair{".incomplete"sv, part},
+        std::pair{".torrent"sv, part},
+    };
+    for (const auto& [end, why] : ends)
+        if (has_extension(name, end)) return why;
+    return "";
+}
+
 /// Looks through the files of a model for what leads to its weights.
 class WeightFinder {
   public:
@@ -97,6 +130,7 @@ class WeightFinder {
         for (const std::string& name : files.names()) {
             names_.insert(name);
             const WeightFile file = classify(name);
+            if (file.is_index) indices_.push_back(file);
             if (is_no_model(name) || file.is_index || !leads_to_weights(name)) continue;
             (file.kind == WeightFileKind::pytorch ? pytorch_ : safetensors_).insert(name);
         }
@@ -104,6 +138,7 @@ class WeightFinder {
 
     /// As transformers does, `model.safetensors`, or `model.safetensors.index.json`; then a single other safetensors
     /// file; without any of these `pytorch_model.bin`, `pytorch_model.bin.index.json`, or a single other PyTorch file.
+    /// Several others are taken where an index of another name lists them, as of a variant ("fp16").
     /// An index of which no file is left is passed over where something else is there.
     ///
     /// Throws: FileError where there is none, or more than one to choose from; FormatError for a bad index; ModelError
@@ -167,6 +202,17 @@ class WeightFinder {
 
     Found only(const std::set<std::string>& names, WeightFileKind kind, const std::string& expected) const {
         if (names.empty()) return std::nullopt;
+        if (names.size() > 1) {
+            Found listing;  // the one index of another name, as of a variant, that lists all of them
+            std::size_t count = 0;
+            for (const WeightFile& index : indices_) {
+                if (index.kind != kind || (kind == WeightFileKind::pytorch && !accept_pytorch_)) continue;
+                if (!lists(files_, index, *names.begin()) || !lists(files_, index, *names.rbegin())) continue;
+                listing = index;
+                ++count;
+            }
+            if (count == 1) return listing;
+        }
         if (names.size() > 1 && names.begin()->find("-of-0") != std::string::npos)
             core::fail<FileError>(
                 files_.name(), {},
@@ -185,10 +231,8 @@ class WeightFinder {
                                    {"a LoRA adapter without its model",
                                     has("adapter_config.json") ? ", which adapter_config.json names" : ""});
         for (const std::string& name : names_)
-            for (const std::string_view end : {".gguf", ".ggml", ".h5", ".msgpack", ".ckpt", ".onnx"})
-                if (name.ends_with(end))
-                    core::fail<FileError>(files_.name(), {}, {"a model.safetensors file"},
-                                          {core::Quoted{name}, ", of a format that is not read here"});
+            if (const std::string_view why = why_not_read(name); !why.empty())
+                core::fail<FileError>(files_.name(), {}, {"a model.safetensors file"}, {core::Quoted{name}, ", ", why});
         for (const std::string& name : names_)
             if (name.starts_with("checkpoint-") || name.starts_with("models--"))
                 core::fail<FileError>(files_.name(), {}, {"a model.safetensors file"},
@@ -199,6 +243,7 @@ class WeightFinder {
     const ModelFiles& files_;
     bool accept_pytorch_;
     std::set<std::string> names_, safetensors_, pytorch_;
+    std::vector<WeightFile> indices_;
     Found empty_index_;
     std::optional<ShardIndex> index_;
     std::vector<std::string> warnings_;

@@ -41,6 +41,11 @@ constexpr std::string_view file_kind(std::string_view first_bytes) noexcept {
         std::pair{"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"sv,
                   "a PyTorch checkpoint of before 2020 (not a ZIP archive)"},
         std::pair{"\x1f\x8b\x08"sv, "a file compressed by gzip"},
+        std::pair{"7z\xbc\xaf\x27\x1c"sv, "a 7z archive: unpack it first"},
+        std::pair{"Rar!\x1a\x07"sv, "a RAR archive: unpack it first"},
+        std::pair{"\xfd\x37zXZ"sv, "a file compressed by xz"},
+        std::pair{"\x28\xb5\x2f\xfd"sv, "a file compressed by zstd"},
+        std::pair{"\x93NUMPY"sv, "an array of NumPy"},
         std::pair{"\x89HDF\r\n"sv, "an HDF5 file, perhaps of TensorFlow"},
     };
     for (const auto& [beginning, kind] : binary)

@@ -188,6 +188,7 @@ RWKV_INLINE JsonDocument parse_json(std::string_view text, const std::string& wh
     constexpr std::string_view white_space = " \t\n\r";
     const auto refuse = [&](core::MessageParts found) { core::fail<FormatError>(where, {subject}, {"JSON"}, found); };
     if (const std::string_view kind = file_kind(text.substr(0, 64)); !kind.empty()) refuse({kind});
+    if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF")) refuse({"UTF-16: save it as UTF-8"});
     // The parser takes a NUL byte for the end of the text.
     if (const auto nul = text.find('\0'); nul != text.npos)
         refuse({"a NUL byte at byte ", nul + 1, " of the JSON text"});

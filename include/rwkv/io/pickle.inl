@@ -269,7 +269,8 @@ class PickleMachine {
         if (name.find('.') != name.npos ||
             std::find(pickle_symbols.begin(), pickle_symbols.end(), both) == pickle_symbols.end())
             fail({"a name that a plain state dict needs"},
-                 {core::Quoted{both}, ", which is not on the list of those allowed"});
+                 {core::Quoted{both},
+                  ", which is not on the list of those allowed (save the model's state_dict(), and that alone)"});
         return both;
     }
 

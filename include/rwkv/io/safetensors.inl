@@ -140,6 +140,8 @@ RWKV_INLINE std::uint64_t safetensors_header_length(std::string_view first_bytes
     };
     if (first_bytes.size() < 8 || file_size < 8) fail({"a safetensors file: at least 8 bytes"}, {file_size});
     const std::uint64_t length = ByteReader(std::as_bytes(std::span(first_bytes)), where, "").u64();
+    constexpr auto is_text = [](char c) { return (c >= ' ' && c <= '~') || c == '\n' || c == '\r' || c == '\t'; };
+    if (std::all_of(first_bytes.begin(), first_bytes.begin() + 8, is_text)) fail({"a safetensors file"}, {"a text"});
     if (length > max_safetensors_header) fail({"a header of at most ", max_safetensors_header, " bytes"}, {length});
     if (length > file_size - 8)
         fail({"a header of ", length, " bytes, as the file says"},

@@ -118,7 +118,9 @@ class ZipEndReader {
             core::fail<FormatError>(where_, {}, {"a ZIP archive with its end record"},
                                     {"none: a file cut short, or followed by other bytes"});
         core::fail<FormatError>(where_, {}, {"a PyTorch file (a ZIP archive)"},
-                                {kind.empty() ? "something else" : kind});
+                                {!kind.empty() ? kind
+                                 : size_ == 0  ? "an empty file"
+                                               : "something else"});
     }
 
     [[noreturn]] void fail(core::MessageParts subject, core::MessageParts expected, core::MessageParts found) const {

@@ -22,7 +22,9 @@ namespace rwkv::inline RWKV_ABI::text {
 
 /// Whether a parsed file is a World vocabulary in JSON rather than a tokenizer.json.
 inline bool is_world_json(const nlohmann::json& file) {
-    return file.is_object() && file.find("1") != file.end() && file.find("model") == file.end();
+    if (!file.is_object() || file.find("model") != file.end()) return false;
+    const auto first = file.find("1");
+    return first != file.end() && !first->is_number();
 }
 
 /// The tokenizer of a World vocabulary in JSON, as web-rwkv and Ai00 have it (rwkv_vocab_v20230424.json): each id with

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
@@ -81,6 +82,10 @@ RWKV_INLINE void require_every_byte(const ByteTrie& trie, const std::string& whe
 }  // namespace world_detail
 
 RWKV_INLINE Tokenizer read_world_vocabulary(std::string_view file, const std::string& where) {
+    const auto refuse = [&](const char* found) { core::fail<FormatError>(where, {}, {"a World vocabulary"}, {found}); };
+    if (file.starts_with("#version")) refuse("merges.txt of a byte-level BPE: tokenizer.json is read here");
+    if (file.starts_with("\xEF\xBB\xBF")) refuse("a byte order mark: save it without one");
+    if (file.starts_with("\xFF\xFE")) refuse("UTF-16: save it as UTF-8");
     constexpr TokenId largest_id = 65535;
     TokenTable tokens;
     ByteTrie trie;
@@ -91,8 +96,7 @@ RWKV_INLINE Tokenizer read_world_vocabulary(std::string_view file, const std::st
         const auto require = [&](bool holds, core::MessageParts expected, const char* found) {
             if (!holds) core::fail<FormatError>(where, {"line ", id}, expected, {found});
         };
-        const std::size_t end = file.find('\n', at);
-        require(end != file.npos, {"a line feed at its end"}, "the end of the file");
+        const std::size_t end = (std::min)(file.find('\n', at), file.size());
         std::string_view line = file.substr(at, end - at);
         if (line.ends_with('\r')) line.remove_suffix(1);  // as a download on Windows may end it
         at = end + 1;
