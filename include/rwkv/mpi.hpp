@@ -4,6 +4,12 @@
 
 #include <mpi.h>
 
+// windows.h without NOMINMAX defines min and max, which standard headers that follow it do not survive.
+#pragma push_macro("min")
+#pragma push_macro("max")
+#undef min
+#undef max
+
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -166,3 +172,6 @@ class MpiRanks final : public RankGroup {
 };
 
 }  // namespace rwkv::inline RWKV_ABI
+
+#pragma pop_macro("max")
+#pragma pop_macro("min")

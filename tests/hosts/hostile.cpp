@@ -9,6 +9,9 @@
 #include <string>
 #include <thread>
 #include <vector>
+#if __has_include(<mpi.h>)
+#include <mpi.h>
+#endif
 
 // windows.h without NOMINMAX
 #define min(a, b) (((a) < (b)) ? (a) : (b))
@@ -52,7 +55,12 @@
 
 #include <rwkv/rwkv.hpp>
 // Not within rwkv.hpp.
+#include <rwkv/constraint.hpp>
 #include <rwkv/convert_model.hpp>
+#include <rwkv/scheduler.hpp>
+#ifdef MPI_VERSION
+#include <rwkv/mpi.hpp>
+#endif
 
 static_assert(max(1, min(2, 3)) == 2, "what was defined before still is");
 

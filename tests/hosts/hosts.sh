@@ -14,6 +14,10 @@ for place in "${places[@]}"; do
     # The compiler looks there anyway, and named it would come too early for the standard library's #include_next.
     if [[ $place != /usr/include ]]; then includes+=(-isystem "$place"); fi
 done
+if command -v mpicxx >/dev/null; then
+    read -ra places <<<"$(mpicxx --showme:incdirs 2>/dev/null || true)"
+    for place in "${places[@]}"; do includes+=(-isystem "$place"); done
+fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failures=0
