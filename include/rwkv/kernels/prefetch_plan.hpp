@@ -12,8 +12,9 @@
 
 namespace rwkv::inline RWKV_ABI::kernels {
 
-/// Bytes of weights, times tokens, that one thread multiplies in the time it takes to wake another.
-inline constexpr std::size_t min_parallel_bytes = 128 * 1024;
+/// Bytes of weights, times tokens, from which on sharing a product among threads pays. One thread multiplies them in the
+/// time that it takes two to meet, even where they come from a cache and no processor is free.
+inline constexpr std::size_t min_parallel_bytes = 256 * 1024;
 
 /// Bytes of a row group, or of sixteen rows in row-major layout; at least 1.
 [[nodiscard]] inline Index row_group_bytes(const WeightMatrix& weights) noexcept {
