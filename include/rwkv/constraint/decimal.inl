@@ -70,9 +70,10 @@ RWKV_INLINE Decimal Decimal::operator-() const {
 RWKV_INLINE std::strong_ordering Decimal::operator<=>(const Decimal& other) const noexcept {
     if (negative_ != other.negative_) return negative_ ? std::strong_ordering::less : std::strong_ordering::greater;
     std::strong_ordering order = whole_.size() <=> other.whole_.size();
-    if (order == 0) order = whole_.compare(other.whole_) <=> 0;
-    if (order == 0) order = fraction_.compare(other.fraction_) <=> 0;
-    return negative_ ? 0 <=> order : order;
+    if (std::is_eq(order)) order = whole_.compare(other.whole_) <=> 0;
+    if (std::is_eq(order)) order = fraction_.compare(other.fraction_) <=> 0;
+    if (!negative_ || std::is_eq(order)) return order;
+    return std::is_lt(order) ? std::strong_ordering::greater : std::strong_ordering::less;
 }
 
 RWKV_INLINE void NumberRange::at_least(const Decimal& bound, bool exclusive) {

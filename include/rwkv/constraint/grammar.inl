@@ -115,7 +115,7 @@ struct Grammar::Draft {
                 for (const std::uint32_t user : used_by[s]) --open[user];
                 continue;
             }
-            open[s] += entries[s].kind == Kind::repeat ? 1 : 0;
+            open[s] += entries[s].kind == Kind::repeat ? 1U : 0U;
             for (const Sequence& sequence : entries[s].alternatives) open[s] += sequence.size();
         }
         for (std::uint32_t s = 1; s < entries.size(); ++s)

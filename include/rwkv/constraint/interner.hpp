@@ -44,7 +44,7 @@ class Interner {
     static std::size_t mix(std::uint64_t hash) noexcept {
         hash = (hash ^ hash >> 33U) * 0xFF51AFD7ED558CCDU;
         hash = (hash ^ hash >> 33U) * 0xC4CEB9FE1A85EC53U;
-        return static_cast<std::size_t>(hash ^ hash >> 33U);
+        return hash ^ hash >> 33U;
     }
     template <class HashOf>
     void grow(const HashOf& hash_of) {

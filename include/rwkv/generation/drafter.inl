@@ -72,8 +72,9 @@ RWKV_INLINE void Drafter::reset() noexcept {
 
 RWKV_INLINE Drafter::Rate& Drafter::lookup_rate(Index match_length) noexcept {
     if (match_length < 2) return lookup_rates_[0];
-    const auto width = static_cast<std::size_t>(std::bit_width(static_cast<std::size_t>(match_length - 2)));
-    return lookup_rates_[(std::min)(1 + width, lookup_rates_.size() - 1)];
+    std::size_t rate = 1;  // of matches of two tokens, of three, of up to five, of up to nine …
+    for (Index rest = match_length - 2; rest > 0; rest /= 2) ++rate;
+    return lookup_rates_[(std::min)(rate, lookup_rates_.size() - 1)];
 }
 
 /// Of the longest match and one that goes on after a replaced token, the one that was right more often.

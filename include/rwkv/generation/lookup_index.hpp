@@ -92,7 +92,7 @@ class LookupIndex {
     static std::size_t hash(TokenId first, TokenId second) noexcept {
         const std::uint64_t pair =
             (std::uint64_t{static_cast<std::uint32_t>(first)} << 32) | static_cast<std::uint32_t>(second);
-        return static_cast<std::size_t>((pair * 0x9E3779B97F4A7C15u) >> (64 - head_bits));
+        return (pair * 0x9E3779B97F4A7C15u) >> (64 - head_bits);
     }
 
     std::vector<std::uint32_t> heads_;     // by hash: the latest position of the second token, + 1; 0: none
