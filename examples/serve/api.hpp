@@ -91,7 +91,7 @@ class Api {
             res.headers.erase("Connection");
             res.set_header("Connection", "close");
         });
-        server.set_error_handler([this](const httplib::Request&, httplib::Response& res) {
+        server.set_error_handler([](const httplib::Request&, httplib::Response& res) {
             if (!res.body.empty() || res.status < 400) return;
             connection().close_after_response();  // httplib may have stopped anywhere in the request
             fail(res, ApiError(res.status, "invalid_request_error",

@@ -48,7 +48,7 @@ class Connection final : public httplib::Stream {
     }
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
-    ~Connection() override = default;
+    ~Connection() = default;
 
     /// The connection that the calling thread serves.
     static Connection*& current() {
@@ -116,7 +116,7 @@ class Connection final : public httplib::Stream {
         } while (fill(deadline) == Wait::ready);
     }
 
-    // What httplib calls. (No `override`: its versions differ in some of them.)
+    // What httplib calls. (No `override` in this class: its versions differ in some of them.)
     virtual bool is_readable() const {
         return begin_ < buffer_.size() || wait_for(POLLIN, Clock::now()) == Wait::ready;
     }
