@@ -130,6 +130,12 @@ class Bench {
         return measure::median(seconds);
     }
 
+    /// All wait for the slowest rank.
+    static double longest_of_ranks(double seconds) {
+        MPI_Allreduce(MPI_IN_PLACE, &seconds, 1, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
+        return seconds;
+    }
+
     /// What it takes to gather, or combine, columns of so many rows.
     double exchange_seconds(Index rows, Index columns, bool gathers = true) const {
         if (mpi_->size() == 1) return 0;
@@ -171,7 +177,7 @@ class Bench {
         const double measured = median_of(options_.repeats, step);
         const rwkv::MpiRanks::Traffic all = mpi_->traffic();
         ranks_->exchange(false);
-        const double computing = median_of(options_.repeats, step);
+        const double computing = longest_of_ranks(median_of(options_.repeats, step));
         ranks_->exchange(true);
         const double exchanges = exchanging(config.num_hidden_layers, config.hidden_size, config.vocab_size, texts);
         const measure::Work work(model);

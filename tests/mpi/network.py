@@ -15,6 +15,7 @@ import heapq
 import os
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -84,6 +85,7 @@ def forward(taps, delay):
 def main():
     if len(sys.argv) < 4:
         sys.exit(__doc__)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # leaves no namespace behind
     ranks, delay, command = int(sys.argv[1]), float(sys.argv[2]) / 1000, sys.argv[3:]
     names = [f"rwkv-mpi-{os.getpid()}-{rank}" for rank in range(ranks)]
     taps = []
