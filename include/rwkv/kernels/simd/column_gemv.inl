@@ -335,14 +335,14 @@ inline void add_products(const IntDot::Sum (&products)[Tokens], const BlockOfTok
 
 // For 64 rows at `at` in each of some columns of a scale block, with 4 bits for those in the lower halves of the bytes,
 // in the upper ones, or both: calls put(group, step, values) for every column step of the row groups, and
-// prefetch(lines) for as many cache lines as it reads.
+// prefetch(lines) for as many cache lines as it reads, some at a time.
 template <class Format, bool Lower, bool Upper, class Prefetch, class Put>
 inline void for_each_step(const std::uint8_t* const* columns, Index size, Index at, const Prefetch& prefetch,
                           const Put& put) noexcept {
-    constexpr Index lines = Lower && Upper ? step_cols : step_cols / 2;
+    constexpr Index lines = Lower && Upper ? step_cols : step_cols / 2, columns_per_prefetch = 4 * step_cols;
     for (Index c = 0; c < size; c += step_cols) {
         typename IntDot::Quantized steps[4];
-        prefetch(lines);
+        if (c % columns_per_prefetch == 0) prefetch((std::min)(columns_per_prefetch, size - c) / step_cols * lines);
         IntDot::interleave(columns[c] + at, columns[c + 1] + at, columns[c + 2] + at, columns[c + 3] + at, steps);
 #pragma GCC unroll 4
         for (int g = 0; g < 4; ++g) {
