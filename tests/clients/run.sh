@@ -73,9 +73,10 @@ for client in "$@"; do
             "$python" -m openapi_spec_validator examples/serve/openapi.json
             # Not checked: that whatever fits the document is taken (it cannot say how many tokens the model has), that nothing
             # else is (fields that are not read are not looked at), and the status for methods that cpp-httplib does not know.
-            "${python%python}schemathesis" run "$url/openapi.json" --header "Authorization: Bearer a-key-of-the-tests" \
+            # It leaves files where it is run.
+            (cd "$work" && "${python%python}schemathesis" run "$url/openapi.json" --header "Authorization: Bearer a-key-of-the-tests" \
                 --exclude-checks positive_data_acceptance,negative_data_rejection,unsupported_method \
-                --phases coverage,fuzzing --max-examples 30 --request-timeout 60 --continue-on-failure --no-shrink
+                --phases coverage,fuzzing --max-examples 30 --request-timeout 60 --continue-on-failure --no-shrink)
             ;;
         *)
             start --max-new-tokens 20000
