@@ -101,7 +101,7 @@ shared_library() {
 
 # Everything that the plain program says, said again.
 full() {
-    local says_so="there was a king" flags
+    local says_so="there was a " flags
     quick
     for flags in -std=c++23 -std=gnu++20 "-Os -fno-rtti -fno-threadsafe-statics" "-O1 -funsigned-char -fshort-enums" \
         "-O2 -Wsign-conversion -Wdouble-promotion -Wold-style-cast -Wconversion -Wshadow -Wpedantic"; do
