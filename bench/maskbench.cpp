@@ -95,8 +95,14 @@ bool accepts_in_some_order(const Json& value, const rwkv::Matcher& before, int& 
 
 class Bench {
   public:
-    Bench(const rwkv::Tokenizer& tokenizer, bool bytes_only, bool verbose)
-        : tokenizer_(tokenizer), vocabulary_(tokenizer), bytes_only_(bytes_only), verbose_(verbose) {}
+    Bench(const rwkv::Tokenizer& tokenizer, const rwkv::JsonSchemaOptions& options, bool bytes_only, bool verbose,
+          double slow)
+        : tokenizer_(tokenizer),
+          vocabulary_(tokenizer),
+          options_(options),
+          bytes_only_(bytes_only),
+          verbose_(verbose),
+          slow_(slow) {}
 
     void judge_file(const std::filesystem::path& path) {
         Json content = Json::parse(rwkv::io::read_text(path, std::uint64_t{1} << 28U));
@@ -137,7 +143,7 @@ class Bench {
         try {
             const std::string text = schema.at("schema").dump();
             const auto start = Clock::now();
-            const rwkv::Constraint constraint = rwkv::json_schema(text);
+            const rwkv::Constraint constraint = rwkv::json_schema(text, options_);
             compile_.all.push_back(microseconds_since(start));
             const rwkv::Matcher beginning(constraint, vocabulary_);
             bool accepted = false, rejected = false, order_alone = true;
@@ -189,7 +195,7 @@ class Bench {
             const double time = microseconds_since(start);
             if (is_first) first_masks_.all.push_back(time + compile_time);
             masks_.all.push_back(time);
-            if (verbose_ && time > 10'000) std::printf("%s: a mask took %.0f us\n", name_.c_str(), time);
+            if (verbose_ && time > slow_) std::printf("%s: a mask took %.0f us\n", name_.c_str(), time);
             is_first = false;
             const auto id = static_cast<std::size_t>(token);
             const bool allowed = (words[id / 64] >> (id % 64) & 1U) != 0;
@@ -201,7 +207,9 @@ class Bench {
 
     const rwkv::Tokenizer& tokenizer_;
     rwkv::TokenVocabulary vocabulary_;
+    rwkv::JsonSchemaOptions options_;
     bool bytes_only_, verbose_;
+    double slow_;
     std::string name_;
     int schemas_ = 0, right_ = 0, refused_ = 0, accepted_ = 0, rejected_ = 0, order_ = 0, crashes_ = 0;
     std::map<std::string, int> refused_by_;
@@ -216,16 +224,20 @@ int main(int argc, char** argv) {
     std::string tokenizer_file;
     std::vector<std::string> paths;
     bool bytes_only = false, verbose = false;
+    rwkv::JsonSchemaOptions options;
+    double slow = 10'000;
     std::size_t every = 1;
     app.add_option("--tokenizer", tokenizer_file, "tokenizer.json or a vocabulary of World")->required();
     app.add_flag("--bytes", bytes_only, "judge byte by byte, without tokens and masks");
     app.add_flag("--verbose", verbose, "print each refusal, each wrong judgement, slow masks and the counts of files");
+    app.add_flag("--any-order", options.members_in_any_order, "members of objects may come in any order");
+    app.add_option("--slow", slow, "with --verbose: the microseconds from which a mask is slow");
     app.add_option("--every", every, "take every n-th file")->check(CLI::PositiveNumber);
     app.add_option("path", paths, "files, or directories of .json files")->required()->check(CLI::ExistingPath);
     CLI11_PARSE(app, argc, argv);
     try {
         const rwkv::Tokenizer tokenizer = rwkv::load_tokenizer(tokenizer_file);
-        Bench bench(tokenizer, bytes_only, verbose);
+        Bench bench(tokenizer, options, bytes_only, verbose, slow);
         std::vector<std::filesystem::path> files;
         for (const std::string& path : paths) {
             if (!std::filesystem::is_directory(path))

@@ -29,6 +29,7 @@ def main():
     parser = argparse.ArgumentParser(description="Judges the instances of schemas with llguidance, and times masks.")
     parser.add_argument("--tokenizer", required=True, help="a tokenizer.json")
     parser.add_argument("--every", type=int, default=1, help="take every n-th file")
+    parser.add_argument("--verbose", action="store_true", help="print each wrong judgement")
     parser.add_argument("path", nargs="+", type=pathlib.Path, help="files, or directories of .json files")
     arguments = parser.parse_args()
     tokenizer = LLTokenizer(arguments.tokenizer)
@@ -72,6 +73,8 @@ def main():
                 holds = holds and matcher.is_accepting()
                 accepted |= holds and not test["valid"]
                 rejected |= not holds and test["valid"]
+                if arguments.verbose and holds != test["valid"]:
+                    print(f"{file.name}: {'accepted an invalid' if holds else 'rejected a valid'} instance: {text[:200]}")
             counts["accepted" if accepted else "rejected" if rejected else "right"] += 1
     print(f"llguidance {llguidance.__version__ if hasattr(llguidance, '__version__') else ''}: schemas "
           f"{counts['schemas']}: every instance right {counts['right']}, refused {counts['refused']}")

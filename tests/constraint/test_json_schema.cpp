@@ -101,6 +101,52 @@ TEST_CASE("objects have their members in the schema's order", "[json_schema]") {
     CHECK(refused(R"({"dependentRequired":{"a":["b"]}})") == "dependentRequired at #");
 }
 
+TEST_CASE("objects have their members in any order where asked for", "[json_schema]") {
+    const JsonSchemaOptions any_order{.members_in_any_order = true};
+    check(R"({"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"string"},"c":{"type":"null"}},
+             "required":["c","a"],"additionalProperties":{"type":"boolean"}})",
+          {{R"({"a":1,"b":"","c":null})", R"({"c":null,"a":1})", R"({"x":true,"c":null,"y":false,"a":1,"b":"x"})",
+            R"({"x":true,"a":2,"x":true,"c":null})"},
+           {"{}", R"({"a":1})", R"({"c":null})", R"({"a":1,"c":null,"a":1})", R"({"b":"","c":null,"b":"","a":1})",
+            R"({"a":1,"c":null,})", R"({,"a":1,"c":null})", R"({"a":1"c":null})", R"({"a":1,,"c":null})",
+            R"({"x":1,"a":1,"c":null})", R"({"a":true,"c":null})"}},
+          any_order);
+    // Nothing may follow where all members are there.
+    check(R"({"properties":{"a":{"type":"null"},"b":{"type":"null"}},"type":"object","additionalProperties":false})",
+          {{"{}", R"({"a":null})", R"({"b":null})", R"({"b":null,"a":null})"},
+           {R"({"b":null,"a":null,)", R"({"b":null,})", R"({"a":null,"a":null})", R"({"c":null})"}},
+          any_order);
+    check(R"({"properties":{"a":{"type":"null"}},"type":"object","required":["a"]})",
+          {{R"({"x":[{"a":2}],"a":null})", R"({"a":null,"x":1})"}, {R"({"x":1})", "{}"}}, any_order);
+    // A member that contains the object, and one that can not be.
+    check(R"({"$ref":"#/$defs/n","$defs":{"n":{"type":"object","properties":{"v":{"type":"integer"},"w":false,
+             "next":{"$ref":"#/$defs/n"}},"required":["v"],"additionalProperties":false}}})",
+          {{R"({"next":{"next":{"v":1},"v":2},"v":3})", R"({"v":3,"next":{"v":1}})"},
+           {R"({"next":{"next":{"v":1}},"v":3})", R"({"w":1,"v":2})"}},
+          any_order);
+    check(R"({"properties":{"a":{"type":"null"},"b":{"type":"null"}},"type":"object"})",
+          {{"{ \"b\" : null ,\n\"a\":null } "}, {"{ \"b\" : null \n\"a\":null } "}},
+          {.white_space = true, .members_in_any_order = true});
+    // What is counted keeps to the schema's order.
+    check(R"({"properties":{"a":{"type":"null"},"b":{"type":"null"}},"type":"object","maxProperties":2})",
+          {{R"({"a":null,"b":null})"}, {R"({"b":null,"a":null})"}}, any_order);
+    // More than can be told apart.
+    std::string properties, required;
+    for (int i = 0; i < 40; ++i) {
+        properties += (i ? R"(,"p)" : R"("p)") + std::to_string(i) + R"(":{"type":"integer"})";
+        if (i % 2 == 1) required += (i > 1 ? R"(,"p)" : R"("p)") + std::to_string(i) + '"';
+    }
+    std::string backwards = "{";
+    for (int i = 39; i >= 0; --i) backwards += R"("p)" + std::to_string(i) + R"(":1)" + (i ? "," : "}");
+    std::string without = backwards;
+    without.erase(without.find(R"("p7":1,)"), 7);
+    check(R"({"type":"object","additionalProperties":false,"properties":{)" + properties + R"(},"required":[)" +
+              required + "]}",
+          {{backwards}, {without}}, any_order);
+    CHECK_FALSE(
+        json_schema(R"({"type":"object","properties":{"a":{},"b":{}},"required":["a"]})").matches(R"({"b":1,"a":1})"));
+}
+
 TEST_CASE("arrays have the items and the length that a schema asks for", "[json_schema]") {
     check(R"({"type":"array","items":{"type":"integer"},"minItems":1,"maxItems":3})",
           {{"[1]", "[1,2,3]"}, {"[]", "[1,2,3,4]", "[1,\"\"]", "[,1]", "[1,]"}});

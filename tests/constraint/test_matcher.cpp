@@ -306,3 +306,58 @@ TEST_CASE("runs of bounded length end where they must, whatever masks are at han
         }
     }
 }
+
+TEST_CASE("masks of limits that are near and far", "[matcher]") {
+    std::vector<std::string> tokens{"ab",  "a a", "b a b",  " a",          "a ", "  ",
+                                    "\"}", "a\"", "b\",\"", "\",\"b\":\"", "z",  "az"};
+    for (std::size_t length = 2; length <= 40; ++length) {
+        tokens.push_back(std::string(length, 'a'));
+        tokens.push_back(std::string(length, ' '));
+    }
+    for (std::size_t words = 2; words <= 20; ++words) {
+        tokens.emplace_back();
+        for (std::size_t i = 0; i < words; ++i) tokens.back() += "a ";
+    }
+    for (int i = 0; i < 300; ++i) tokens.push_back("#" + std::to_string(i));
+    const Tokenizer tokenizer = greedy_tokenizer(tokens);
+    const TokenVocabulary vocabulary(tokenizer);
+    const auto string = [](const std::string& limits) { return json_schema("{\"type\":\"string\"," + limits + "}"); };
+    const std::vector<Constraint> constraints{
+        string(R"("pattern":"^(\\S+\\s+){0,60}\\S+$","maxLength":120)"),
+        string(R"("pattern":"^(\\S+\\s+){0,9}\\S+$","maxLength":400)"),
+        string(R"("pattern":"^[ab ]+$","minLength":30,"maxLength":90)"),
+        string(R"("pattern":"^[ab ]*z.{30}$","maxLength":70)"),  // whose end is far away
+        string(R"("pattern":"^(a{1,3} ){0,99}b{0,80}$")"),
+        string(R"("minLength":50,"maxLength":120)"),
+        json_schema(R"({"properties":{"a":{"type":"string","maxLength":60},"b":{"pattern":"^a*$","maxLength":90,
+                       "type":["string","integer"]}},"required":["a","b"],"type":"object"})",
+                    {.members_in_any_order = true}),
+        regex("(a|b ){20,50}( *a){5,90}"),
+        grammar("root ::= (\"a\" [a-z]{0,70} \" \"){3,40} | .{0,99} \"!\""),
+    };
+    std::mt19937 random(7);
+    std::size_t states = 0;
+    for (std::size_t c = 0; c < constraints.size(); ++c) {
+        for (int walk = 0; walk < 3; ++walk) {
+            Matcher matcher(constraints[c], vocabulary);
+            std::string said;
+            for (int step = 0; step < 14; ++step, ++states) {
+                const auto [mask, tried] = masks(matcher, tokenizer);
+                INFO(c << " after \"" << said << "\"");
+                REQUIRE(ids_of(mask) == ids_of(tried));
+                std::vector<TokenId> allowed = ids_of(mask);
+                REQUIRE_FALSE(allowed.empty());
+                // Rather tokens of letters and blanks than of other bytes.
+                std::vector<TokenId> rather;
+                for (const TokenId id : allowed)
+                    if (id == 1 + 'a' || id == 1 + ' ' || (id > 256 && id < 400)) rather.push_back(id);
+                if (!rather.empty() && random() % 8 != 0) allowed = rather;
+                const TokenId token = allowed[random() % allowed.size()];
+                if (token == 0) break;
+                REQUIRE(matcher.accept(token));
+                said += tokenizer.token_bytes(token);
+            }
+        }
+    }
+    CHECK(states > 200);
+}

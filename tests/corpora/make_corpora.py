@@ -1066,3 +1066,15 @@ make_json_schema()
 make_regex()
 make_grammar()
 make_request()
+
+
+def make_matcher():
+    """What tests/fuzz/fuzz_matcher.cpp reads: the number of a constraint, then steps and their arguments."""
+    corpus = Corpus("matcher")
+    for constraint in range(17):
+        steps = [byte for i in range(1, 60) for byte in ((0, 3, 12, 6, 0, 15, 1)[i % 7], (i * 37 + constraint * 11) % 251)]
+        corpus.accept(f"walk {constraint}", bytes([constraint] + steps))
+    corpus.write()
+
+
+make_matcher()

@@ -15,6 +15,7 @@
 #include <rwkv/constraint/lexer.inl>
 #include <rwkv/constraint/parser.inl>
 #include <rwkv/constraint/regex_derivatives.inl>
+#include <rwkv/constraint/regex_limits.inl>
 #include <rwkv/constraint/regex_operations.inl>
 #include <rwkv/constraint/regex_set.inl>
 #include <rwkv/constraint/regex_syntax.inl>

@@ -49,7 +49,12 @@ class Cache {
     const LexerMask& lexer_mask(Lexer::State state);
     void compute_lexer_mask(Lexer::State state, LexerMask& mask);
     void row_mask(const Thread& thread, std::span<std::uint64_t> words);
-    void walk(const FlatTrie& trie, std::uint32_t node, const Thread& thread, std::span<std::uint64_t> words);
+    bool general_mask(const Thread& thread, std::span<std::uint64_t> words);
+    bool ends_nearby(Lexer::State state);
+    Thread without_far_limits(const Thread& thread, std::size_t length);
+    void keep(const Thread& thread, std::vector<std::uint64_t> mask);
+    bool walk(const FlatTrie& trie, std::uint32_t node, const Thread& thread, std::span<std::uint64_t> words,
+              bool nearby);
     void forget_masks();
 
     std::shared_ptr<const TokenTrie> trie_;
@@ -58,6 +63,7 @@ class Cache {
     std::vector<std::unique_ptr<LexerMask>> lexer_masks_;
     U64Map mask_of_regex_, mask_of_state_;
     U64Map mask_of_thread_;
+    U64Map ends_nearby_;
     std::vector<std::vector<std::uint64_t>> thread_masks_;
     std::size_t mask_bytes_ = 0;
     // Scratch of `walk`.

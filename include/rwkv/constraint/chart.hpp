@@ -25,7 +25,7 @@ class Chart {
     /// A rule that was parsed up to a dot.
     struct Item {
         std::uint32_t dot;                             ///< of the grammar
-        std::uint32_t count;                           ///< of a repetition, the parts so far
+        std::uint32_t count;                           ///< of a repetition, the parts so far; see `Seen`
         Row origin;                                    ///< where the rule began; `self`: in the row that has the item
         bool operator==(const Item&) const = default;  ///< whether both are equal
     };
@@ -77,11 +77,18 @@ class Chart {
         Row row;
     };
     static constexpr std::uint32_t nonterminal_bit = 0x80000000U;
+    /// The count of unordered members: bit i where the i-th was seen, and what was read last.
+    enum Seen : std::uint32_t { after_separator = 0x40000000U, after_a_member = 0x80000000U };
 
     Row compute_scan(Row row, Lexer::Accepted accepted);
     std::span<const Waiting> waiting(Row row, std::uint32_t symbol) const noexcept;
     void collect(Row row, Lexer::Accepted accepted, std::vector<Item>& items) const;
-    Item advance(Item item, Row row) const noexcept;
+    Item advance(const Waiting& waiting, Row row) const noexcept;
+    std::uint32_t after_member(const Grammar::Nonterminal& nonterminal, std::uint32_t count,
+                               std::uint32_t symbol) const noexcept;
+    static std::uint32_t symbol_of(const Grammar::Position& position) noexcept {
+        return position.next == Grammar::Next::terminal ? position.value : position.value | nonterminal_bit;
+    }
     bool close(std::span<const Item> kernel);
     Row closed_row(bool may_end);
     Entry make_entry(std::span<const Item> items, bool may_end);

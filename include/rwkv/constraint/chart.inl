@@ -124,22 +124,36 @@ RWKV_INLINE std::span<const Chart::Waiting> Chart::waiting(Row row, std::uint32_
 }
 
 /// The item of a row after the symbol that it waits for.
-RWKV_INLINE Chart::Item Chart::advance(Item item, Row row) const noexcept {
+RWKV_INLINE Chart::Item Chart::advance(const Waiting& waiting, Row row) const noexcept {
+    Item item = waiting.item;
     if (item.origin == self) item.origin = row;
     const Grammar::Position position = grammar_.at(item.dot);
-    if (position.next != Grammar::Next::repeat) {
+    if (position.next == Grammar::Next::repeat) {
+        // Where no number is too large, what counts is that there are enough.
+        const Grammar::Nonterminal& nonterminal = grammar_.nonterminal(position.value);
+        if (nonterminal.max != unbounded || item.count < nonterminal.min) ++item.count;
+    } else if (position.next == Grammar::Next::unordered) {
+        item.count = after_member(grammar_.nonterminal(position.value), item.count, waiting.symbol);
+    } else {
         ++item.dot;
-        return item;
     }
-    // Where no number is too large, what counts is that there are enough.
-    const Grammar::Nonterminal& nonterminal = grammar_.nonterminal(position.value);
-    if (nonterminal.max != unbounded || item.count < nonterminal.min) ++item.count;
     return item;
+}
+
+/// The count of unordered members after one of them, another, or a separator.
+RWKV_INLINE std::uint32_t Chart::after_member(const Grammar::Nonterminal& nonterminal, std::uint32_t count,
+                                              std::uint32_t symbol) const noexcept {
+    if (count & after_a_member) return (count & ~after_a_member) | after_separator;
+    count = (count & ~after_separator) | after_a_member;
+    const std::span<const Grammar::Position> members = grammar_.members(nonterminal);
+    for (std::uint32_t i = 0; i < members.size() && i < GrammarBuilder::max_tracked_members; ++i)
+        if (symbol_of(members[i]) == symbol) return count | 1U << i;
+    return count;
 }
 
 RWKV_INLINE void Chart::collect(Row row, Lexer::Accepted accepted, std::vector<Item>& items) const {
     for (const std::uint32_t terminal : lexer_.terminals(accepted))
-        for (const Waiting& w : waiting(row, terminal)) items.push_back(advance(w.item, row));
+        for (const Waiting& w : waiting(row, terminal)) items.push_back(advance(w, row));
 }
 
 RWKV_INLINE Chart::Row Chart::compute_scan(Row from, Lexer::Accepted accepted) {
@@ -195,9 +209,8 @@ RWKV_INLINE bool Chart::close(std::span<const Item> items) {
     bool may_end = false;
     for (const Item& item : items) add(item);
     const auto wait = [&](const Grammar::Position& symbol, const Item& item) {
-        const bool terminal = symbol.next == Next::terminal;
-        found_.push_back({terminal ? symbol.value : symbol.value | nonterminal_bit, item});
-        if (!terminal) predict(symbol.value);
+        found_.push_back({symbol_of(symbol), item});
+        if (symbol.next != Next::terminal) predict(symbol.value);
     };
     const auto complete = [&](std::uint32_t n, Row origin) {
         if (n == grammar_.root())
@@ -209,7 +222,7 @@ RWKV_INLINE bool Chart::close(std::span<const Item> items) {
         const Item item = work_[i];
         if (item.dot & completed_bit) {
             for (const Waiting& w : waiting(item.origin, (item.dot & ~completed_bit) | nonterminal_bit))
-                add(advance(w.item, item.origin));
+                add(advance(w, item.origin));
             continue;
         }
         const Grammar::Position position = grammar_.at(item.dot);
@@ -229,6 +242,25 @@ RWKV_INLINE bool Chart::close(std::span<const Item> items) {
                 const Grammar::Nonterminal& nonterminal = grammar_.nonterminal(position.value);
                 if (item.count >= nonterminal.min) complete(position.value, item.origin);
                 if (item.count < nonterminal.max) wait(nonterminal.part, item);
+                break;
+            }
+            case Next::unordered: {
+                const Grammar::Nonterminal& nonterminal = grammar_.nonterminal(position.value);
+                const std::uint32_t required = (1U << nonterminal.min) - 1;
+                if ((item.count & required) == required && !(item.count & after_separator))
+                    complete(position.value, item.origin);
+                const std::span<const Grammar::Position> members = grammar_.members(nonterminal);
+                bool more = nonterminal.other.next != Next::end;  // whether a separator can be followed by anything
+                for (std::uint32_t k = 0; k < members.size(); ++k) {
+                    if (k < GrammarBuilder::max_tracked_members && (item.count >> k & 1U) != 0) continue;
+                    more = true;
+                    if (!(item.count & after_a_member)) wait(members[k], item);
+                }
+                if (item.count & after_a_member) {
+                    if (more) wait(nonterminal.part, item);
+                } else if (nonterminal.other.next != Next::end) {
+                    wait(nonterminal.other, item);
+                }
                 break;
             }
         }

@@ -27,25 +27,29 @@ class Grammar {
         terminal,     ///< that terminal
         nonterminal,  ///< that nonterminal
         repeat,       ///< one more part of that nonterminal, which is a repetition, or its end
+        unordered,    ///< one more member of that nonterminal, whose members are unordered, a separator or its end
         end,          ///< nothing: that nonterminal is complete
     };
     /// A number with what it is a number of.
     struct Position {
-        Next next;            ///< the kind
-        std::uint32_t value;  ///< the number
+        Next next;                                         ///< the kind
+        std::uint32_t value;                               ///< the number
+        bool operator==(const Position&) const = default;  ///< whether both are equal
     };
     /// What a rule or a repetition became.
     struct Nonterminal {
-        std::uint32_t starts_begin = 0, starts_count = 0;  ///< the dots where it begins, in `starts`
-        bool nullable = false;                             ///< matches the empty string
-        bool is_repeat = false;                            ///< the one start is of kind `repeat`
-        std::uint32_t min = 0, max = 0;                    ///< of a repetition
-        Position part = {Next::end, 0};                    ///< of a repetition
+        std::uint32_t starts_begin = 0, starts_count = 0;    ///< the dots where it begins, in `starts`
+        bool nullable = false;                               ///< matches the empty string
+        bool is_repeat = false;                              ///< the one start is of kind `repeat`
+        std::uint32_t min = 0, max = 0;                      ///< of a repetition; of members, how many are required
+        Position part = {Next::end, 0};                      ///< of a repetition; of unordered members, the separator
+        Position other = {Next::end, 0};                     ///< of unordered members; `end`: none
+        std::uint32_t members_begin = 0, members_count = 0;  ///< of unordered members, in `members`
     };
 
     /// What comes after a dot.
     Position at(std::uint32_t dot) const noexcept {
-        return {static_cast<Next>(positions_[dot] >> 30U), positions_[dot] & 0x3FFFFFFFU};
+        return {static_cast<Next>(positions_[dot] >> 29U), positions_[dot] & 0x1FFFFFFFU};
     }
     /// A nonterminal.
     const Nonterminal& nonterminal(std::uint32_t i) const noexcept { return nonterminals_[i]; }
@@ -54,6 +58,10 @@ class Grammar {
     /// The dots where it begins.
     std::span<const std::uint32_t> starts(const Nonterminal& nonterminal) const noexcept {
         return std::span(starts_).subspan(nonterminal.starts_begin, nonterminal.starts_count);
+    }
+    /// The members of a nonterminal whose members are unordered.
+    std::span<const Position> members(const Nonterminal& nonterminal) const noexcept {
+        return std::span(members_).subspan(nonterminal.members_begin, nonterminal.members_count);
     }
     /// The nonterminal of the whole text. It is part of no other.
     std::uint32_t root() const noexcept { return 0; }
@@ -77,6 +85,7 @@ class Grammar {
     std::vector<Nonterminal> nonterminals_;
     std::vector<std::uint32_t> starts_;
     std::vector<std::uint32_t> positions_;
+    std::vector<Position> members_;
 };
 
 }  // namespace rwkv::inline RWKV_ABI::constraint

@@ -23,8 +23,8 @@ struct Grammar::Draft {
     struct Entry {
         Kind kind;
         Regex regex = Regex::nothing;              // of a terminal
-        std::uint32_t part = 0, min = 0, max = 0;  // of a repetition
-        std::vector<Sequence> alternatives;        // of a rule
+        std::uint32_t part = 0, min = 0, max = 0;  // of a repetition; of unordered members, min are required
+        std::vector<Sequence> alternatives;        // of a rule; of unordered members: separator, other, the members
     };
 
     Draft(const GrammarBuilder& builder, Symbol root, RegexSet& set, std::uint32_t limit)
@@ -74,6 +74,7 @@ struct Grammar::Draft {
     /// S ::= a S | b S | c becomes S ::= (a | b)* c, for which the parser needs no memory of each time round.
     void remove_right_recursion() {
         for (std::uint32_t s = 1, end = static_cast<std::uint32_t>(entries.size()); s < end; ++s) {
+            if (entries[s].kind != Kind::rule) continue;
             std::vector<Sequence> repeated, others;
             for (const Sequence& sequence : entries[s].alternatives) {
                 if (sequence.empty() || sequence.back() != s)
@@ -115,7 +116,7 @@ struct Grammar::Draft {
                 for (const std::uint32_t user : used_by[s]) --open[user];
                 continue;
             }
-            open[s] += entries[s].kind == Kind::repeat ? 1U : 0U;
+            open[s] += entries[s].kind != Kind::rule ? 1U : 0U;  // what is unordered stays open
             for (const Sequence& sequence : entries[s].alternatives) open[s] += sequence.size();
         }
         for (std::uint32_t s = 1; s < entries.size(); ++s)
@@ -161,8 +162,8 @@ struct Grammar::Draft {
         return texts.size() == parts.size() ? regexes.literals(texts) : regexes.any_of(parts);
     }
 
-    /// What a property of terminals means for rules (of which one alternative must have it in all places) and
-    /// repetitions (whose part must have it, if they need one).
+    /// What a property of terminals means for rules (of which one alternative must have it in all places), repetitions
+    /// (whose part must have it, if they need one) and unordered members (of which those that are required must).
     struct Property {
         std::vector<bool> holds;                     // of each symbol
         std::vector<std::vector<std::size_t>> open;  // of each alternative, the places without it
@@ -184,6 +185,12 @@ struct Grammar::Draft {
             if (entry.kind == Kind::repeat) {
                 places[entry.part].push_back({s, 0});
                 if (entry.min == 0) set(s);
+            }
+            if (entry.kind == Kind::unordered) {
+                result.open[s].push_back(entry.min);
+                if (entry.min == 0) set(s);
+                for (std::size_t i = 0; i < entry.min; ++i) places[entry.alternatives[2 + i][0]].push_back({s, 0});
+                continue;
             }
             for (std::uint32_t a = 0; a < entry.alternatives.size(); ++a) {
                 result.open[s].push_back(entry.alternatives[a].size());
@@ -209,6 +216,19 @@ struct Grammar::Draft {
                 entry = {.kind = Kind::terminal,
                          .regex = productive.holds[s] ? Regex::empty : Regex::nothing,
                          .alternatives = {}};
+            if (entry.kind == Kind::unordered) {
+                // Without the separator there is at most one member, which is not worth a case of its own.
+                if (!productive.holds[s] || !productive.holds[entry.alternatives[0][0]]) {
+                    entry = {.kind = Kind::terminal, .regex = Regex::nothing, .alternatives = {}};
+                    continue;
+                }
+                std::vector<Sequence> kept(entry.alternatives.begin(), entry.alternatives.begin() + 2);
+                if (!productive.holds[kept[1][0]]) kept[1].clear();
+                for (std::size_t a = 2; a < entry.alternatives.size(); ++a)
+                    if (productive.holds[entry.alternatives[a][0]]) kept.push_back(std::move(entry.alternatives[a]));
+                entry.alternatives = std::move(kept);
+                continue;
+            }
             std::vector<Sequence> kept;
             for (std::size_t a = 0; a < entry.alternatives.size(); ++a)
                 if (productive.open[s][a] == 0) kept.push_back(std::move(entry.alternatives[a]));
@@ -228,6 +248,11 @@ struct Grammar::Draft {
     void resolve_all() {
         for (Entry& entry : entries) {
             if (entry.kind == Kind::repeat) entry.part = resolve(entry.part);
+            if (entry.kind == Kind::unordered) {
+                for (Sequence& sequence : entry.alternatives)
+                    for (std::uint32_t& symbol : sequence) symbol = resolve(symbol);
+                continue;
+            }
             for (Sequence& sequence : entry.alternatives) {
                 std::size_t kept = 0;
                 for (const std::uint32_t symbol : sequence) {
@@ -247,13 +272,13 @@ struct Grammar::Draft {
         for (const Entry& entry : entries) {
             if (entry.kind == Kind::repeat) uses[entry.part] += 2;  // has no place for several symbols
             for (const Sequence& sequence : entry.alternatives)
-                for (const std::uint32_t symbol : sequence) ++uses[symbol];
+                for (const std::uint32_t symbol : sequence) uses[symbol] += entry.kind == Kind::unordered ? 2U : 1U;
         }
         const auto spliced = [&](std::uint32_t s) {
             return s != 0 && entries[s].kind == Kind::rule && entries[s].alternatives.size() == 1 && uses[s] == 1;
         };
         for (std::uint32_t s = 0, end = static_cast<std::uint32_t>(entries.size()); s < end; ++s) {
-            if (spliced(s)) continue;
+            if (spliced(s) || entries[s].kind != Kind::rule) continue;
             for (std::size_t a = 0; a < entries[s].alternatives.size(); ++a) {
                 Sequence flat;
                 std::vector<std::pair<std::uint32_t, std::size_t>> stack{{s, 0}};  // rules, and how far they are copied
@@ -341,7 +366,7 @@ RWKV_INLINE Grammar::Grammar(GrammarBuilder builder, Symbol root, std::string_vi
     number[0] = 0;
     U64Map terminal_numbers;
     const auto position = [&](Next next, std::uint32_t value) {
-        return static_cast<std::uint32_t>(next) << 30U | value;
+        return static_cast<std::uint32_t>(next) << 29U | value;
     };
     const auto number_of = [&](std::uint32_t symbol) -> Position {
         const Draft::Entry& entry = draft.entries[symbol];
@@ -368,6 +393,16 @@ RWKV_INLINE Grammar::Grammar(GrammarBuilder builder, Symbol root, std::string_vi
             result.part = number_of(entry.part);
             starts_.push_back(static_cast<std::uint32_t>(positions_.size()));
             positions_.push_back(position(Next::repeat, n));
+        } else if (entry.kind == Kind::unordered) {
+            result.min = entry.min;
+            result.part = number_of(entry.alternatives[0][0]);
+            if (!entry.alternatives[1].empty()) result.other = number_of(entry.alternatives[1][0]);
+            result.members_begin = static_cast<std::uint32_t>(members_.size());
+            for (std::size_t a = 2; a < entry.alternatives.size(); ++a)
+                members_.push_back(number_of(entry.alternatives[a][0]));
+            result.members_count = static_cast<std::uint32_t>(members_.size()) - result.members_begin;
+            starts_.push_back(static_cast<std::uint32_t>(positions_.size()));
+            positions_.push_back(position(Next::unordered, n));
         } else {
             for (const Draft::Sequence& sequence : entry.alternatives) {
                 starts_.push_back(static_cast<std::uint32_t>(positions_.size()));

@@ -54,6 +54,19 @@ class GrammarBuilder {
     /// `min` to `max` times (`unbounded`), counted while parsing and not unrolled, whatever the numbers.
     Symbol repeat(Symbol part, std::uint32_t min, std::uint32_t max);
 
+    /// A part of what `unordered` returns.
+    struct Member {
+        Symbol symbol;          ///< does not match the empty text, and is another one for each member
+        bool required = false;  ///< must be there
+    };
+    /// Members in any order with separators between them, perhaps none. Required ones must be there, at most
+    /// `max_tracked_members` in number. The first `max_tracked_members`, required ones before others, come at most
+    /// once; what comes after them, and `other`, which may be `nothing()`, any number of times. What was seen is noted
+    /// while parsing: the grammar has the size of the members.
+    Symbol unordered(std::span<const Member> members, Symbol separator, Symbol other);
+    /// See `unordered`.
+    static constexpr std::uint32_t max_tracked_members = 30;
+
     /// Rules that are regular become terminals where their expressions are no longer than this; 0, the default, leaves
     /// rules as they are. Faster for grammars that people have written character by character.
     void set_fold_limit(std::uint32_t size) noexcept { fold_limit_ = size; }
@@ -66,12 +79,13 @@ class GrammarBuilder {
   private:
     friend class Grammar;
 
-    enum class Kind : std::uint8_t { terminal, rule, repeat };
+    enum class Kind : std::uint8_t { terminal, rule, repeat, unordered };
     struct Definition {
         Kind kind;
         std::uint32_t argument = 0;          // the regex of a terminal, the symbol that is repeated
-        std::uint32_t min = 0, max = 0;      // of a repetition
-        std::uint32_t last_alternative = 0;  // of a rule: index + 1 into alternatives_, which are linked; 0: none
+        std::uint32_t min = 0, max = 0;      // of a repetition; of unordered members, how many are required
+        std::uint32_t last_alternative = 0;  // of a rule: index + 1 into alternatives_, which are linked; 0: none.
+                                             // Of unordered members: separator, other, members, required ones first
     };
     struct Alternative {
         std::uint32_t begin, length;  // in symbols_
@@ -82,6 +96,7 @@ class GrammarBuilder {
         return definitions_[static_cast<std::size_t>(symbol)];
     }
     Symbol define(const Definition& definition);
+    void add_alternative(Definition& changed, std::span<const Symbol> sequence);
 
     RegexSet regexes_;
     std::vector<Definition> definitions_;

@@ -38,9 +38,12 @@ RWKV_INLINE Symbol GrammarBuilder::rule() {
 RWKV_INLINE void GrammarBuilder::add(Symbol rule, std::span<const Symbol> sequence) {
     if (static_cast<std::size_t>(rule) >= definitions_.size() || definition(rule).kind != Kind::rule)
         core::fail<ArgumentError>("GrammarBuilder::add", {}, {"a rule"}, {"another symbol"});
+    add_alternative(definitions_[static_cast<std::size_t>(rule)], sequence);
+}
+
+RWKV_INLINE void GrammarBuilder::add_alternative(Definition& changed, std::span<const Symbol> sequence) {
     if (symbols_.size() + sequence.size() + alternatives_.size() >= max_grammar_symbols)
         core::fail<ArgumentError>("constraint", {}, {"at most ", max_grammar_symbols, " symbols in rules"}, {"more"});
-    Definition& changed = definitions_[static_cast<std::size_t>(rule)];
     alternatives_.push_back({static_cast<std::uint32_t>(symbols_.size()), static_cast<std::uint32_t>(sequence.size()),
                              changed.last_alternative});
     symbols_.insert(symbols_.end(), sequence.begin(), sequence.end());
@@ -71,6 +74,22 @@ RWKV_INLINE Symbol GrammarBuilder::any_of(std::span<const Symbol> parts) {
     const Symbol result = rule();
     for (const Symbol part : parts) add(result, {part});
     return result;
+}
+
+RWKV_INLINE Symbol GrammarBuilder::unordered(std::span<const Member> members, Symbol separator, Symbol other) {
+    Definition result{.kind = Kind::unordered};
+    add_alternative(result, {&separator, 1});
+    add_alternative(result, {&other, 1});
+    for (const bool required : {true, false})
+        for (const Member& member : members)
+            if (member.required == required) {
+                add_alternative(result, {&member.symbol, 1});
+                result.min += required ? 1U : 0U;
+            }
+    if (result.min > max_tracked_members)
+        core::fail<ArgumentError>("GrammarBuilder::unordered", {"required members"}, {"at most ", max_tracked_members},
+                                  {result.min});
+    return define(result);
 }
 
 RWKV_INLINE Symbol GrammarBuilder::repeat(Symbol part, std::uint32_t min, std::uint32_t max) {

@@ -8,6 +8,10 @@ namespace rwkv::inline RWKV_ABI {
 struct JsonSchemaOptions {
     /// Spaces, tabs and line ends are allowed wherever JSON has them; else there are none.
     bool white_space = false;
+    /// Members of objects come in any order, each that is named at most once; else in the schema's. Objects with more
+    /// than 30 required members, and those whose members minProperties or maxProperties count, keep to the schema's
+    /// order; of more than 30 named members, those beyond may come again, and the last one counts.
+    bool members_in_any_order = false;
     /// `oneOf` whose alternatives cannot be told apart is taken as `anyOf`; else it is refused.
     bool one_of_as_any_of = false;
 };

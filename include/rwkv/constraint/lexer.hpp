@@ -64,6 +64,16 @@ class Lexer {
     static constexpr std::uint32_t no_byte = 256;     ///< see `only_byte`
     static constexpr std::uint32_t many_bytes = 257;  ///< see `only_byte`
 
+    /// A state from which the same strings of at most `length` bytes lead to terminals, and others besides: without
+    /// the limits on repetition that are too far away to matter. The same state where there are none.
+    State without_far_limits(State state, std::uint32_t length);
+    /// Whether what is in progress has ends at most `max_end` bytes away. May say no where the answer is yes.
+    bool ends_nearby(State state);
+    static constexpr std::uint32_t max_end = 8;  ///< see `ends_nearby`
+
+    /// Whether the terminals in progress are plain (see RegexSet::is_plain).
+    bool is_plain(State state) const noexcept;
+
     /// The expressions, derivatives included.
     RegexSet& regexes() noexcept { return regexes_; }
     /// The expressions, to read only.
@@ -93,6 +103,7 @@ class Lexer {
     RegexSet regexes_;
     std::size_t class_count_ = 1;
     std::uint8_t class_of_[256] = {};
+    std::vector<std::uint8_t> ways_;  // a byte of each class
     std::vector<Entry> states_;
     std::vector<Lexeme> lexemes_;
     std::vector<State> table_;  // [state][class]
@@ -100,6 +111,7 @@ class Lexer {
     std::vector<List> accepted_;
     std::vector<std::uint32_t> accepted_terminals_;
     Interner accepted_table_;
+    U64Map ends_nearby_;  // by state
 };
 
 }  // namespace rwkv::inline RWKV_ABI::constraint

@@ -23,6 +23,8 @@ RWKV_INLINE Lexer::Lexer(const Grammar& grammar) : regexes_(grammar.regexes()) {
     std::sort(sets.begin(), sets.end(), less);
     sets.erase(std::unique(sets.begin(), sets.end()), sets.end());
     class_count_ = byte_classes(sets, class_of_);
+    for (unsigned byte = 0; byte < 256; ++byte)
+        if (class_of_[byte] == ways_.size()) ways_.push_back(static_cast<std::uint8_t>(byte));
     accepted_.push_back({0, 0});
     accepted_table_.find_or_create(
         hash_of_list(0), [](std::uint32_t) { return false; }, [] { return 0U; },
@@ -121,10 +123,42 @@ RWKV_INLINE std::uint32_t Lexer::only_byte(State from) {
     return result;
 }
 
+RWKV_INLINE Lexer::State Lexer::without_far_limits(State from, std::uint32_t length) {
+    constexpr std::size_t max_lexemes = 8;  // where names of members are in progress, there are many, and seldom twice
+    bool changed = false;
+    for (const Lexeme& lexeme : lexemes(from)) changed |= regexes_.has_limits_ahead(lexeme.rest);
+    if (!changed || lexemes(from).size() > max_lexemes) return from;
+    changed = false;
+    std::vector<Lexeme> list(lexemes(from).begin(), lexemes(from).end());
+    for (Lexeme& lexeme : list) {
+        const Regex rest = regexes_.without_far_limits(lexeme.rest, length);
+        changed |= rest != lexeme.rest;
+        lexeme.rest = rest;
+    }
+    return changed ? state(list) : from;
+}
+
+RWKV_INLINE bool Lexer::is_plain(State state) const noexcept {
+    for (const Lexeme& lexeme : lexemes(state))
+        if (!regexes_.is_plain(lexeme.rest)) return false;
+    return true;
+}
+
+RWKV_INLINE bool Lexer::ends_nearby(State state) {
+    if (is_plain(state)) return true;
+    if (const std::uint32_t* known = ends_nearby_.find(state)) return *known != 0;
+    bool result = true;
+    for (std::size_t i = 0; i < lexemes(state).size(); ++i)
+        result = result && regexes_.ends_nearby(lexemes(state)[i].rest, max_end, ways_);
+    ends_nearby_.insert(state, result ? 1 : 0);
+    return result;
+}
+
 RWKV_INLINE std::size_t Lexer::memory() const noexcept {
     return regexes_.memory() + states_.capacity() * sizeof(Entry) + lexemes_.capacity() * sizeof(Lexeme) +
            table_.capacity() * sizeof(State) + state_table_.memory() + accepted_table_.memory() +
-           accepted_terminals_.capacity() * sizeof(std::uint32_t) + accepted_.capacity() * sizeof(List);
+           ends_nearby_.size() * 32 + accepted_terminals_.capacity() * sizeof(std::uint32_t) +
+           accepted_.capacity() * sizeof(List);
 }
 
 }  // namespace rwkv::inline RWKV_ABI::constraint

@@ -204,6 +204,16 @@ inline std::size_t byte_classes(const std::vector<ByteSet>& sets, std::uint8_t (
 /// Searches for a string that matches, depth first.
 RWKV_INLINE bool RegexSet::search_empty(Regex start) {
     constexpr std::size_t max_visited = 200'000;
+    const auto mark = [&](Regex regex, Emptiness emptiness) {
+        if (emptiness_.size() < nodes_.size()) emptiness_.resize(nodes_.size() + nodes_.size() / 2, Emptiness::unknown);
+        emptiness_[index(regex)] = emptiness;
+    };
+    // What was the way out of other expressions often is of this one.
+    const Regex likely = derive(start, last_way_);
+    if (nullable(likely) || (is_plain(likely) && likely != Regex::nothing)) {
+        mark(start, Emptiness::not_empty);
+        return false;
+    }
     struct Visit {
         Regex regex;
         std::size_t from;
@@ -212,10 +222,6 @@ RWKV_INLINE bool RegexSet::search_empty(Regex start) {
     std::vector<std::size_t> stack{0};
     U64Map visited;
     visited.insert(static_cast<std::uint64_t>(start), 0);
-    const auto mark = [&](Regex regex, Emptiness emptiness) {
-        if (emptiness_.size() < nodes_.size()) emptiness_.resize(nodes_.size() + nodes_.size() / 2, Emptiness::unknown);
-        emptiness_[index(regex)] = emptiness;
-    };
     while (!stack.empty()) {
         const std::size_t now = stack.back();
         stack.pop_back();
@@ -239,6 +245,7 @@ RWKV_INLINE bool RegexSet::search_empty(Regex start) {
                 stack.push_back(visits.size());
                 visits.push_back({next, now});
             } else if (!is_empty(next)) {
+                last_way_ = static_cast<std::uint8_t>(byte);
                 for (std::size_t i = now;; i = visits[i].from) {
                     mark(visits[i].regex, Emptiness::not_empty);
                     if (i == 0) return false;
@@ -313,12 +320,9 @@ RWKV_INLINE bool RegexSet::accepts_run(Regex regex, std::uint32_t character_clas
     switch (n.kind) {
         case Kind::repeat:
             return word(n, 2) >= length && repeats_class(argument(n, 0), character_class);
-        case Kind::concat: {
-            const Node left = node(argument(n, 0));
+        case Kind::concat:
             // The characters that must still come are no obstacle: more of the class.
-            return left.kind == Kind::repeat && word(left, 2) >= length &&
-                   repeats_class(argument(left, 0), character_class) && !is_empty(argument(n, 1));
-        }
+            return accepts_run(argument(n, 0), character_class, length) && !is_empty(argument(n, 1));
         case Kind::any_of:
             for (std::size_t i = 0; i < n.length; ++i)
                 if (accepts_run(argument(n, i), character_class, length)) return true;

@@ -38,7 +38,7 @@ RWKV_INLINE Regex RegexSet::concat_two(Regex left, Regex right) {
             depth = (std::max)(depth, r.depth + 1U);
         const std::uint32_t words[] = {static_cast<std::uint32_t>(lefts[i]), static_cast<std::uint32_t>(right)};
         right = intern({Kind::concat, l.nullable && r.nullable, l.plain && r.plain, l.finite && r.finite,
-                        static_cast<std::uint16_t>(depth), (std::min)(l.size + r.size, 1U << 31U), 0, 0},
+                        static_cast<std::uint16_t>(depth), false, 0, (std::min)(l.size + r.size, 1U << 31U), 0, 0},
                        words);
     }
     return right;
@@ -145,7 +145,7 @@ RWKV_INLINE Regex RegexSet::any_of(std::span<const Regex> given) {
     }
     if (parts.empty()) return Regex::nothing;
     if (parts.size() == 1) return parts[0];
-    Node result{Kind::any_of, false, true, true, 0, 0, 0, 0};
+    Node result{Kind::any_of, false, true, true, 0, false, 0, 0, 0, 0};
     std::uint32_t depth = 0;
     std::uint64_t size = 1;
     for (const Regex part : parts) {
@@ -192,7 +192,7 @@ RWKV_INLINE Regex RegexSet::all_of(std::span<const Regex> given) {
     sort_unique(parts);
     if (parts.empty()) return Regex::anything;
     if (parts.size() == 1) return parts[0];
-    Node result{Kind::all_of, nullable, false, false, 0, 0, 0, 0};
+    Node result{Kind::all_of, nullable, false, false, 0, false, 0, 0, 0, 0};
     std::uint32_t depth = 0;
     std::uint64_t size = 1;
     for (const Regex part : parts) {
@@ -213,8 +213,9 @@ RWKV_INLINE Regex RegexSet::complement(Regex part) {
     const Node n = node(part);
     if (n.kind == Kind::complement) return argument(n, 0);
     const std::uint32_t words[] = {static_cast<std::uint32_t>(part)};
-    return intern({Kind::complement, !n.nullable, false, false, static_cast<std::uint16_t>(n.depth + 1), n.size, 0, 0},
-                  words);
+    return intern(
+        {Kind::complement, !n.nullable, false, false, static_cast<std::uint16_t>(n.depth + 1), false, 0, n.size, 0, 0},
+        words);
 }
 
 RWKV_INLINE Regex RegexSet::repeat(Regex part, std::uint32_t min, std::uint32_t max) {
@@ -244,7 +245,7 @@ RWKV_INLINE Regex RegexSet::repeat(Regex part, std::uint32_t min, std::uint32_t 
     if (n.kind == Kind::bytes && min == 0 && max == unbounded && byte_set(n) == ByteSet::all()) return Regex::anything;
     const std::uint32_t words[] = {static_cast<std::uint32_t>(part), min, max};
     return intern({Kind::repeat, min == 0, n.plain, n.finite && max != unbounded,
-                   static_cast<std::uint16_t>(n.depth + 1), (std::min)(n.size + 1, 1U << 31U), 0, 0},
+                   static_cast<std::uint16_t>(n.depth + 1), false, 0, (std::min)(n.size + 1, 1U << 31U), 0, 0},
                   words);
 }
 
@@ -272,7 +273,7 @@ RWKV_INLINE Regex RegexSet::remainder_state(std::uint64_t divisor, std::uint64_t
                                    static_cast<std::uint32_t>(value >> 32U),
                                    scale,
                                    fraction ? 1U : 0U};
-    return intern({Kind::remainder, whole == 0, true, false, 1, 16, 0, 0}, words);
+    return intern({Kind::remainder, whole == 0, true, false, 1, false, 0, 16, 0, 0}, words);
 }
 
 }  // namespace rwkv::inline RWKV_ABI::constraint

@@ -102,6 +102,14 @@ class RegexSet {
     /// Whether every string of 1 to `length` characters of `characters` (an index of `add_character_class`) may come
     /// next. May say no where the answer is yes.
     bool accepts_run(Regex regex, std::uint32_t character_class, std::uint32_t length);
+    /// The expression without the limits on repetition that no string of at most `length` bytes reaches: of these
+    /// strings, the same match. Longer ones may match besides; none is lost.
+    Regex without_far_limits(Regex regex, std::uint32_t length);
+    /// Whether one of the first parts has limits on repetition.
+    bool has_limits_ahead(Regex regex) const noexcept;
+    /// Whether what is in progress in the expression can be completed by at most `length` bytes, where intersections
+    /// make that a question; of `ways`, there is one for each class of bytes. May say no where the answer is yes.
+    bool ends_nearby(Regex regex, std::uint32_t length, std::span<const std::uint8_t> ways);
     /// Makes a class of characters known to `accepts_run`.
     std::uint32_t add_character_class(Regex one_character) {
         classes_.push_back(one_character);
@@ -121,6 +129,8 @@ class RegexSet {
         bool plain;           // no all_of, complement or remainder within, so that it is empty only as `nothing`
         bool finite;          // of a bounded length, as far as the expression shows
         std::uint16_t depth;  // of nesting; the right sides of concat do not count
+        bool limited;         // has repetitions with limits within; complements do not count
+        std::uint8_t least;   // no shorter string matches, in bytes
         std::uint32_t size;
         std::uint32_t begin;  // its arguments in words_
         std::uint32_t length;
@@ -134,6 +144,7 @@ class RegexSet {
     Regex argument(const Node& node, std::size_t i) const noexcept { return static_cast<Regex>(word(node, i)); }
 
     Regex intern(Node node, std::span<const std::uint32_t> words);
+    void measure(Node& changed, std::span<const std::uint32_t> words) const noexcept;
     Regex concat_two(Regex left, Regex right);
     Regex remainder_state(std::uint64_t divisor, std::uint64_t value, std::uint32_t scale, bool fraction);
     void merge_repeats(std::vector<Regex>& parts);
@@ -144,6 +155,7 @@ class RegexSet {
     Regex derive(Regex regex, std::uint8_t byte);
     Regex derive_remainder(const Node& node, std::uint8_t byte);
     bool search_empty(Regex regex);
+    bool search_short(Regex regex, std::uint32_t length, std::span<const std::uint8_t> ways);
     bool repeats_class(Regex part, std::uint32_t character_class);
     std::uint64_t hash(std::uint32_t i) const noexcept;
     void first_bytes(Regex regex, std::vector<ByteSet>& sets) const;
@@ -157,12 +169,15 @@ class RegexSet {
     U64Map derivatives_;
     std::vector<Regex> classes_;
     U64Map class_contained_;
+    U64Map without_far_limits_;    // by length and expression
+    std::uint8_t last_way_ = 'a';  // a byte by which an expression was found not to be empty
 };
 
 }  // namespace rwkv::inline RWKV_ABI::constraint
 
 #ifndef RWKV_COMPILED
 #include <rwkv/constraint/regex_derivatives.inl>
+#include <rwkv/constraint/regex_limits.inl>
 #include <rwkv/constraint/regex_operations.inl>
 #include <rwkv/constraint/regex_set.inl>
 #endif

@@ -19,11 +19,11 @@
 namespace rwkv::inline RWKV_ABI::constraint {
 
 RWKV_INLINE RegexSet::RegexSet() {
-    nodes_.push_back({Kind::nothing, false, true, true, 1, 1, 0, 0});
-    nodes_.push_back({Kind::empty, true, true, true, 1, 1, 0, 0});
+    nodes_.push_back({Kind::nothing, false, true, true, 1, false, 0, 1, 0, 0});
+    nodes_.push_back({Kind::empty, true, true, true, 1, false, 0, 1, 0, 0});
     words_.push_back(static_cast<std::uint32_t>(Regex::nothing));
     // It is known not to be empty, as what is plain.
-    nodes_.push_back({Kind::complement, true, true, false, 1, 1, 0, 1});
+    nodes_.push_back({Kind::complement, true, true, false, 1, false, 0, 1, 0, 1});
     for (std::uint32_t i = 0; i < 3; ++i)
         table_.find_or_create(
             hash(i), [](std::uint32_t) { return false; }, [i] { return i; },
@@ -54,12 +54,45 @@ RWKV_INLINE Regex RegexSet::intern(Node node, std::span<const std::uint32_t> wor
             core::fail<ArgumentError>("constraint", {}, {"at most ", max_nodes, " regular expressions"}, {"more"});
         node.begin = static_cast<std::uint32_t>(words_.size());
         node.length = static_cast<std::uint32_t>(words.size());
+        measure(node, words);
         words_.insert(words_.end(), words.begin(), words.end());
         nodes_.push_back(node);
         return static_cast<std::uint32_t>(nodes_.size() - 1);
     };
     return static_cast<Regex>(
         table_.find_or_create(sum, equal, create, [this](std::uint32_t known) { return hash(known); }));
+}
+
+/// Finds `limited` and `least` of a new node, of which they depend on the arguments.
+RWKV_INLINE void RegexSet::measure(Node& changed, std::span<const std::uint32_t> words) const noexcept {
+    const auto part = [&](std::size_t i) -> const Node& { return nodes_[words[i]]; };
+    std::size_t least = changed.least;
+    switch (changed.kind) {
+        case Kind::concat:
+            least = std::size_t{part(0).least} + part(1).least;
+            changed.limited = part(0).limited || part(1).limited;
+            break;
+        case Kind::any_of:
+        case Kind::all_of:
+            least = part(0).least;
+            for (std::size_t i = 0; i < words.size(); ++i) {
+                const std::size_t other = part(i).least;
+                least = changed.kind == Kind::any_of ? (std::min)(least, other) : (std::max)(least, other);
+                changed.limited |= part(i).limited;
+            }
+            break;
+        case Kind::repeat:
+            least = std::size_t{part(0).least} * words[1];
+            changed.limited = part(0).limited || words[1] > 1 || (words[2] > 1 && words[2] != unbounded);
+            break;
+        case Kind::nothing:
+        case Kind::empty:
+        case Kind::bytes:
+        case Kind::complement:
+        case Kind::remainder:
+            break;
+    }
+    changed.least = static_cast<std::uint8_t>((std::min)(least, std::size_t{255}));
 }
 
 RWKV_INLINE ByteSet RegexSet::byte_set(const Node& node) const noexcept {
@@ -75,7 +108,7 @@ RWKV_INLINE Regex RegexSet::bytes(const ByteSet& set) {
         words[2 * i] = static_cast<std::uint32_t>(set.words[i]);
         words[2 * i + 1] = static_cast<std::uint32_t>(set.words[i] >> 32U);
     }
-    return intern({Kind::bytes, false, true, true, 1, 1, 0, 0}, words);
+    return intern({Kind::bytes, false, true, true, 1, false, 1, 1, 0, 0}, words);
 }
 
 RWKV_INLINE Regex RegexSet::literal(std::string_view text) {
@@ -258,7 +291,7 @@ RWKV_INLINE Regex RegexSet::copy_from(const RegexSet& other, Regex regex, U64Map
 
 RWKV_INLINE std::size_t RegexSet::memory() const noexcept {
     return nodes_.capacity() * sizeof(Node) + words_.capacity() * sizeof(std::uint32_t) + table_.memory() +
-           (derivatives_.size() + class_contained_.size()) * 32 + emptiness_.capacity();
+           (derivatives_.size() + class_contained_.size() + without_far_limits_.size()) * 32 + emptiness_.capacity();
 }
 
 }  // namespace rwkv::inline RWKV_ABI::constraint

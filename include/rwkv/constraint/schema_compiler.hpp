@@ -100,10 +100,7 @@ class SchemaCompiler {
         bool is_known = false;  ///< the symbol may be used
         bool is_rule = false;   ///< the symbol is a rule that was made for a value that contains itself
     };
-    struct Member {
-        Symbol symbol{};  ///< with name and colon
-        bool required = false;
-    };
+    using Member = GrammarBuilder::Member;  // with name and colon
     struct OneOf {
         Regex scalars = Regex::nothing;          ///< for which exactly one alternative holds
         Regex upper_bound = Regex::nothing;      ///< for which at least one does

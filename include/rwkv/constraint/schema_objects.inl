@@ -226,7 +226,11 @@ RWKV_INLINE Symbol SchemaCompiler::object(const Case& a_case) {
     const Symbol other = either(others);
     const bool counted =
         form.min > required || form.max < members.size() || (form.max != unbounded && !is_nothing(other));
-    const Symbol inner = counted ? counted_members(members, other, form) : members_in_order(members, other);
+    const bool any_order = options_.members_in_any_order && required <= GrammarBuilder::max_tracked_members &&
+                           members.size() + others.size() > 1;
+    const Symbol inner = counted     ? counted_members(members, other, form)
+                         : any_order ? builder_.unordered(members, punctuation(",", true, true), other)
+                                     : members_in_order(members, other);
     return join({punctuation("{", false, true), inner, punctuation("}", true, false)});
 }
 

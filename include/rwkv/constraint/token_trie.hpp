@@ -59,9 +59,13 @@ class TokenTrie {
     /// Throws: ArgumentError for a tokenizer without tokens, or end tokens out of range.
     TokenTrie(Tokenizer tokenizer, std::vector<TokenId> end_tokens);
 
-    const Tokenizer& tokenizer() const noexcept { return tokenizer_; }            ///< whose tokens these are
-    const FlatTrie& all() const noexcept { return all_; }                         ///< every token but special ones
-    std::span<const Slice> slices() const noexcept { return slices_; }            ///< the largest of a class first
+    const Tokenizer& tokenizer() const noexcept { return tokenizer_; }  ///< whose tokens these are
+    const FlatTrie& all() const noexcept { return all_; }               ///< every token but special ones
+    std::span<const Slice> slices() const noexcept { return slices_; }  ///< the largest of a class first
+    std::uint32_t short_length() const noexcept {
+        return short_length_;
+    }  ///< nearly all tokens are no longer, in bytes
+    const FlatTrie& long_tokens() const noexcept { return long_tokens_; }         ///< the others
     std::span<const TokenId> end_tokens() const noexcept { return end_tokens_; }  ///< which end a text
     std::size_t words() const noexcept { return words_; }                         ///< of a mask
     bool is_text(TokenId token) const noexcept;                                   ///< whether it is in `all`
@@ -73,6 +77,8 @@ class TokenTrie {
     std::size_t words_ = 0;
     FlatTrie all_;
     std::vector<Slice> slices_;
+    std::uint32_t short_length_ = 0;
+    FlatTrie long_tokens_;
 };
 
 }  // namespace rwkv::inline RWKV_ABI::constraint

@@ -100,6 +100,13 @@ RWKV_INLINE TokenTrie::TokenTrie(Tokenizer tokenizer, std::vector<TokenId> end_t
             slices_.push_back(std::move(slice));
         }
     }
+    std::vector<TokenId> long_tokens = ids;
+    for (short_length_ = 8; long_tokens.size() * 100 > ids.size() && short_length_ < 24; ++short_length_)
+        long_tokens.erase(
+            std::remove_if(long_tokens.begin(), long_tokens.end(),
+                           [this](TokenId id) { return tokenizer_.token_bytes(id).size() <= short_length_ + 1; }),
+            long_tokens.end());
+    long_tokens_ = make_flat_trie(tokenizer_, std::move(long_tokens));
     all_ = make_flat_trie(tokenizer_, std::move(ids));
 }
 
