@@ -102,7 +102,7 @@ def make_json():
         corpus.refuse("refuses " + repr(text), text, "JSON")
     for text in ["[1]", '{"a":1}', '"a"']:
         for codec in "utf-16-le", "utf-16-be", "utf-16", "utf-32-le":
-            corpus.refuse(f"{codec} {text}", text.encode(codec), "NUL byte")
+            corpus.refuse(f"{codec} {text}", text.encode(codec), "found UTF-16" if codec == "utf-16" else "NUL byte")
     corpus.write()
 
 
@@ -525,7 +525,7 @@ def make_config():
     R("nothing", "", "found nothing")
     R("cut short", '{"hidden_size":', "end of input")
     R("byte order mark", "\ufeff{}", "a byte order mark")
-    R("UTF-16", "{}".encode("utf-16"), "NUL byte")
+    R("UTF-16", "{}".encode("utf-16"), "found UTF-16")
     corpus.write()
 
 

@@ -186,7 +186,7 @@ def make_zip_cases():
     zipped("no CRC", file(dict(crc=0), dict(crc=0)))
     zipped("wrong CRC of a storage", file(data_lies=dict(crc=1)))
 
-    zipped("empty", b"", "expected a PyTorch file (a ZIP archive), found something else")
+    zipped("empty", b"", "expected a PyTorch file (a ZIP archive), found an empty file")
     zipped("21 bytes", good[-21:], "found something else")
     zipped("text", b"not a model at all, and longer than an end record", "found something else")
     zipped("HTML", b"<!DOCTYPE html><html></html>", "an HTML page")

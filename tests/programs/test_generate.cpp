@@ -1,6 +1,7 @@
 // What `generate` prints, against the library.
 
 #include <cstdlib>
+#include <fstream>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -125,6 +126,29 @@ TEST_CASE("generate ends where it is told to") {
         json_lines("--prompt 'The cat' -n 40 --stop-token-ids 255 " + std::to_string(static_cast<int>(stop[0]))).at(0);
     CHECK(ended["finish_reason"] == "eos");
     CHECK(ended["text"] == text.substr(0, text.find(stop[0])));
+}
+
+TEST_CASE("generate's text is held to a schema, a grammar or an expression") {
+    const TempDir directory;
+    const auto schema = directory.path() / "schema.json", rules = directory.path() / "rules.gbnf";
+    std::ofstream(schema) << R"({"type":"object","properties":{"ok":{"type":"boolean"}},"required":["ok"],)"
+                          << R"("additionalProperties":false})";
+    std::ofstream(rules) << "root ::= [0-9]{2} \"-\" end\nend ::= \"a\" | \"b\"\n";
+    const auto object = json_lines("--prompt x -n 40 --json-schema " + schema.string()).at(0);
+    CHECK(nlohmann::json::parse(object["text"].get<std::string>())["ok"].is_boolean());
+    CHECK(object["finish_reason"] == "constraint");
+    const std::string by_rules = generate("--prompt x -n 40 --temperature 1 --seed 3 --grammar " + rules.string());
+    REQUIRE(by_rules.size() == 5);
+    CHECK((by_rules[2] == '-' && (by_rules[3] == 'a' || by_rules[3] == 'b')));
+    CHECK(generate("--prompt x -n 40 --regex 'ab{3}c'") == "abbbc\n");
+    CHECK(json_lines("--prompt x -n 2 --regex 'a[bc]{30}'").at(0)["finish_reason"] == "length");
+    const std::string program =
+        std::string(RWKV_PROGRAMS_DIR) + "/generate --prompt x --model " + fixture("text").string();
+    for (const std::string& wrong : {std::string("--regex 'a(?=b)'"), "--regex a --grammar " + rules.string(),
+                                     "--json-schema " + rules.string(), std::string("--grammar /nowhere")}) {
+        INFO(wrong);
+        CHECK(std::system((program + " " + wrong + " >/dev/null 2>&1").c_str()) != 0);
+    }
 }
 
 TEST_CASE("generate's ids are its text's") {
