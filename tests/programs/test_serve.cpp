@@ -491,7 +491,7 @@ TEST_CASE("serve asks for the key, and lets pages of other origins in only if to
 }
 
 TEST_CASE("serve refuses what is too large, too slow or no request") {
-    const Server server(bytes_model + " --max-body-mb 1 --request-seconds 1 --max-connections 4");
+    const Server server(bytes_model + " --max-body-mb 1 --request-seconds 1");
     const std::string large(3000000, ' ');
     const HttpResponse too_large = server.exchange(http_request("POST", "/v1/completions", large));
     CHECK(too_large.status == 413);
@@ -530,6 +530,10 @@ TEST_CASE("serve refuses what is too large, too slow or no request") {
             REQUIRE(std::chrono::steady_clock::now() - start < http_patience);
         }
     }
+}
+
+TEST_CASE("serve refuses more connections than it may have") {
+    const Server server(bytes_model + " --max-connections 4");
     {
         std::vector<std::unique_ptr<Socket>> idle;
         for (int i = 0; i < 4; ++i) {

@@ -131,8 +131,8 @@ RWKV_INLINE bool Cache::ends_nearby(Lexer::State state) {
 
 /// The thread without the limits that no `length` bytes reach, nor the end of what is in progress after them.
 RWKV_INLINE Thread Cache::without_far_limits(const Thread& thread, std::size_t length) {
-    const auto far = static_cast<std::uint32_t>(length + Lexer::max_end);
-    return {thread.row, parser_.lexer().without_far_limits(thread.state, far)};
+    const auto away = static_cast<std::uint32_t>(length + Lexer::max_end);
+    return {thread.row, parser_.lexer().without_far_limits(thread.state, away)};
 }
 
 RWKV_INLINE const Cache::LexerMask& Cache::lexer_mask(Lexer::State state) {

@@ -37,8 +37,9 @@ RWKV_INLINE Regex RegexSet::without_far_limits(Regex regex, std::uint32_t length
             // No string of that length holds more of them, complete and begun.
             const std::uint32_t most = length / (std::max)(std::uint32_t{node(argument(n, 0)).least}, 1U) + 1;
             const std::uint32_t min = word(n, 1), max = word(n, 2);
-            const bool far = max > 1 && max >= most;
-            if (changed || far) result = repeat(parts[0], far ? (std::min)(min, most) : min, far ? unbounded : max);
+            const bool is_far = max > 1 && max >= most;
+            if (changed || is_far)
+                result = repeat(parts[0], is_far ? (std::min)(min, most) : min, is_far ? unbounded : max);
         } else if (changed) {
             result = n.kind == Kind::any_of ? any_of(parts) : all_of(parts);
         }
