@@ -380,6 +380,11 @@ int main(int argc, char** argv) {
         return 1;
     }
     check_tokenizer(tokenizer);
+    char mismatch[64];
+    size_t mismatch_bytes = 1;
+    CHECK(rwkv_tokenizer_describe_mismatch(tokenizer, model, mismatch, sizeof mismatch, &mismatch_bytes, &error) ==
+              RWKV_OK &&
+          mismatch_bytes == 0);
     check_logits(model);
     check_files(argv[1], model);
     rwkv_generator* generator = rwkv_generator_new(model, tokenizer, 1, 0, &error);
