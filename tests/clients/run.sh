@@ -35,8 +35,8 @@ install_packages_of() { # CLIENT
     if [[ -e $environment/installed && $(<"$environment/installed") == "$packages" ]]; then return; fi
     python3 -m venv "$environment" || { echo "$1: SKIPPED, Python has no venv (Debian: python3-venv)"; return 1; }
     if ! "$python" -m pip install -q --disable-pip-version-check --retries 1 --timeout 20 $packages >"$work/pip-$1.log" 2>&1; then
-        if grep -Eq 'NewConnectionError|Connect(ion|Timeout)|ReadTimeout|ProxyError|name resolution' "$work/pip-$1.log"; then
-            echo "$1: SKIPPED, the registry of Python packages cannot be reached"
+        if grep -Eq 'NewConnectionError|Connect(ion|Timeout)|ReadTimeout|ProxyError|name resolution|SSLError|HTTP error|Could not find' "$work/pip-$1.log"; then
+            echo "$1: SKIPPED, the registry of Python packages cannot be reached, or does not have $packages"
             return 1
         fi
         cat "$work/pip-$1.log"
