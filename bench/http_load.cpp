@@ -22,6 +22,7 @@
 #include "../examples/terminal.hpp"
 #include "measure.hpp"
 #include "synthetic.hpp"
+#include "synthetic_options.hpp"
 
 namespace serve {
 
@@ -134,12 +135,10 @@ class HttpLoad {
 int main(int argc, char** argv) {
     CLI::App app("Measures what HTTP costs beside the scheduler, on random weights of a published shape.");
     Options options;
-    app.add_option("--shape", options.shape, "of the weights")->type_name("169m|430m|1b5")->capture_default_str();
-    app.add_option("--format", options.format, "weight format")->type_name("FORMAT")->capture_default_str();
+    synthetic::add_model_options(app, options.shape, options.format, options.threads);
     app.add_option("--tokenizer", options.tokenizer, "its tokens are the texts: one for all of the vocabulary")
         ->type_name("FILE")
         ->capture_default_str();
-    app.add_option("-t,--threads", options.threads, "threads of a pass")->type_name("N")->capture_default_str();
     app.add_option("--clients", options.clients, "numbers of clients at once")
         ->delimiter(',')
         ->type_name("N,…")

@@ -18,6 +18,7 @@
 #include "../examples/terminal.hpp"
 #include "measure.hpp"
 #include "synthetic.hpp"
+#include "synthetic_options.hpp"
 
 namespace {
 
@@ -297,18 +298,7 @@ class Load {
 int main(int argc, char** argv) {
     CLI::App app("Measures many requests run together, on random weights of a published shape.");
     Options options;
-    app.add_option("--shape", options.shape, "of the weights")
-        ->check(CLI::IsMember({"169m", "430m", "1b5"}).description(""))
-        ->type_name("169m|430m|1b5")
-        ->capture_default_str();
-    app.add_option("--format", options.format, "weight format")
-        ->check(CLI::IsMember({"f32", "f16", "bf16", "q8", "q4"}).description(""))
-        ->type_name("FORMAT")
-        ->capture_default_str();
-    app.add_option("-t,--threads", options.threads, "threads of a pass")
-        ->check(CLI::Range(1, 1024).description(""))
-        ->type_name("N")
-        ->capture_default_str();
+    synthetic::add_model_options(app, options.shape, options.format, options.threads);
     app.add_option("--clients", options.clients, "numbers of requests at once")
         ->check(CLI::Range(1, 64).description(""))
         ->delimiter(',')

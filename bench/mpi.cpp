@@ -22,6 +22,7 @@
 #include "measure.hpp"
 #include "synthetic.hpp"
 #include "synthetic_file.hpp"
+#include "synthetic_options.hpp"
 
 namespace {
 
@@ -136,7 +137,7 @@ class Bench {
         return seconds;
     }
 
-    /// What it takes to gather, or combine, columns of so many rows.
+    /// The seconds that gathering, or combining, a matrix of [rows × columns] takes.
     double exchange_seconds(Index rows, Index columns, bool gathers = true) const {
         if (mpi_->size() == 1) return 0;
         std::vector<float> memory(static_cast<std::size_t>(rows * columns));
@@ -224,18 +225,7 @@ int main(int argc, char** argv) {
     Options options;
     app.add_option("--model", options.model, "directory of a model; none: one of random weights is written")
         ->type_name("DIR");
-    app.add_option("--shape", options.shape, "of random weights")
-        ->check(CLI::IsMember({"169m", "430m", "1b5"}).description(""))
-        ->type_name("169m|430m|1b5")
-        ->capture_default_str();
-    app.add_option("--format", options.format, "weight format")
-        ->check(CLI::IsMember({"f32", "f16", "bf16", "q8", "q4"}).description(""))
-        ->type_name("FORMAT")
-        ->capture_default_str();
-    app.add_option("-t,--threads", options.threads, "threads of each process")
-        ->check(CLI::Range(1, 1024).description(""))
-        ->type_name("N")
-        ->capture_default_str();
+    synthetic::add_model_options(app, options.shape, options.format, options.threads);
     app.add_option("--batch", options.batch, "numbers of texts at once")
         ->check(CLI::Range(1, 1024).description(""))
         ->delimiter(',')

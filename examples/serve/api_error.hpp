@@ -6,7 +6,7 @@
 
 namespace serve {
 
-/// What a client is told instead of an answer: OpenAI's error object and the status of the response.
+/// An error response: OpenAI's error object and the HTTP status.
 class ApiError : public std::runtime_error {
   public:
     ApiError(int status, std::string type, const std::string& message, std::string param = {}, std::string code = {})

@@ -25,7 +25,7 @@ namespace serve {
 struct ConnectionLimits {
     using Seconds = std::chrono::duration<double>;
 
-    std::size_t max_connections = 256;                  ///< open at a time; more are told to come back later
+    std::size_t max_connections = 256;                  ///< open at a time; others get status 503
     std::size_t max_body_bytes = std::size_t(8) << 20;  ///< of a request
     Seconds request_time{30};                           ///< in which a request has to come in whole
     Seconds idle_time{60};                              ///< without a request, after which a connection is closed

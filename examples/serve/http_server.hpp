@@ -81,8 +81,8 @@ class HttpServer : public httplib::Server {
         }
     }
 
-    /// Takes no more connections, and waits for the requests under way, so long at most, and until `until`
-    /// says that it is enough; then breaks their connections.
+    /// Takes no more connections, and waits for the requests under way: at most `patience`, and no longer than until
+    /// `until` returns true. Then closes their connections.
     void drain(std::chrono::milliseconds patience, const std::function<bool()>& until = {}) {
         is_stopping_ = true;
         if (listener_ >= 0) ::close(std::exchange(listener_, -1));

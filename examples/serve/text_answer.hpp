@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <iterator>
 #include <memory>
 #include <new>
@@ -188,13 +189,18 @@ class TextAnswer {
                     inbox->push(std::move(event));
                     return true;
                 };
-            request.on_finished = [inbox = inbox_, i](const rwkv::RequestResult&) {
-                Event event{i};
-                event.ended = true;
-                inbox->push(std::move(event));
-            };
+            request.on_finished = tell_end(i);
             choice.handle = service_.submit(std::move(request));
         }
+    }
+
+    /// The callback that puts the end of a request into the inbox.
+    [[nodiscard]] std::function<void(const rwkv::RequestResult&)> tell_end(std::size_t i) const {
+        return [inbox = inbox_, i](const rwkv::RequestResult&) {
+            Event event{i};
+            event.ended = true;
+            inbox->push(std::move(event));
+        };
     }
 
     /// Of the prompt alone, with its log-probabilities where they are wanted.
@@ -222,11 +228,7 @@ class TextAnswer {
             request.conversation = read[i];
             request.options.max_new_tokens = 0;
             request.keep_conversation = true;
-            request.on_finished = [inbox = inbox_, i](const rwkv::RequestResult&) {
-                Event event{i};
-                event.ended = true;
-                inbox->push(std::move(event));
-            };
+            request.on_finished = tell_end(i);
             reading_.push_back(service_.submit(std::move(request)));
         }
         for (std::size_t left = reading_.size(); left > 0;) left -= wait().size();

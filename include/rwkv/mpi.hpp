@@ -134,7 +134,7 @@ class MpiRanks final : public RankGroup {
           counts_(static_cast<std::size_t>(copy.size)),
           begins_(static_cast<std::size_t>(copy.size)) {}
 
-    /// Memory for that many floats.
+    /// A buffer of at least `floats` floats.
     float* buffer(Index floats) noexcept {
         if (std::ssize(buffer_) < floats) buffer_.resize(static_cast<std::size_t>(floats));
         return buffer_.data();

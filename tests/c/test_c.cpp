@@ -75,7 +75,7 @@ TEST_CASE("C gets the texts, tokens and logits that C++ does", "[c]") {
     rwkv_model_free(model);
 }
 
-TEST_CASE("C is told of a tokenizer that may be another model's", "[c]") {
+TEST_CASE("the C interface reports a tokenizer that may be another model's", "[c]") {
     const std::string larger = std::string(RWKV_FIXTURES_DIR) + "/../../examples/fairy-tales";
     rwkv_error error;
     rwkv_model* const model = rwkv_model_load(larger.c_str(), nullptr, &error);

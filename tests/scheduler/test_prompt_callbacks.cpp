@@ -1,5 +1,4 @@
-// Logits and hidden states after the tokens of a prompt, and log-probabilities of new ones, as requests are told of
-// them.
+// The callbacks of a request: logits and hidden states after the tokens of its prompt, log-probabilities of new tokens.
 
 #include <algorithm>
 #include <functional>

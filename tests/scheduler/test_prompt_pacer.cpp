@@ -29,7 +29,7 @@ struct Machine {
     }
     [[nodiscard]] double alone(Index beside) const { return layers * layer_seconds(beside) + factor * 0.002; }
 
-    /// A pass beside so many tokens, which takes so long; `late` is when its layers begin.
+    /// A pass with `beside` tokens of running texts, whose layers begin at `late`. Returns when it ends.
     double pass(PromptPacer& pacer, Index beside, bool with_prompts = true, double late = 0) {
         if (with_prompts && tokens == 0) tokens = pacer.chunk(beside), layer = 0;
         double now = late;

@@ -14,7 +14,7 @@
 namespace rwkv::inline RWKV_ABI {
 
 RWKV_INLINE LogProbabilities::LogProbabilities(std::span<const float> logits) : logits_(logits) {
-    constexpr std::size_t at_once = 1024;  // sums of so many in float lose nothing that exp has not lost
+    constexpr std::size_t at_once = 1024;  // terms of a float sum, which loses nothing that exp has not lost
     const auto part = [&](std::size_t first) {
         const std::size_t count = (std::min)(at_once, logits.size() - first);
         return Eigen::Map<const Eigen::ArrayXf>(logits.data() + first, static_cast<Index>(count));

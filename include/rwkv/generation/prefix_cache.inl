@@ -265,7 +265,7 @@ RWKV_INLINE void PrefixCache::merge_with_child(Node* node) noexcept {
     free_node(node);
 }
 
-/// Removes states until there is room for so many bytes, or nothing is left to be removed.
+/// Removes states until there is room for `bytes` bytes, or nothing is left to be removed.
 RWKV_INLINE void PrefixCache::make_room(std::size_t bytes, const Node* kept) noexcept {
     const auto oldest = [kept](const List& list) {
         return list.oldest && list.oldest == kept ? list.oldest->newer : list.oldest;

@@ -52,7 +52,7 @@ struct Scheduler::Running {
     Index shared = 0;        // tokens of the prompt that another sequence in the cache begins with
     Index cached = 0;        // tokens of the prompt that the cache knew
     Index prompt_read = 0;   // tokens of the prompt that were read, or cached
-    Index prompt_total = 0;  // of so many
+    Index prompt_total = 0;  // tokens of the whole prompt
     Clock::time_point started, first_token;
     std::optional<RequestStatus> ended;
     std::exception_ptr error;

@@ -70,7 +70,7 @@ RWKV_INLINE void Scheduler::plan() {
     plan_prompts(budget);
 }
 
-/// Takes pieces of the prompts, so many tokens in all: equal ones, but for those that need less.
+/// Takes pieces of the prompts, at most `budget` tokens in total: equal pieces, but for prompts that need less.
 RWKV_INLINE void Scheduler::plan_prompts(Index budget) {
     // A piece ends where a state is to be kept.
     const auto wanted = [this](const Running& running) {
@@ -154,8 +154,8 @@ RWKV_INLINE void Scheduler::compute() {
         pass_times_.add(together, generation::seconds_between(start, Clock::now()));
 }
 
-/// Takes the texts through all layers, and the prompts through as many as there is time for. Returns whether there is
-/// still something in the pass.
+/// Runs all layers for the texts, and for the prompts the layers that the pass has time for. Returns whether any
+/// sequence is still in the pass.
 RWKV_INLINE bool Scheduler::run_layers() {
     const Index layers = model_.config().num_hidden_layers;
     for (Index layer = 0; layer < layers; ++layer) {
@@ -264,7 +264,7 @@ RWKV_INLINE void Scheduler::tell(Running& running, const PromptCallback& callbac
     }
 }
 
-/// The state has read so many tokens of the prompt more.
+/// Notes that the state has read `count` more tokens of the prompt.
 RWKV_INLINE void Scheduler::read(Running& running, Index count) {
     running.read += count;
     running.prompt_read += count;

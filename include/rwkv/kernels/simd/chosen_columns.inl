@@ -47,7 +47,7 @@ class ChosenFeatures {
     }
 
     Index blocks() const noexcept { return (cols_ + block_cols_ - 1) / block_cols_; }
-    /// Features of a block, as many as there are.
+    /// The number of features in a block; the last may have fewer.
     Index size(Index block) const noexcept { return (std::min)(block_cols_, cols_ - block * block_cols_); }
     bool all() const noexcept { return all_; }
     /// The number of chosen features.
@@ -133,8 +133,8 @@ class ColumnPrefetcher {
         }
     }
 
-    /// Looks up the next columns, which the next calls of issue() prefetch. Their lines may be as many as those of
-    /// `max` columns, at most 64.
+    /// Looks up the next `columns` columns, which the following calls of issue() prefetch: at most the cache lines of
+    /// `max` columns in total, `max` at most 64.
     [[gnu::noinline]] void plan(Index columns, Index max) noexcept {
         for (Index i = 0; i <= max; ++i) planned_[i] = i < columns ? next_column() : column_;
         next_ = planned_;
