@@ -2,6 +2,10 @@
 
 #include <sys/resource.h>
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -34,6 +38,15 @@ void allow_descriptors() {
     if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
     limit.rlim_cur = limit.rlim_max;
     ::setrlimit(RLIMIT_NOFILE, &limit);  // where it fails, it stays what it was
+}
+
+/// Keeps the memory of a long run what it was at its beginning. States, logits and bodies come and go among small
+/// blocks that stay, so that a heap of all sizes grows holes for hours: they are mapped one by one.
+void keep_heap_whole() {
+#if defined(__GLIBC__)
+    constexpr int large_block = 16 * 1024;
+    ::mallopt(M_MMAP_THRESHOLD, large_block);
+#endif
 }
 
 }  // namespace
@@ -124,6 +137,7 @@ int main(int argc, char** argv) {
         limits.max_body_bytes = static_cast<std::size_t>(max_body_mb) << 20U;
         limits.max_connections = static_cast<std::size_t>(max_connections);
 
+        keep_heap_whole();
         allow_descriptors();
         Signals::catch_end(terminal::ending_signals);
         rwkv::Tokenizer tokenizer = options.load_tokenizer();

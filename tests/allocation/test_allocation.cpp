@@ -220,3 +220,22 @@ TEST_CASE("a warm pass of a scheduler allocates nothing but room for what its se
     CHECK(after == before);
     CHECK(prompt.status() == RequestStatus::running);
 }
+
+TEST_CASE("in a full prefix cache a state that takes the place of another needs no memory but for its tokens") {
+    const Config config = load_model(fixture("text")).config();
+    const State state(config);
+    const std::vector<float> logits(static_cast<std::size_t>(config.vocab_size));
+    PrefixCache cache(config, {.max_bytes = 20 * (state.bytes() + logits.size() * sizeof(float))});
+    std::vector<TokenId> tokens{0, 0, 0};
+    const auto insert = [&] {
+        ++tokens[0];
+        return cache.insert(tokens, state, logits);
+    };
+    for (int i = 0; i < 40; ++i) REQUIRE(insert());
+    const std::size_t full = cache.size();
+    const long before = allocations;
+    for (int i = 0; i < 40; ++i) REQUIRE(insert());
+    const long after = allocations;
+    CHECK(cache.size() == full);
+    CHECK(after == before + 40);
+}

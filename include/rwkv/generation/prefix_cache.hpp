@@ -89,6 +89,12 @@ class PrefixCache {
     struct List {
         Node *oldest = nullptr, *newest = nullptr;
     };
+    /// What a removed state was held in, for the one that takes its place: a full cache allocates next to nothing,
+    /// which keeps the heap from going to pieces.
+    struct Memory {
+        std::optional<State> state;
+        std::vector<float> logits;
+    };
     struct Place {
         Node* node;               // the deepest node that begins the tokens, or whose own tokens they lead into
         std::size_t matched;      // tokens in common
@@ -108,10 +114,10 @@ class PrefixCache {
     void unlink(Node* node) noexcept;
     void touch(Node* node) noexcept;
     void classify(Node* node) noexcept;
-    void remove_state(Node* node) noexcept;
+    void remove_state(Node* node, Memory* memory) noexcept;
     void prune(Node* node) noexcept;
     void merge_with_child(Node* node) noexcept;
-    void make_room(std::size_t bytes, const Node* kept = nullptr) noexcept;
+    void make_room(std::size_t bytes, const Node* kept = nullptr, Memory* memory = nullptr) noexcept;
 
     Config config_;
     PrefixCacheOptions options_;

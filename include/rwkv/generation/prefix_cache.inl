@@ -121,13 +121,16 @@ RWKV_INLINE bool PrefixCache::insert(std::span<const TokenId> tokens, const Stat
     const std::size_t own_bytes = state.bytes() + logits.size_bytes();
     const std::size_t most = own_bytes + generation::token_bytes(tokens.size()) + 2 * sizeof(Node);
     if (most > options_.max_bytes) return false;
-    make_room(most);
-    State own_state = state.copy();
-    std::vector<float> own_logits(logits.begin(), logits.end());
+    Memory memory;
+    make_room(most, nullptr, &memory);
+    if (!memory.state) memory.state.emplace(config_);
+    memory.state->assign(state);
+    if (logits.empty()) memory.logits = std::vector<float>();
+    memory.logits.assign(logits.begin(), logits.end());
     Node* const node = add_node(tokens);
     // From here on nothing throws.
-    node->state.emplace(std::move(own_state));
-    node->logits = std::move(own_logits);
+    node->state = std::move(memory.state);
+    node->logits = std::move(memory.logits);
     bytes_ += own_bytes;
     ++size_;
     link(node);
@@ -227,10 +230,15 @@ RWKV_INLINE void PrefixCache::classify(Node* node) noexcept {
     if (node->state && (node->list == &superseded_) != (node->children.size() == 1)) touch(node);
 }
 
-RWKV_INLINE void PrefixCache::remove_state(Node* node) noexcept {
+/// Moves what the state and its logits were held in to `memory`, where that is given.
+RWKV_INLINE void PrefixCache::remove_state(Node* node, Memory* memory) noexcept {
     bytes_ -= node->state->bytes() + node->logits.size() * sizeof(float);
     --size_;
     unlink(node);
+    if (memory) {
+        memory->state = std::move(node->state);
+        if (!node->logits.empty()) memory->logits = std::move(node->logits);
+    }
     node->state.reset();
     node->logits = std::vector<float>();
     prune(node);
@@ -265,15 +273,16 @@ RWKV_INLINE void PrefixCache::merge_with_child(Node* node) noexcept {
     free_node(node);
 }
 
-/// Removes states until there is room for `bytes` bytes, or nothing is left to be removed.
-RWKV_INLINE void PrefixCache::make_room(std::size_t bytes, const Node* kept) noexcept {
+/// Removes states until there is room for `bytes` bytes, or nothing is left to be removed. The memory of the last goes
+/// to `memory`, where that is given.
+RWKV_INLINE void PrefixCache::make_room(std::size_t bytes, const Node* kept, Memory* memory) noexcept {
     const auto oldest = [kept](const List& list) {
         return list.oldest && list.oldest == kept ? list.oldest->newer : list.oldest;
     };
     while (bytes_ + bytes > options_.max_bytes) {
         Node* const node = oldest(superseded_) ? oldest(superseded_) : oldest(current_);
         if (!node) return;
-        remove_state(node);
+        remove_state(node, memory);
     }
 }
 
