@@ -100,23 +100,30 @@ done
 
 # Unoptimised, as many at once as there are processors, and the library once for all: compiling is what takes the time.
 programs=$(sed -n 's/^cpp\t\([^\t]*\)\t.*/\1/p' "$todo")
-for part in model files text constraint; do echo "#include <rwkv/compiled/$part.cpp>" >"$work/blocks/compiled-$part.source.cpp"; done
-printf '%s\n' compiled-{model,files,text,constraint} $programs |
-    xargs -P "$(nproc)" -I '{}' "$compiler" -std=c++20 -O0 -DRWKV_COMPILED "${includes[@]}" -c "$work/blocks/{}.source.cpp" \
-        -o "$work/blocks/{}.o"
 c_programs=$(sed -n 's/^c\t\([^\t]*\)\t.*/\1/p' "$todo")
-c_interface=$work/blocks/rwkv_c.o
+objects=() library=()
+compile=("$compiler" -std=c++20 -O0 -DRWKV_COMPILED "${includes[@]}")
+if [[ -n ${RWKV_LIBRARY:-} ]]; then
+    library=("$RWKV_LIBRARY")
+else
+    for part in model files text constraint; do
+        echo "#include <rwkv/compiled/$part.cpp>" >"$work/blocks/compiled-$part.source.cpp"
+        objects+=("compiled-$part")
+    done
+    library=("${objects[@]/#/$work/blocks/}")
+    library=("${library[@]/%/.o}")
+fi
+printf '%s\n' "${objects[@]}" $programs |
+    xargs -P "$(nproc)" -I '{}' "${compile[@]}" -c "$work/blocks/{}.source.cpp" -o "$work/blocks/{}.o"
 if [[ -n $c_programs ]]; then
-    "$compiler" -std=c++20 -O0 -DRWKV_COMPILED "${includes[@]}" -c "$root/examples/c/rwkv_c.cpp" -o "$c_interface"
+    "${compile[@]}" -c "$root/examples/c/rwkv_c.cpp" -o "$work/blocks/rwkv_c.o"
+    library=("$work/blocks/rwkv_c.o" "${library[@]}")
 fi
 for name in $c_programs; do
     "${CC:-cc}" -std=c99 -pedantic -Wall -Wextra -Werror -I "$root/examples/c" -c "$work/blocks/$name.source.c" -o "$work/blocks/$name.o"
 done
-for name in $programs $c_programs; do
-    objects=("$work/blocks/$name.o" "$work"/blocks/compiled-*.o)
-    if [[ -e $c_interface ]]; then objects+=("$c_interface"); fi
-    "$compiler" "${objects[@]}" -pthread -o "$work/blocks/$name.program"
-done
+printf '%s\n' $programs $c_programs |
+    xargs -P "$(nproc)" -I '{}' "$compiler" "$work/blocks/{}.o" "${library[@]}" -pthread -o "$work/blocks/{}.program"
 
 while IFS=$'\t' read -r language name where file; do
     echo "== $name ($language)"

@@ -2,6 +2,8 @@
 # Every header and every fragment (.inl) compiles alone, as in an editor, and has included what says the version of its
 # namespace:
 #   bash tests/headers/alone.sh [HEADER]...        such as rwkv/model/state.hpp; all, where none is named
+# Headers are compiled as a user of rwkv::compiled has them, since the definitions that they include without it are
+# fragments, which are compiled by themselves.
 # CXX is the compiler (clang++-14 where it is installed, else g++); RWKV_INCLUDES adds include directories (a:b).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../../include"
@@ -26,6 +28,7 @@ fi
 check() { # HEADER COMMAND...
     local header=$1
     shift
+    [[ $header == *.inl ]] || set -- "$@" -DRWKV_COMPILED
     {
         echo "#include <$header>"
         # Without it, `namespace rwkv::inline RWKV_ABI` would be a namespace of that name.
