@@ -1,7 +1,5 @@
 #pragma once
 
-#include <atomic>
-#include <cctype>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -16,15 +14,16 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 #include <httplib.h>
 
 #include "embedding_answer.hpp"
+#include "gate.hpp"
 #include "http_server.hpp"
 #include "metrics.hpp"
 #include "request.hpp"
 #include "response.hpp"
+#include "server_info.hpp"
 #include "service.hpp"
 #include "text_response.hpp"
 
@@ -44,24 +43,34 @@ class Api {
   public:
     /// All three must outlive the connections of the server.
     Api(HttpServer& server, Service& service, ApiOptions options)
-        : server_(server), service_(service), options_(std::move(options)) {
-        get("/health", [this](const auto&, auto& res) { health(res); });
-        get("/", [](const auto&, auto& res) {
-            res.set_header("Content-Security-Policy",
-                           "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: "
-                           "blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
-            res.set_content(page_html.data(), page_html.size(), "text/html; charset=utf-8");
-        });
-        get("/openapi.json", [](const auto&, auto& res) {
-            res.set_content(openapi_json.data(), openapi_json.size(), "application/json");
-        });
+        : server_(server),
+          service_(service),
+          gate_(server, std::move(options.api_key), std::move(options.cors_origin)),
+          is_quiet_(options.quiet) {
+        constexpr bool is_open = true;
+        get(
+            "/health", [this](const auto&, auto& res) { health(res); }, is_open);
+        get(
+            "/", [](const auto&, auto& res) { send_page(res); }, is_open);
+        get(
+            "/openapi.json",
+            [](const auto&, auto& res) {
+                res.set_content(openapi_json.data(), openapi_json.size(), "application/json");
+            },
+            is_open);
         get("/metrics", [this](const auto&, auto& res) {
             res.set_content(metrics_.text(service_, server_.connections()), "text/plain; version=0.0.4; charset=utf-8");
         });
         get("/v1/models", [this](const auto&, auto& res) {
-            send(res, {{"object", "list"}, {"data", Json::array({model()})}});
+            send(res, {{"object", "list"}, {"data", Json::array({model_info(service_, started_)})}});
         });
-        get("/tokenizer_info", [this](const auto&, auto& res) { send(res, tokenizer_info()); });
+        get(model_path, [this](const auto& req, auto& res) {
+            if (req.path.substr(std::string_view(model_path).size()) != service_.options().model_name)
+                throw ApiError(404, "invalid_request_error", "there is no model of that name", "model",
+                               "model_not_found");
+            send(res, model_info(service_, started_));
+        });
+        get("/tokenizer_info", [this](const auto&, auto& res) { send(res, tokenizer_info(service_)); });
         post("/v1/completions", [this](const auto& body, auto& res) { text(body, false, res); });
         post("/v1/chat/completions", [this](const auto& body, auto& res) { text(body, true, res); });
         post("/v1/embeddings", [this](const auto& body, auto& res) {
@@ -71,18 +80,17 @@ class Api {
             Usage& usage = record().usage;
             send(res, embeddings(service_, request, connection(), usage));
         });
-        post("/tokenize", [this](const auto& body, auto& res) { send(res, tokenize(body)); });
+        post("/tokenize", [this](const auto& body, auto& res) {
+            send(res, tokenize(service_, parse([&] { return parse_tokenize_request(body); }, body.size())));
+        });
         post("/detokenize", [this](const auto& body, auto& res) {
-            const std::vector<rwkv::TokenId> tokens =
-                parse([&] { return parse_detokenize_request(body, service_.options().limits); }, body.size());
-            std::string bytes;
-            for (const rwkv::TokenId token : tokens) bytes += bytes_of(service_.tokenizer(), token);
-            const std::string text = rwkv::text::lossy_utf8(bytes);
-            send(res, {{"prompt", text}, {"content", text}});
+            send(res,
+                 detokenize(service_, parse([&] { return parse_detokenize_request(body, service_.options().limits); },
+                                            body.size())));
         });
         server.set_pre_routing_handler([this](const httplib::Request& req, httplib::Response& res) {
             record() = Record();
-            const bool goes_on = guard(res, [&] { return before_body(req, res); });
+            const bool goes_on = guard(res, [&] { return gate_.admits(req, res); });
             return goes_on ? httplib::Server::HandlerResponse::Unhandled : httplib::Server::HandlerResponse::Handled;
         });
         server.set_post_routing_handler([this](const httplib::Request&, httplib::Response& res) {
@@ -101,7 +109,7 @@ class Api {
         server.set_expect_100_continue_handler([this](const httplib::Request& req, httplib::Response& res) {
             return guard(res,
                          [&] {
-                             check_length(req);
+                             gate_.check_length(req);
                              return true;
                          })
                        ? 100
@@ -111,6 +119,7 @@ class Api {
     }
 
   private:
+    static constexpr const char* model_path = "/v1/models/";
     using Clock = std::chrono::steady_clock;
     using GetHandler = std::function<void(const httplib::Request&, httplib::Response&)>;
     using PostHandler = std::function<void(const std::string& body, httplib::Response&)>;
@@ -133,44 +142,26 @@ class Api {
     }
     static Connection& connection() { return *Connection::current(); }
 
-    /// Memory that the bodies of all requests take.
-    class BodyBytes {
-      public:
-        explicit BodyBytes(std::atomic<std::size_t>& all) : all_(all) {}
-        BodyBytes(const BodyBytes&) = delete;
-        BodyBytes& operator=(const BodyBytes&) = delete;
-        ~BodyBytes() { all_ -= own_; }
-
-        /// Returns what it is for all.
-        std::size_t add(std::size_t size) {
-            own_ += size;
-            return all_ += size;
-        }
-
-      private:
-        std::atomic<std::size_t>& all_;
-        std::size_t own_ = 0;
-    };
-
-    void get(const char* path, GetHandler handler) {
-        paths_.push_back({"GET", path});
-        server_.Get(path, [this, handler = std::move(handler)](const httplib::Request& req, httplib::Response& res) {
-            guard(res, [&] {
-                handler(req, res);
-                return true;
-            });
-        });
+    void get(const std::string& path, GetHandler handler, bool is_open = false) {
+        gate_.add_route("GET", path, is_open);
+        const bool has_rest = path.size() > 1 && path.ends_with('/');
+        server_.Get(has_rest ? path + ".+" : path,
+                    [this, handler = std::move(handler)](const httplib::Request& req, httplib::Response& res) {
+                        guard(res, [&] {
+                            handler(req, res);
+                            return true;
+                        });
+                    });
     }
-    void post(const char* path, PostHandler handler) {
-        paths_.push_back({"POST", path});
+    void post(const std::string& path, PostHandler handler) {
+        gate_.add_route("POST", path);
         server_.Post(path, [this, handler = std::move(handler)](const httplib::Request&, httplib::Response& res,
                                                                 const httplib::ContentReader& reader) {
             guard(res, [&] {
-                BodyBytes bytes(body_bytes_);
-                std::string body;
-                read_body(reader, body, bytes);
+                Gate::Body body(gate_);
+                gate_.read(reader, body);
                 res.status = -1;
-                handler(body, res);
+                handler(body.text, res);
                 return true;
             });
         });
@@ -202,125 +193,6 @@ class Api {
     }
     static void send(httplib::Response& res, const Json& json) { res.set_content(to_text(json), "application/json"); }
 
-    /// What is decided before a body is read. Returns whether the request goes on. Throws: ApiError.
-    bool before_body(const httplib::Request& req, httplib::Response& res) {
-        const auto refuse = [&](const ApiError& error) {
-            connection().close_after_response();  // the body stays unread
-            throw error;
-        };
-        if (!options_.cors_origin.empty()) {
-            res.set_header("Access-Control-Allow-Origin", options_.cors_origin);
-            if (options_.cors_origin != "*") res.set_header("Vary", "Origin");
-        }
-        std::string allowed;
-        bool is_there = false;
-        for (const auto& [method, path] : paths_) {
-            if (path != req.path && !(method == "GET" && is_model_path(req.path) && path == "/v1/models")) continue;
-            allowed += (allowed.empty() ? "" : ", ") + method + (method == "GET" ? ", HEAD" : "");
-            is_there = is_there || method == req.method || (method == "GET" && req.method == "HEAD");
-        }
-        if (req.method == "OPTIONS") {
-            res.status = 204;
-            res.set_header("Allow", allowed + ", OPTIONS");
-            if (!options_.cors_origin.empty()) {
-                res.set_header("Access-Control-Allow-Methods", "GET, POST, OPTIONS");
-                res.set_header("Access-Control-Allow-Headers", "*, Authorization, Content-Type");
-                res.set_header("Access-Control-Max-Age", "86400");
-            }
-            if (has_body(req)) connection().close_after_response();
-            return false;
-        }
-        if (allowed.empty()) refuse({404, "invalid_request_error", "there is nothing at " + req.path, {}, "not_found"});
-        if (!is_there) {
-            res.set_header("Allow", allowed + ", OPTIONS");
-            refuse({405,
-                    "invalid_request_error",
-                    req.path + " takes " + allowed + ", not " + req.method,
-                    {},
-                    "method_not_allowed"});
-        }
-        const bool is_open = req.path == "/health" || req.path == "/" || req.path == "/openapi.json";
-        if (!is_open && !is_authorized(req))
-            refuse({401,
-                    "invalid_request_error",
-                    "the API key is missing or wrong: send it as Authorization: Bearer KEY",
-                    {},
-                    "invalid_api_key"});
-        if (req.method == "GET" || req.method == "HEAD") {
-            if (has_body(req)) connection().close_after_response();
-            if (!is_model_path(req.path)) return true;
-            if (req.path.substr(model_prefix.size()) != service_.options().model_name)
-                throw ApiError(404, "invalid_request_error", "there is no model of that name", "model",
-                               "model_not_found");
-            send(res, model());
-            res.status = 200;
-            return false;
-        }
-        try {
-            check_length(req);
-            if (req.has_header("Content-Encoding") && req.get_header_value("Content-Encoding") != "identity")
-                throw ApiError(415, "invalid_request_error", "the body must not be compressed");
-            if (req.is_multipart_form_data())
-                throw ApiError(415, "invalid_request_error", "the body must be JSON, not a form");
-            if (server_.is_stopping()) throw ApiError(503, "server_error", "the server is shutting down");
-        } catch (const ApiError& error) {
-            refuse(error);
-        }
-        return true;
-    }
-
-    static bool has_body(const httplib::Request& req) {
-        return req.has_header("Transfer-Encoding") ||
-               (req.has_header("Content-Length") && req.get_header_value("Content-Length") != "0");
-    }
-
-    /// Throws: ApiError unless the head tells how long the body is, and that is not too much.
-    void check_length(const httplib::Request& req) const {
-        const std::size_t lengths = req.get_header_value_count("Content-Length");
-        const bool is_chunked = req.has_header("Transfer-Encoding");
-        if (lengths + (is_chunked ? 1 : 0) > 1) throw bad_request("the length of the body is given twice");
-        if (is_chunked) return;
-        if (lengths == 0) throw ApiError(411, "invalid_request_error", "the length of the body is missing");
-        const std::string length = req.get_header_value("Content-Length");
-        if (length.empty() || length.find_first_not_of("0123456789") != length.npos)
-            throw bad_request("the length of the body is no number");
-        constexpr std::size_t digits = 15;
-        if (length.size() > digits || std::stoull(length) > server_.limits().max_body_bytes) throw too_large();
-    }
-    [[nodiscard]] ApiError too_large() const {
-        return {
-            413, "invalid_request_error",
-            "the body is larger than the " + std::to_string(server_.limits().max_body_bytes) + " bytes that are taken"};
-    }
-
-    void read_body(const httplib::ContentReader& reader, std::string& body, BodyBytes& bytes) {
-        bool is_too_large = false, are_too_many = false;
-        const bool complete = reader([&](const char* data, std::size_t size) {
-            is_too_large = body.size() + size > server_.limits().max_body_bytes;
-            constexpr std::size_t at_once = 8;  // of the largest size
-            are_too_many = bytes.add(size) > at_once * server_.limits().max_body_bytes;
-            if (is_too_large || are_too_many) return false;
-            body.append(data, size);
-            return true;
-        });
-        if (complete) return;
-        connection().close_after_response();
-        if (is_too_large) throw too_large();
-        if (are_too_many) throw ApiError(503, "server_error", "too many large requests at once; try again later");
-        throw ApiError(408, "invalid_request_error", "the body did not come in whole, or not in time");
-    }
-
-    [[nodiscard]] bool is_authorized(const httplib::Request& req) const {
-        if (options_.api_key.empty()) return true;
-        const std::string given = req.get_header_value("Authorization"), expected = "Bearer " + options_.api_key;
-        // As long for any key of that length.
-        unsigned difference = given.size() == expected.size() ? 0 : 1;
-        for (std::size_t i = 0; i < std::min(given.size(), expected.size()); ++i)
-            difference |=
-                static_cast<unsigned>(static_cast<unsigned char>(given[i]) ^ static_cast<unsigned char>(expected[i]));
-        return difference == 0;
-    }
-
     /// Parses a body. Large ones take their turn: what they become takes many times their memory.
     template <class Parse>
     std::invoke_result_t<const Parse&> parse(const Parse& parser, std::size_t size) {
@@ -343,9 +215,11 @@ class Api {
         res.status = 200;
         res.set_header("Cache-Control", "no-cache");
         res.set_header("X-Accel-Buffering", "no");  // proxies are to pass on each event
-        res.set_chunked_content_provider("text/event-stream", [response](std::size_t, httplib::DataSink& sink) {
-            return write_events(*response, sink);
-        });
+        const char* const type = "text/event-stream";
+        const auto write = [response](std::size_t, httplib::DataSink& sink) { return write_events(*response, sink); };
+        if (!connection().is_http_1_0()) return res.set_chunked_content_provider(type, write);
+        connection().close_after_response();  // which is how the client knows where it ends
+        res.set_content_provider(type, write);
     }
 
     static bool write_events(TextResponse& response, httplib::DataSink& sink) {
@@ -366,6 +240,13 @@ class Api {
         return false;
     }
 
+    static void send_page(httplib::Response& res) {
+        res.set_header("Content-Security-Policy",
+                       "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: "
+                       "blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+        res.set_content(page_html.data(), page_html.size(), "text/html; charset=utf-8");
+    }
+
     void health(httplib::Response& res) const {
         const bool is_well = service_.is_well();
         const char* const status = !is_well ? "failed" : server_.is_stopping() ? "draining" : "ok";
@@ -373,59 +254,14 @@ class Api {
         send(res, {{"status", status}});
     }
 
-    static constexpr std::string_view model_prefix = "/v1/models/";
-    static bool is_model_path(std::string_view path) { return path.starts_with(model_prefix); }
-
-    [[nodiscard]] Json model() const {
-        return {{"id", service_.options().model_name},
-                {"object", "model"},
-                {"created", started_},
-                {"owned_by", "rwkv.hpp"},
-                {"max_model_len", service_.options().limits.max_prompt_tokens}};
-    }
-
-    [[nodiscard]] Json tokenizer_info() const {
-        const rwkv::Config& config = service_.config();
-        const auto text = [&](rwkv::TokenId token) {
-            if (token < 0 || !service_.tokenizer().contains(token)) return Json();
-            return Json(rwkv::text::lossy_utf8(service_.tokenizer().token_bytes(token)));
-        };
-        return {{"tokenizer_class", "rwkv.hpp"},
-                {"vocab_size", service_.tokenizer().vocab_size()},
-                {"model_vocab_size", config.vocab_size},
-                {"bos_token", text(config.bos_token_id)},
-                {"bos_token_id", config.bos_token_id},
-                {"eos_token", text(config.eos_token_id)},
-                {"eos_token_id", config.eos_token_id},
-                {"pad_token", text(config.eos_token_id)},
-                {"unk_token", nullptr},
-                {"add_bos_token", false},
-                {"prompt_format", service_.options().format.name},
-                {"model_max_length", service_.options().limits.max_prompt_tokens}};
-    }
-
-    Json tokenize(const std::string& body) {
-        const TokenizeRequest request = parse([&] { return parse_tokenize_request(body); }, body.size());
-        const std::string prompt =
-            request.messages.empty() ? request.text : chat_prompt(service_.options().format, request.messages);
-        const std::vector<rwkv::TokenId> tokens = service_.tokenizer().encode(prompt);
-        Json json = {{"tokens", tokens},
-                     {"count", tokens.size()},
-                     {"max_model_len", service_.options().limits.max_prompt_tokens}};
-        if (request.with_pieces) {
-            json["token_strs"] = Json::array();
-            for (const rwkv::TokenId token : tokens)
-                json["token_strs"].push_back(rwkv::text::lossy_utf8(bytes_of(service_.tokenizer(), token)));
-        }
-        return json;
-    }
-
     void log(const httplib::Request& req, const httplib::Response& res) {
         const Record& own = record();
         const double seconds = std::chrono::duration<double>(Clock::now() - own.start).count();
         const int status = own.status != 0 ? own.status : res.status;
-        metrics_.count(route_of(req.path), status, seconds, own.times);
-        if (options_.quiet) return;
+        // Of other paths there is no end.
+        const std::string route = gate_.route_of(req.path);
+        metrics_.count(route.empty() ? "other" : route, status, seconds, own.times);
+        if (is_quiet_) return;
         char time[32];
         const std::time_t now = std::time(nullptr);
         std::tm utc{};
@@ -435,25 +271,18 @@ class Api {
         for (char& c : path)
             if (static_cast<unsigned char>(c) < 0x21 || c == 0x7F) c = '?';
         std::fprintf(stderr, "%s %s:%d %s %s %d prompt=%lld cached=%lld generated=%lld waiting=%.3f seconds=%.3f\n",
-                     time, connection().address().c_str(), connection().port(), req.method.c_str(), path.c_str(),
-                     status, static_cast<long long>(own.usage.prompt), static_cast<long long>(own.usage.cached),
-                     static_cast<long long>(own.usage.generated), own.times.waiting, seconds);
-    }
-
-    /// The path, where it is one of ours: others do not fill the metrics.
-    [[nodiscard]] std::string route_of(const std::string& path) const {
-        for (const auto& [method, own] : paths_)
-            if (own == path) return path;
-        return is_model_path(path) ? "/v1/models" : "other";
+                     time, connection().address().c_str(), connection().port(), connection().method().c_str(),
+                     path.c_str(), status, static_cast<long long>(own.usage.prompt),
+                     static_cast<long long>(own.usage.cached), static_cast<long long>(own.usage.generated),
+                     own.times.waiting, seconds);
     }
 
     HttpServer& server_;
     Service& service_;
-    ApiOptions options_;
+    Gate gate_;
+    bool is_quiet_;
     Metrics metrics_;
-    std::vector<std::pair<std::string, std::string>> paths_;  // methods and paths
     std::mutex large_bodies_;
-    std::atomic<std::size_t> body_bytes_{0};
     std::int64_t started_ = unix_time();
 };
 

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
@@ -18,6 +17,8 @@
 #include <utility>
 
 #include <httplib.h>
+
+#include "request_head.hpp"
 
 namespace serve {
 
@@ -74,7 +75,8 @@ class Connection final : public httplib::Stream {
             const std::string_view rest = std::string_view(buffer_).substr(begin_);
             const std::size_t end = end_of_head(rest, searched);
             if (end != rest.npos) {
-                take_out_headers(end);
+                head_ = request_head(rest.substr(0, end));
+                buffer_.replace(begin_, end, head_.text);
                 body_bytes_ = 0;
                 return Head::complete;
             }
@@ -84,6 +86,11 @@ class Connection final : public httplib::Stream {
                 return begun && wait == Wait::timed_out ? Head::too_slow : Head::closed;
         }
     }
+
+    /// The method of the request, as it was sent.
+    [[nodiscard]] const std::string& method() const noexcept { return head_.method; }
+    /// Whether the client is of the version before chunks.
+    [[nodiscard]] bool is_http_1_0() const noexcept { return head_.is_http_1_0; }
 
     /// Whether the client has closed its side, or the connection is broken.
     [[nodiscard]] bool peer_is_gone() const {
@@ -231,31 +238,11 @@ class Connection final : public httplib::Stream {
         return lf == text.npos ? lf : lf + 2;
     }
 
-    /// Takes headers out of the head that httplib would spend much on: `Range`, a recursion a byte, and nothing here
-    /// has parts; `Accept-Encoding`, the best of brotli's compressions, which takes longer than the text.
-    void take_out_headers(std::size_t end) {
-        const std::size_t head_end = begin_ + end;
-        std::string head;
-        for (std::size_t at = begin_; at < head_end;) {
-            const std::size_t next = std::min(buffer_.find('\n', at), head_end - 1) + 1;
-            const std::string_view line = std::string_view(buffer_).substr(at, next - at);
-            if (!has_name(line, "range:") && !has_name(line, "accept-encoding:")) head += line;
-            at = next;
-        }
-        buffer_.replace(begin_, end, head);
-    }
-    static bool has_name(std::string_view line, std::string_view name) {
-        std::size_t same = 0;
-        while (same < name.size() && same < line.size() &&
-               std::tolower(static_cast<unsigned char>(line[same])) == name[same])
-            ++same;
-        return same == name.size();
-    }
-
     int socket_;
     const ConnectionLimits& limits_;
     std::string address_;
     int port_;
+    RequestHead head_;
     std::string buffer_;     // received
     std::size_t begin_ = 0;  // of what was not read yet
     std::size_t body_bytes_ = 0;

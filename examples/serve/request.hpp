@@ -17,42 +17,21 @@
 
 #include "base64.hpp"
 #include "json.hpp"
+#include "limits.hpp"
+#include "message.hpp"
 #include "state_picture.hpp"
+#include "text_format.hpp"
 
 // What clients send, in OpenAI's JSON, as values of ours. No sockets, no model: any bytes give a request or an
 // ApiError.
 
 namespace serve {
 
-/// The largest requests that are taken.
-struct Limits {
-    rwkv::Index max_new_tokens = 4096;      ///< more are cut to this
-    rwkv::Index max_prompt_tokens = 65536;  ///< of one prompt
-    std::int64_t max_choices = 128;         ///< prompts times n
-    rwkv::Index vocab_size = std::numeric_limits<rwkv::TokenId>::max();
-
-    static constexpr std::size_t max_messages = 4096, max_stops = 16, max_stop_bytes = 1024, max_pattern_bytes = 65536;
-    static constexpr std::int64_t max_top_logprobs = 20;
-};
-
 /// A text, or its tokens.
 struct Prompt {
     std::string text = {};
     std::vector<rwkv::TokenId> tokens = {};
     bool is_tokens = false;
-};
-
-/// One of a chat.
-struct Message {
-    enum class Role { system, user, assistant, tool } role = Role::user;
-    std::string content = {};
-};
-
-/// What the text has to match.
-struct Format {
-    enum class Kind { any, json_schema, grammar, regex } kind = Kind::any;
-    std::string source = {};       ///< the schema, the grammar or the expression
-    const char* field = "format";  ///< that it came in
 };
 
 /// A request for text, of /v1/completions or /v1/chat/completions.
@@ -66,7 +45,6 @@ struct TextRequest {
     bool stream = false, include_usage = false;
     bool echo = false;
     bool logprobs = false;  ///< options.top_logprobs has the number of alternatives
-    bool new_tokens_are_set = false;
     Format format = {};
     std::string function = {};  ///< the text is its arguments, in JSON
     bool return_state = false;
@@ -192,116 +170,6 @@ inline void read_sampling(const Fields& fields, TextRequest& request, const Limi
     }
 }
 
-/// The format of the text, by any of the names for it, of which one may be given.
-inline void read_format(const Fields& fields, TextRequest& request) {
-    int given = 0;
-    const auto set = [&](const char* name, Format::Kind kind, std::string source) {
-        if (++given > 1) throw bad_request(std::string(name) + ": the format of the text is given twice", name);
-        if (source.size() > Limits::max_pattern_bytes)
-            throw bad_request(std::string(name) + ": expected at most " + std::to_string(Limits::max_pattern_bytes) +
-                                  " bytes, found " + std::to_string(source.size()),
-                              name);
-        request.format.kind = kind;
-        request.format.source = std::move(source);
-        request.format.field = name;
-    };
-    const char* const name = "response_format";
-    if (const Json* const value = fields.find(name)) {
-        if (!value->is_object()) fields.wrong(name, "an object", *value);
-        const Fields own(*value, "response_format.");
-        const std::string type = own.string("type");
-        if (type == "json_object") {
-            set(name, Format::Kind::json_schema, R"({"type":"object"})");
-        } else if (type == "json_schema") {
-            const Json* const outer = own.find("json_schema");
-            if (!outer || !outer->is_object())
-                throw bad_request("response_format.json_schema: expected an object", "response_format.json_schema");
-            const Json* const schema = Fields(*outer).find("schema");
-            set(name, Format::Kind::json_schema, schema ? schema->dump() : "true");
-        } else if (type != "text" && !type.empty()) {
-            own.wrong("type", "text, json_object or json_schema", Json(type));
-        }
-    }
-    if (const std::string grammar = fields.string("grammar"); !grammar.empty())
-        set("grammar", Format::Kind::grammar, grammar);
-    if (const std::string regex = fields.string("regex"); !regex.empty()) set("regex", Format::Kind::regex, regex);
-    if (const Json* const tools = fields.find("tools"); tools && request.is_chat) {
-        if (!tools->is_array()) fields.wrong("tools", "an array", *tools);
-        const Json* const choice = fields.find("tool_choice");
-        std::string wanted;
-        if (choice && choice->is_object()) {
-            const Json* const function = Fields(*choice, "tool_choice.").find("function");
-            if (function && function->is_object()) wanted = Fields(*function, "tool_choice.function.").string("name");
-            if (wanted.empty()) fields.wrong("tool_choice", "an object with the name of a function", *choice);
-        } else if (choice && *choice == "required") {
-            if (tools->size() != 1) throw not_supported("tool_choice \"required\" with several tools", "tool_choice");
-        } else {
-            return;  // auto and none: these models were not trained to call functions, and answer in words
-        }
-        for (const Json& tool : *tools) {
-            const Json* const function = tool.is_object() ? Fields(tool).find("function") : nullptr;
-            if (!function || !function->is_object()) fields.wrong("tools", "objects with a function", tool);
-            const Fields own(*function, "tools.function.");
-            const std::string own_name = own.string("name");
-            if (own_name.empty()) throw bad_request("tools.function.name: expected a name", "tools");
-            if (!wanted.empty() && own_name != wanted) continue;
-            const Json* const parameters = own.find("parameters");
-            set("tools", Format::Kind::json_schema, parameters ? parameters->dump() : R"({"type":"object"})");
-            request.function = own_name;
-            return;
-        }
-        throw bad_request("tool_choice: there is no function of that name among the tools", "tool_choice");
-    }
-}
-
-/// The text of a message, which may come in parts.
-inline std::string content_of(const Fields& message, const std::string& place) {
-    const Json* const content = message.find("content");
-    if (!content) {
-        const Json* const calls = message.find("tool_calls");
-        return calls ? to_text(*calls) : "";
-    }
-    if (content->is_string()) return content->get<std::string>();
-    if (!content->is_array()) message.wrong("content", "a string or an array of parts", *content);
-    std::string text;
-    for (const Json& part : *content) {
-        if (!part.is_object()) message.wrong("content", "objects as parts", part);
-        const Fields own(part, place + ".content.");
-        const std::string type = own.string("type", "text");
-        if (type != "text" && type != "input_text" && type != "refusal")
-            throw bad_request(place + ".content: only text can be read, not " + type, place + ".content");
-        text += own.string(type == "refusal" ? "refusal" : "text");
-    }
-    return text;
-}
-
-inline std::vector<Message> messages(const Fields& fields) {
-    const Json* const value = fields.find("messages");
-    if (!value) throw bad_request("messages: expected an array of messages, found none", "messages");
-    if (!value->is_array() || value->empty()) fields.wrong("messages", "an array of messages, not empty", *value);
-    if (value->size() > Limits::max_messages)
-        throw bad_request("messages: expected at most " + std::to_string(Limits::max_messages), "messages");
-    std::vector<Message> all;
-    for (std::size_t i = 0; i < value->size(); ++i) {
-        const std::string place = "messages." + std::to_string(i);
-        const Json& one = (*value)[i];
-        if (!one.is_object()) fields.wrong(place, "an object", one);
-        const Fields message(one, place + ".");
-        const std::string role = message.string("role");
-        Message::Role as = Message::Role::user;
-        if (role == "system" || role == "developer")
-            as = Message::Role::system;
-        else if (role == "assistant")
-            as = Message::Role::assistant;
-        else if (role == "tool" || role == "function")
-            as = Message::Role::tool;
-        else if (role != "user")
-            message.wrong("role", "system, developer, user, assistant or tool", Json(role));
-        all.push_back({as, content_of(message, place)});
-    }
-    return all;
-}
-
 }  // namespace detail
 
 /// A request for text. Throws: ApiError.
@@ -349,7 +217,7 @@ inline TextRequest parse_text_request(std::string_view body, bool is_chat, const
         request.logprobs = true;
         request.options.top_logprobs = static_cast<int>(fields.integer("logprobs", 0, 0, Limits::max_top_logprobs));
     }
-    detail::read_format(fields, request);
+    request.format = detail::format_of(fields, is_chat, request.function);
 
     request.return_state = fields.boolean("return_state");
     request.picture_columns = static_cast<int>(fields.integer("state_picture", 0, 0, max_picture_columns));

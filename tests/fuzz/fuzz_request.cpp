@@ -1,5 +1,6 @@
 // Requests to the server: any bytes give a request within its limits or an error that says why. The first byte says
-// which path they are sent to: 0 completions, 1 chat, 2 embeddings, 3 tokenize, 4 detokenize.
+// which path they are sent to: 0 completions, 1 chat, 2 embeddings, 3 tokenize, 4 detokenize; 5: the head of
+// a request.
 #include <cmath>
 #include <optional>
 #include <string>
@@ -9,6 +10,7 @@
 #include <rwkv/generation/sampler.hpp>
 
 #include "../../examples/serve/request.hpp"
+#include "../../examples/serve/request_head.hpp"
 #include "fuzz.hpp"
 
 namespace {
@@ -69,7 +71,7 @@ void check(const serve::TextRequest& request, bool is_chat) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size == 0) return 0;
-    const int path = (data[0] + 2) % 5;  // of a digit, itself modulo 5
+    const int path = data[0] % 6;  // of a digit, itself modulo 6
     const std::string_view body = rwkv::fuzz::text_of(data + 1, size - 1);
     bool taken = false;
     if (path < 2) {
@@ -82,6 +84,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     } else if (path == 3) {
         const auto request = parsed([&] { return serve::parse_tokenize_request(body); });
         if ((taken = request.has_value())) require(request->messages.empty() || request->text.empty(), "text or chat");
+    } else if (path == 5) {
+        const serve::RequestHead head = serve::request_head(body);
+        require(head.text.size() <= body.size() + 6, "a head grows by a method at most");
+        require(serve::request_head(head.text).text == head.text, "a head that was rewritten stays as it is");
+        require(head.method.find_first_of(" \r\n") == head.method.npos, "a method is one word");
     } else {
         const auto tokens = parsed([&] { return serve::parse_detokenize_request(body, limits); });
         if ((taken = tokens.has_value())) check(*tokens);

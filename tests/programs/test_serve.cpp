@@ -465,6 +465,50 @@ TEST_CASE("serve refuses in OpenAI's words") {
     CHECK(server.answer("/v1/completions", {{"prompt", ""}, {"max_tokens", 2}})["usage"]["prompt_tokens"] == 1);
 }
 
+TEST_CASE("serve says what a path takes, whatever the method, and finds it however the address is written") {
+    const Server server(bytes_model + " --api-key secret");
+    for (const char* method :
+         {"GET", "HEAD", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "QUERY", "PROPFIND", "get"}) {
+        CAPTURE(method);
+        const HttpResponse refused = server.exchange(http_request(method, "/v1/completions"));
+        CHECK(refused.status == 405);
+        CHECK_THAT(refused.head, ContainsSubstring("Allow: POST, OPTIONS"));
+        const HttpResponse missing = server.exchange(http_request(method, "/nothing"));
+        CHECK(missing.status == 404);
+        CHECK(refused.body.empty() == (std::string(method) == "HEAD"));
+        if (refused.body.empty()) continue;
+        CHECK(refused.json()["error"]["message"] == "/v1/completions takes POST, not " + std::string(method));
+        CHECK(missing.json()["error"]["code"] == "not_found");
+    }
+    const HttpResponse head = server.exchange(http_request("HEAD", "/health"));
+    CHECK(head.status == 200);
+    CHECK(head.body.empty());
+    CHECK_THAT(head.head, ContainsSubstring("Content-Length: " + std::to_string(server.get("/health").body.size())));
+    CHECK_THAT(server.exchange(http_request("OPTIONS", "*")).head,
+               ContainsSubstring("Allow: GET, HEAD, POST, OPTIONS"));
+    CHECK(server.exchange(http_request("OPTIONS", "/nothing")).status == 404);
+    CHECK_THAT(server.exchange(http_request("OPTIONS", "/health")).head,
+               ContainsSubstring("Allow: GET, HEAD, OPTIONS"));
+    CHECK_THAT(server.get("/chat/completions").body, ContainsSubstring("it is at /v1/chat/completions"));
+    const std::string key = "Authorization: bearer secret\r\n";
+    for (const char* path : {"/v1/models/", "//v1//models", "http://127.0.0.1/v1/models", "/v1/models?api-version=1"})
+        CHECK(server.get(path, key).status == 200);
+    CHECK(server.post("/v1//completions/", {{"prompt", "a"}}, key).status == 200);
+}
+
+TEST_CASE("serve streams to a client of HTTP 1.0, which knows no chunks") {
+    const Server server(bytes_model);
+    const std::string body = json{{"prompt", "a"}, {"max_tokens", 5}, {"temperature", 0}, {"stream", true}}.dump();
+    std::string request = http_request("POST", "/v1/completions", body);
+    request.replace(request.find("HTTP/1.1"), 8, "HTTP/1.0");
+    const Socket socket(server.port());
+    socket.send(request);
+    const std::string text = socket.read();
+    CHECK(text.find("Transfer-Encoding") == text.npos);
+    CHECK_THAT(text, ContainsSubstring("\r\n\r\ndata: {"));
+    CHECK(text.ends_with("data: [DONE]\n\n"));
+}
+
 TEST_CASE("serve asks for the key, and lets pages of other origins in only if told") {
     const Server server(bytes_model + " --api-key secret --cors https://example.org");
     const std::string key = "Authorization: Bearer secret\r\n";
