@@ -112,6 +112,22 @@ TEST_CASE("intersections and complements know whether anything is left", "[regex
         set.concat({a, set.all_of({set.repeat(a, 1, 3), set.star(set.literal("bb")), set.complement(Regex::empty)})})));
 }
 
+TEST_CASE("what is left of an address is found on a short way", "[regex_set]") {
+    // Each character leads to another expression, whose shortest string is the same as before.
+    RegexSet set;
+    const Regex any = set.characters_except({});
+    const CharacterRange at[] = {{'@', '@'}}, at_or_dot[] = {{'@', '@'}, {'.', '.'}};
+    const Regex address =
+        set.concat({set.plus(set.characters_except(at)), set.literal("@"), set.plus(set.characters_except(at_or_dot)),
+                    set.literal(".gov.uk"), set.star(any)});
+    Regex rest = set.all_of({address, set.repeat(any, 5, 254)});
+    int possible = 0;
+    for (int i = 0; i < 254 && rest != Regex::nothing && !set.is_empty(rest); ++i, ++possible)
+        rest = set.derivative(rest, i == 100 ? '@' : 'x');
+    CHECK(possible == 254 - 7 + 1);  // "…gov.uk" must still fit, after a dot
+    CHECK(set.count() < 4000);
+}
+
 TEST_CASE("ambiguous counting takes few states", "[regex_set]") {
     RegexSet set;
     const Regex a = set.literal("a"), counted = set.repeat(set.any_of({a, set.literal("aa")}), 0, 1000);

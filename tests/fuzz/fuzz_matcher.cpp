@@ -84,7 +84,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Matcher matcher = *walker.begin, kept = matcher;
     std::string said, kept_said;
     std::vector<std::uint64_t> mask(matcher.mask_words());
-    for (int step = 0; step < 40 && choices.more(); ++step) {
+    for (int step = 0; step < 16 && choices.more(); ++step) {
         const unsigned choice = choices.next();
         const unsigned argument = choice >> 3U;
         switch (choice & 7U) {

@@ -3,6 +3,7 @@
 #   bash tests/fuzz/run.sh [SECONDS [TARGET]...]
 # Inputs that were worth keeping stay in build/fuzz/corpus/TARGET. One that crashes is kept as build/fuzz/found/TARGET-….
 set -euo pipefail
+export ASAN_OPTIONS=malloc_context_size=2:quarantine_size_mb=4 # most of the time went into stacks of allocations
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 seconds=${1:-60}
 shift || true
@@ -20,6 +21,9 @@ fuzz() { # SECONDS TARGET
     case $2 in # where the work grows with the length, and says nothing new
         encode | decode) longest=100 ;;
         world) longest=600 ;;
+        regex | grammar) longest=80 ;;
+        matcher) longest=40 ;;
+        json_schema) longest=200 ;;
         zip | pickle) seeds=pytorch ;;
     esac
     mkdir -p "$corpus" build/fuzz/found

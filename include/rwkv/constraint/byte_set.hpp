@@ -15,7 +15,10 @@ struct ByteSet {
     /// The bytes from `first` to `last`, both included.
     static constexpr ByteSet range(unsigned first, unsigned last) noexcept {
         ByteSet set;
-        for (unsigned byte = first; byte <= last; ++byte) set.add(byte);
+        for (unsigned word = first / 64; first <= last && word <= last / 64; ++word) {
+            const unsigned low = word == first / 64 ? first % 64 : 0, high = word == last / 64 ? last % 64 : 63;
+            set.words[word] = ~std::uint64_t{0} >> (63 - (high - low)) << low;
+        }
         return set;
     }
     /// All 256.

@@ -62,9 +62,7 @@ RWKV_INLINE Chart::Row Chart::row(std::vector<Item>& items) {
         kernels_.push_back({begin, static_cast<std::uint32_t>(items.size()), result});
         return static_cast<std::uint32_t>(kernels_.size() - 1);
     };
-    const std::uint32_t found =
-        kernel_table_.find_or_create(hash_items(items, false), equal, create,
-                                     [this](std::uint32_t known) { return hash_items(kernel(known), false); });
+    const std::uint32_t found = kernel_table_.find_or_create(hash_items(items, false), equal, create);
     return kernels_[found].row;
 }
 
@@ -89,9 +87,7 @@ RWKV_INLINE Chart::Row Chart::closed_row(bool may_end) {
         rows_.push_back(make_entry(items, may_end));
         return static_cast<Row>(rows_.size() - 1);
     };
-    return row_table_.find_or_create(hash_items(items, may_end), equal, create, [this](std::uint32_t known) {
-        return hash_items(waiting_items(known), rows_[known].may_end);
-    });
+    return row_table_.find_or_create(hash_items(items, may_end), equal, create);
 }
 
 RWKV_INLINE Chart::Entry Chart::make_entry(std::span<const Item> items, bool may_end) {

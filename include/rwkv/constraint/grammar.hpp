@@ -73,6 +73,10 @@ class Grammar {
     bool terminal_nullable(std::uint32_t i) const noexcept { return regexes_.nullable(terminals_[i]); }
     /// The terminals' expressions, to be copied.
     const RegexSet& regexes() const noexcept { return regexes_; }
+    /// For each byte, the number of its class: no terminal tells bytes of a class apart.
+    std::span<const std::uint8_t, 256> byte_classes() const noexcept { return byte_classes_; }
+    /// The number of these classes.
+    std::size_t byte_class_count() const noexcept { return byte_class_count_; }
     /// The function that the user called.
     std::string_view where() const noexcept { return where_; }
 
@@ -86,6 +90,8 @@ class Grammar {
     std::vector<std::uint32_t> starts_;
     std::vector<std::uint32_t> positions_;
     std::vector<Position> members_;
+    std::uint8_t byte_classes_[256] = {};
+    std::size_t byte_class_count_ = 1;
 };
 
 }  // namespace rwkv::inline RWKV_ABI::constraint

@@ -10,6 +10,7 @@
 
 #include <rwkv/constraint/grammar.hpp>
 #include <rwkv/constraint/limits.hpp>
+#include <rwkv/constraint/regex_derivatives.inl>
 #include <rwkv/core/error.hpp>
 #include <rwkv/core/inline.hpp>
 #include <rwkv/core/message.hpp>
@@ -416,6 +417,10 @@ RWKV_INLINE Grammar::Grammar(GrammarBuilder builder, Symbol root, std::string_vi
         result.starts_count = static_cast<std::uint32_t>(starts_.size()) - result.starts_begin;
         nonterminals_.push_back(result);
     }
+    std::vector<ByteSet> sets;
+    std::vector<bool> visited;
+    for (const Regex terminal : terminals_) regexes_.collect_byte_sets(terminal, sets, visited);
+    byte_class_count_ = constraint::byte_classes(sets, byte_classes_);
 }
 
 }  // namespace rwkv::inline RWKV_ABI::constraint

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -39,7 +40,7 @@ class Lexer {
     State state(const std::vector<Lexeme>& lexemes);
     /// Where the byte leads.
     State next(State state, std::uint8_t byte) {
-        const State known = table_[std::size_t{state} * class_count_ + class_of_[byte]];
+        const State known = transition(state, byte);
         return known != unknown ? known : compute_next(state, byte);
     }
     /// The terminals that end here.
@@ -83,6 +84,7 @@ class Lexer {
 
   private:
     static constexpr State unknown = 0xFFFFFFFFU;
+    static constexpr State page_states = 32;
     enum class Answer : std::uint8_t { unknown, no, yes };
     struct Entry {
         std::uint32_t begin, length;  // in lexemes_
@@ -97,8 +99,9 @@ class Lexer {
     bool compute_continues(State state);
     State compute_next(State state, std::uint8_t byte);
     Accepted accepted_list(const std::vector<std::uint32_t>& terminals);
-    std::uint64_t hash_of_state(State state) const noexcept;
-    std::uint64_t hash_of_list(Accepted list) const noexcept;
+    State& transition(State state, std::uint8_t byte) noexcept {
+        return pages_[state / page_states][state % page_states * class_count_ + class_of_[byte]];
+    }
 
     RegexSet regexes_;
     std::size_t class_count_ = 1;
@@ -106,7 +109,7 @@ class Lexer {
     std::vector<std::uint8_t> ways_;  // a byte of each class
     std::vector<Entry> states_;
     std::vector<Lexeme> lexemes_;
-    std::vector<State> table_;  // [state][class]
+    std::vector<std::unique_ptr<State[]>> pages_;  // of transitions, each [state][class]: never moved
     Interner state_table_;
     std::vector<List> accepted_;
     std::vector<std::uint32_t> accepted_terminals_;

@@ -4,45 +4,22 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include <rwkv/constraint/lexer.hpp>
-#include <rwkv/constraint/regex_derivatives.inl>
 #include <rwkv/core/inline.hpp>
 
 namespace rwkv::inline RWKV_ABI::constraint {
 
-RWKV_INLINE Lexer::Lexer(const Grammar& grammar) : regexes_(grammar.regexes()) {
-    std::vector<ByteSet> sets;
-    std::vector<bool> visited;
-    for (std::uint32_t i = 0; i < grammar.terminal_count(); ++i)
-        regexes_.collect_byte_sets(grammar.terminal(i), sets, visited);
-    const auto less = [](const ByteSet& a, const ByteSet& b) {
-        return std::lexicographical_compare(a.words, a.words + 4, b.words, b.words + 4);
-    };
-    std::sort(sets.begin(), sets.end(), less);
-    sets.erase(std::unique(sets.begin(), sets.end()), sets.end());
-    class_count_ = byte_classes(sets, class_of_);
+RWKV_INLINE Lexer::Lexer(const Grammar& grammar)
+    : regexes_(grammar.regexes()), class_count_(grammar.byte_class_count()) {
+    std::copy_n(grammar.byte_classes().begin(), 256, class_of_);
     for (unsigned byte = 0; byte < 256; ++byte)
         if (class_of_[byte] == ways_.size()) ways_.push_back(static_cast<std::uint8_t>(byte));
-    accepted_.push_back({0, 0});
-    accepted_table_.find_or_create(
-        hash_of_list(0), [](std::uint32_t) { return false; }, [] { return 0U; },
-        [this](std::uint32_t list) { return hash_of_list(list); });
-    state({});  // dead
-}
-
-RWKV_INLINE std::uint64_t Lexer::hash_of_state(State state) const noexcept {
-    std::uint64_t sum = 1;
-    for (const Lexeme& lexeme : lexemes(state))
-        sum = Interner::combine(sum, std::uint64_t{lexeme.terminal} << 32U | static_cast<std::uint32_t>(lexeme.rest));
-    return sum;
-}
-
-RWKV_INLINE std::uint64_t Lexer::hash_of_list(Accepted list) const noexcept {
-    std::uint64_t sum = 2;
-    for (const std::uint32_t terminal : terminals(list)) sum = Interner::combine(sum, terminal);
-    return sum;
+    accepted_list({});  // 0
+    state({});          // dead
 }
 
 RWKV_INLINE Lexer::Accepted Lexer::accepted_list(const std::vector<std::uint32_t>& list) {
@@ -59,8 +36,7 @@ RWKV_INLINE Lexer::Accepted Lexer::accepted_list(const std::vector<std::uint32_t
         accepted_.push_back({begin, static_cast<std::uint32_t>(list.size())});
         return static_cast<std::uint32_t>(accepted_.size() - 1);
     };
-    return accepted_table_.find_or_create(sum, equal, create,
-                                          [this](std::uint32_t known) { return hash_of_list(known); });
+    return accepted_table_.find_or_create(sum, equal, create);
 }
 
 RWKV_INLINE Lexer::State Lexer::state(const std::vector<Lexeme>& list) {
@@ -81,15 +57,19 @@ RWKV_INLINE Lexer::State Lexer::state(const std::vector<Lexeme>& list) {
         if (states_.capacity() == count) states_.reserve(2 * count + 16);
         const auto begin = static_cast<std::uint32_t>(lexemes_.size());
         lexemes_.insert(lexemes_.end(), list.begin(), list.end());
-        table_.resize((count + 1) * class_count_, list.empty() ? dead : unknown);
+        if (count % page_states == 0) {
+            auto page = std::make_unique<State[]>(page_states * class_count_);
+            std::fill_n(page.get(), page_states * class_count_, unknown);
+            pages_.push_back(std::move(page));
+        }
+        if (list.empty()) std::fill_n(pages_.back().get() + count % page_states * class_count_, class_count_, dead);
         states_.push_back({begin, static_cast<std::uint32_t>(list.size()), accepted, unknown,
                            list.empty()    ? Answer::no
                            : accepted == 0 ? Answer::yes
                                            : Answer::unknown});
         return static_cast<State>(count);
     };
-    return state_table_.find_or_create(sum, equal, create,
-                                       [this](std::uint32_t known) { return hash_of_state(known); });
+    return state_table_.find_or_create(sum, equal, create);
 }
 
 RWKV_INLINE Lexer::State Lexer::compute_next(State from, std::uint8_t byte) {
@@ -101,7 +81,7 @@ RWKV_INLINE Lexer::State Lexer::compute_next(State from, std::uint8_t byte) {
         if (rest != Regex::nothing && !regexes_.is_empty(rest)) list.push_back({lexeme.terminal, rest});
     }
     const State result = state(list);
-    table_[std::size_t{from} * class_count_ + class_of_[byte]] = result;
+    transition(from, byte) = result;
     return result;
 }
 
@@ -156,9 +136,9 @@ RWKV_INLINE bool Lexer::ends_nearby(State state) {
 
 RWKV_INLINE std::size_t Lexer::memory() const noexcept {
     return regexes_.memory() + states_.capacity() * sizeof(Entry) + lexemes_.capacity() * sizeof(Lexeme) +
-           table_.capacity() * sizeof(State) + state_table_.memory() + accepted_table_.memory() +
-           ends_nearby_.size() * 32 + accepted_terminals_.capacity() * sizeof(std::uint32_t) +
-           accepted_.capacity() * sizeof(List);
+           pages_.size() * page_states * class_count_ * sizeof(State) + state_table_.memory() +
+           accepted_table_.memory() + ends_nearby_.size() * 32 +
+           accepted_terminals_.capacity() * sizeof(std::uint32_t) + accepted_.capacity() * sizeof(List);
 }
 
 }  // namespace rwkv::inline RWKV_ABI::constraint

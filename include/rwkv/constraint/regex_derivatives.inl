@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -30,7 +31,15 @@ RWKV_INLINE Regex RegexSet::derive_remainder(const Node& node, std::uint8_t byte
     return remainder_state(divisor, (value * 10 + digit) % divisor, scale - 1, true);
 }
 
+/// What is derived again and again is kept by the lexer's states and by whoever searches: so many are enough, and a
+/// larger table takes milliseconds whenever it grows.
+RWKV_INLINE void RegexSet::forget_derivatives() {
+    constexpr std::size_t max_derivatives = 60'000;
+    if (derivatives_.size() > max_derivatives) derivatives_ = U64Map();
+}
+
 RWKV_INLINE Regex RegexSet::derivative(Regex regex, std::uint8_t byte) {
+    forget_derivatives();
     return derive(regex, byte);
 }
 
@@ -162,38 +171,44 @@ RWKV_INLINE void RegexSet::first_bytes(Regex regex, std::vector<ByteSet>& sets) 
 
 /// Numbers the classes of bytes that no set tells apart, from 0 in order of their first byte. Returns their number.
 inline std::size_t byte_classes(const std::vector<ByteSet>& sets, std::uint8_t (&class_of)[256]) {
-    std::uint8_t representative[256];
     for (std::uint8_t& byte : class_of) byte = 0;
-    std::size_t count = 1;
-    for (const ByteSet& set : sets) {
+    std::uint16_t size[256] = {256}, common[256] = {}, part[256];  // of each class
+    std::uint16_t count = 1;
+    for (const ByteSet& whole : sets) {
         if (count == 256) break;
-        // Each class is split in two, where the set has some of it: the part that its first byte is in keeps the
-        // number.
-        std::uint16_t other[256];
-        bool seen[256] = {}, first_in[256] = {};
-        for (unsigned i = 0; i < 256; ++i) other[i] = 256;
-        for (unsigned byte = 0; byte < 256; ++byte) {
+        // Each class of which the set, or as well its complement, has some and not all is split in two.
+        const ByteSet set = whole.size() > 128 ? ~whole : whole;
+        const auto for_each = [&set](const auto& action) {
+            for (unsigned i = 0; i < 4; ++i)
+                for (std::uint64_t left = set.words[i]; left != 0; left &= left - 1)
+                    action(64 * i + static_cast<unsigned>(std::countr_zero(left)));
+        };
+        for_each([&](unsigned byte) {
+            part[class_of[byte]] = 256;
+            ++common[class_of[byte]];
+        });
+        const std::uint16_t known = count;
+        for_each([&](unsigned byte) {
             const std::uint8_t now = class_of[byte];
-            const bool in = set.contains(byte);
-            if (!seen[now]) {
-                seen[now] = true;
-                first_in[now] = in;
-            } else if (in != first_in[now]) {
-                if (other[now] == 256) {
-                    other[now] = static_cast<std::uint16_t>(count++);
-                    seen[other[now]] = true;
-                    first_in[other[now]] = in;
-                }
-                class_of[byte] = static_cast<std::uint8_t>(other[now]);
+            if (common[now] == size[now]) return;
+            if (part[now] == 256) part[now] = count++;
+            class_of[byte] = static_cast<std::uint8_t>(part[now]);
+        });
+        for (unsigned i = 0; i < known; ++i) {
+            if (common[i] != 0 && common[i] != size[i]) {
+                size[part[i]] = common[i];
+                size[i] = static_cast<std::uint16_t>(size[i] - common[i]);
             }
+            common[i] = 0;
         }
     }
     // In order of the first byte.
-    bool known[256] = {};
+    std::uint8_t representative[256];
+    bool numbered[256] = {};
     std::uint8_t next = 0;
     for (std::uint8_t& number : class_of) {
-        if (!known[number]) {
-            known[number] = true;
+        if (!numbered[number]) {
+            numbered[number] = true;
             representative[number] = next++;
         }
         number = representative[number];
@@ -201,39 +216,56 @@ inline std::size_t byte_classes(const std::vector<ByteSet>& sets, std::uint8_t (
     return count;
 }
 
-/// Searches for a string that matches, depth first.
+/// Whether `known`, or some end of it, leads from the expression to one that matches the empty string.
+RWKV_INLINE bool RegexSet::leads_to_end(Regex start, std::string_view known) {
+    for (; !known.empty(); known.remove_prefix(1)) {
+        Regex regex = start;
+        for (const char byte : known) {
+            regex = derive(regex, static_cast<std::uint8_t>(byte));
+            if (nullable(regex)) return true;
+            if (regex == Regex::nothing) break;
+        }
+    }
+    return false;
+}
+
+/// Searches for a string that matches, depth first, on the way that needs the fewest bytes, as far as the form of
+/// expressions shows.
 RWKV_INLINE bool RegexSet::search_empty(Regex start) {
-    constexpr std::size_t max_visited = 200'000;
+    constexpr std::size_t max_visited = 200'000, max_known_end = 64;
     const auto mark = [&](Regex regex, Emptiness emptiness) {
         if (emptiness_.size() < nodes_.size()) emptiness_.resize(nodes_.size() + nodes_.size() / 2, Emptiness::unknown);
         emptiness_[index(regex)] = emptiness;
     };
-    // What was the way out of other expressions often is of this one.
-    const Regex likely = derive(start, last_way_);
-    if (nullable(likely) || (is_plain(likely) && likely != Regex::nothing)) {
+    // What is the end of other expressions often is of this one.
+    if (leads_to_end(start, known_end_)) {
         mark(start, Emptiness::not_empty);
         return false;
     }
     struct Visit {
         Regex regex;
         std::size_t from;
+        std::uint8_t byte;
     };
-    std::vector<Visit> visits{{start, 0}};
+    std::vector<Visit> visits{{start, 0, 0}};
     std::vector<std::size_t> stack{0};
     U64Map visited;
     visited.insert(static_cast<std::uint64_t>(start), 0);
     while (!stack.empty()) {
         const std::size_t now = stack.back();
         stack.pop_back();
+        forget_derivatives();
         std::vector<ByteSet> sets;
         first_bytes(visits[now].regex, sets);
         std::uint8_t class_of[256];
         byte_classes(sets, class_of);
         std::size_t next_class = 0;
-        for (unsigned byte = 0; byte < 256; ++byte) {
-            if (class_of[byte] != next_class) continue;
+        const std::size_t begin = stack.size();
+        for (unsigned i = 0; i < 256; ++i) {
+            if (class_of[i] != next_class) continue;
             ++next_class;
-            const Regex next = derive(visits[now].regex, static_cast<std::uint8_t>(byte));
+            const auto byte = static_cast<std::uint8_t>(i);
+            const Regex next = derive(visits[now].regex, byte);
             const Node n = node(next);
             const bool search = (n.kind == Kind::all_of || n.kind == Kind::complement) && !n.nullable && !n.plain &&
                                 (emptiness_.size() <= index(next) || emptiness_[index(next)] == Emptiness::unknown);
@@ -243,15 +275,23 @@ RWKV_INLINE bool RegexSet::search_empty(Regex start) {
                     core::fail<ArgumentError>("constraint", {}, {"intersections whose strings can be found"},
                                               {"one of more than ", max_visited, " states"});
                 stack.push_back(visits.size());
-                visits.push_back({next, now});
+                visits.push_back({next, now, byte});
             } else if (!is_empty(next)) {
-                last_way_ = static_cast<std::uint8_t>(byte);
-                for (std::size_t i = now;; i = visits[i].from) {
-                    mark(visits[i].regex, Emptiness::not_empty);
-                    if (i == 0) return false;
+                std::string path(1, static_cast<char>(byte));
+                for (std::size_t at = now;; at = visits[at].from) {
+                    mark(visits[at].regex, Emptiness::not_empty);
+                    if (at == 0) break;
+                    path.insert(path.begin(), static_cast<char>(visits[at].byte));
                 }
+                if (!nullable(next)) path += known_end_;
+                if (path.size() <= max_known_end) known_end_ = std::move(path);
+                return false;
             }
         }
+        std::sort(stack.begin() + static_cast<std::ptrdiff_t>(begin), stack.end(), [&](std::size_t a, std::size_t b) {
+            const unsigned left = node(visits[a].regex).least, right = node(visits[b].regex).least;
+            return left != right ? left > right : a < b;
+        });
     }
     for (const Visit& visit : visits) mark(visit.regex, Emptiness::empty);
     return true;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -95,24 +96,35 @@ RWKV_INLINE bool RegexSet::ends_nearby(Regex regex, std::uint32_t length, std::s
 /// Whether a string of at most `length` bytes matches: no, too, where the search for it is not short.
 RWKV_INLINE bool RegexSet::search_short(Regex start, std::uint32_t length, std::span<const std::uint8_t> ways) {
     constexpr std::size_t max_visited = 64;
-    std::vector<Regex> now{start}, next;
+    if (nullable(start)) return true;
+    if (known_short_end_.size() <= length && leads_to_end(start, known_short_end_)) return true;
+    struct Visit {
+        Regex regex;
+        std::size_t from;
+        std::uint8_t byte;
+    };
+    std::vector<Visit> visits{{start, 0, 0}};
     U64Map visited;
-    for (std::uint32_t depth = 0;; ++depth) {
-        for (const Regex regex : now)
-            if (nullable(regex)) return true;
-        if (depth == length || now.empty()) return false;
-        next.clear();
-        for (const Regex regex : now) {
+    std::size_t begin = 0;
+    for (std::uint32_t depth = 0; depth < length; ++depth) {
+        const std::size_t end = visits.size();
+        for (; begin < end; ++begin) {
             for (const std::uint8_t byte : ways) {
-                const Regex rest = derive(regex, byte);
-                if (nullable(rest)) return true;
+                const Regex rest = derive(visits[begin].regex, byte);
+                if (nullable(rest)) {
+                    std::string path(1, static_cast<char>(byte));
+                    for (std::size_t at = begin; at != 0; at = visits[at].from)
+                        path.insert(path.begin(), static_cast<char>(visits[at].byte));
+                    known_short_end_ = std::move(path);
+                    return true;
+                }
                 if (rest == Regex::nothing || !visited.insert(static_cast<std::uint64_t>(rest), 0)) continue;
                 if (visited.size() > max_visited) return false;
-                next.push_back(rest);
+                visits.push_back({rest, begin, byte});
             }
         }
-        std::swap(now, next);
     }
+    return false;
 }
 
 }  // namespace rwkv::inline RWKV_ABI::constraint

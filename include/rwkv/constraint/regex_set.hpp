@@ -136,6 +136,11 @@ class RegexSet {
         std::uint32_t length;
     };
     enum class Emptiness : std::uint8_t { unknown, empty, not_empty };
+    /// Bytes from `first` to `last`, and what follows them.
+    struct Edge {
+        std::uint8_t first, last;
+        Regex rest;
+    };
 
     static std::size_t index(Regex regex) noexcept { return static_cast<std::size_t>(regex); }
     static Regex at(std::size_t i) noexcept { return static_cast<Regex>(static_cast<std::uint32_t>(i)); }
@@ -153,24 +158,27 @@ class RegexSet {
         return word(node, i) | std::uint64_t{word(node, i + 1)} << 32U;
     }
     Regex derive(Regex regex, std::uint8_t byte);
+    void forget_derivatives();
     Regex derive_remainder(const Node& node, std::uint8_t byte);
+    bool leads_to_end(Regex regex, std::string_view known);
     bool search_empty(Regex regex);
     bool search_short(Regex regex, std::uint32_t length, std::span<const std::uint8_t> ways);
     bool repeats_class(Regex part, std::uint32_t character_class);
-    std::uint64_t hash(std::uint32_t i) const noexcept;
     void first_bytes(Regex regex, std::vector<ByteSet>& sets) const;
-    Regex cover(std::span<const CharacterRange> ranges, char32_t begin, int level);
-    Regex group_by_rest(const std::vector<std::pair<std::uint8_t, Regex>>& edges);
+    void add_edges(std::vector<Edge>& edges, std::span<const CharacterRange> ranges, char32_t begin,
+                   std::uint32_t count, std::uint32_t first, std::uint32_t level);
+    Regex group_by_rest(std::vector<Edge>& edges);
 
     std::vector<Node> nodes_;
     std::vector<std::uint32_t> words_;
     Interner table_;
     std::vector<Emptiness> emptiness_;
-    U64Map derivatives_;
+    U64Map derivatives_;  // of expressions and bytes, some of those that are known
     std::vector<Regex> classes_;
     U64Map class_contained_;
-    U64Map without_far_limits_;    // by length and expression
-    std::uint8_t last_way_ = 'a';  // a byte by which an expression was found not to be empty
+    U64Map without_far_limits_;          // by length and expression
+    std::string known_end_ = "a";        // by which an expression was found not to be empty
+    std::string known_short_end_ = "a";  // the same where the end was to be nearby
 };
 
 }  // namespace rwkv::inline RWKV_ABI::constraint

@@ -24,17 +24,12 @@ RWKV_INLINE RegexSet::RegexSet() {
     words_.push_back(static_cast<std::uint32_t>(Regex::nothing));
     // It is known not to be empty, as what is plain.
     nodes_.push_back({Kind::complement, true, true, false, 1, false, 0, 1, 0, 1});
-    for (std::uint32_t i = 0; i < 3; ++i)
+    for (std::uint32_t i = 0; i < 3; ++i) {
+        const auto kind = static_cast<std::uint64_t>(nodes_[i].kind);
         table_.find_or_create(
-            hash(i), [](std::uint32_t) { return false; }, [i] { return i; },
-            [this](std::uint32_t known) { return hash(known); });
-}
-
-RWKV_INLINE std::uint64_t RegexSet::hash(std::uint32_t i) const noexcept {
-    const Node& node = nodes_[i];
-    std::uint64_t sum = static_cast<std::uint64_t>(node.kind);
-    for (std::size_t k = 0; k < node.length; ++k) sum = Interner::combine(sum, words_[node.begin + k]);
-    return sum;
+            nodes_[i].length == 0 ? kind : Interner::combine(kind, words_[0]), [](std::uint32_t) { return false; },
+            [i] { return i; });
+    }
 }
 
 /// The node, which is found or added. `words` must not lie in words_.
@@ -59,8 +54,7 @@ RWKV_INLINE Regex RegexSet::intern(Node node, std::span<const std::uint32_t> wor
         nodes_.push_back(node);
         return static_cast<std::uint32_t>(nodes_.size() - 1);
     };
-    return static_cast<Regex>(
-        table_.find_or_create(sum, equal, create, [this](std::uint32_t known) { return hash(known); }));
+    return static_cast<Regex>(table_.find_or_create(sum, equal, create));
 }
 
 /// Finds `limited` and `least` of a new node, of which they depend on the arguments.
@@ -121,17 +115,16 @@ RWKV_INLINE Regex RegexSet::literal(std::string_view text) {
 }
 
 /// One of the bytes with what follows it: bytes with the same rest go together.
-RWKV_INLINE Regex RegexSet::group_by_rest(const std::vector<std::pair<std::uint8_t, Regex>>& edges) {
-    std::vector<std::pair<Regex, ByteSet>> groups;
-    std::vector<std::pair<std::uint8_t, Regex>> sorted = edges;
-    std::sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
-    for (const auto& [byte, rest] : sorted) {
-        if (rest == Regex::nothing) continue;
-        if (groups.empty() || groups.back().first != rest) groups.push_back({rest, {}});
-        groups.back().second.add(byte);
-    }
+RWKV_INLINE Regex RegexSet::group_by_rest(std::vector<Edge>& edges) {
+    std::sort(edges.begin(), edges.end(), [](const Edge& a, const Edge& b) { return a.rest < b.rest; });
     std::vector<Regex> parts;
-    for (const auto& [rest, set] : groups) parts.push_back(concat_two(bytes(set), rest));
+    for (std::size_t i = 0; i < edges.size();) {
+        const Regex rest = edges[i].rest;
+        ByteSet set;
+        for (; i < edges.size() && edges[i].rest == rest; ++i)
+            set = set | ByteSet::range(edges[i].first, edges[i].last);
+        if (rest != Regex::nothing) parts.push_back(concat_two(bytes(set), rest));
+    }
     return any_of(parts);
 }
 
@@ -141,7 +134,7 @@ RWKV_INLINE Regex RegexSet::literals(std::span<const std::string> texts) {
     sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
     // The trie of the strings, in order, of which only the path to the present string is open.
     struct Open {
-        std::vector<std::pair<std::uint8_t, Regex>> edges;
+        std::vector<Edge> edges;
         bool complete = false;
     };
     std::vector<Open> path(1);
@@ -151,7 +144,8 @@ RWKV_INLINE Regex RegexSet::literals(std::span<const std::string> texts) {
             Regex rest = path.back().edges.empty() ? Regex::nothing : group_by_rest(path.back().edges);
             if (path.back().complete) rest = optional(rest);
             path.pop_back();
-            path.back().edges.push_back({static_cast<std::uint8_t>(previous[path.size() - 1]), rest});
+            const auto byte = static_cast<std::uint8_t>(previous[path.size() - 1]);
+            path.back().edges.push_back({byte, byte, rest});
         }
     };
     for (const std::string_view text : sorted) {
@@ -167,21 +161,32 @@ RWKV_INLINE Regex RegexSet::literals(std::span<const std::string> texts) {
     return path[0].complete ? optional(result) : result;
 }
 
-/// The last `level` bytes of the characters of the ranges from `begin` to begin + 64^level - 1.
-RWKV_INLINE Regex RegexSet::cover(std::span<const CharacterRange> ranges, char32_t begin, int level) {
-    const char32_t end = begin + (char32_t{1} << static_cast<unsigned>(6 * level));
-    while (!ranges.empty() && ranges.front().last < begin) ranges = ranges.subspan(1);
-    if (ranges.empty() || ranges.front().first >= end) return Regex::nothing;
-    if (level == 0) return Regex::empty;
-    if (ranges.front().first <= begin && ranges.front().last >= end - 1) {
-        const Regex tail = bytes(ByteSet::range(0x80, 0xBF));
-        return repeat(tail, static_cast<std::uint32_t>(level), static_cast<std::uint32_t>(level));
+/// Adds the bytes that characters of the ranges, which are in order, go on with: byte `first` + i leads to those from
+/// begin + i * 64^level, of which `level` more bytes follow, for each i below `count`.
+RWKV_INLINE void RegexSet::add_edges(std::vector<Edge>& edges, std::span<const CharacterRange> ranges, char32_t begin,
+                                     std::uint32_t count, std::uint32_t first, std::uint32_t level) {
+    const char32_t size = char32_t{1} << 6 * level, end = begin + count * size;
+    for (char32_t at = begin; at < end;) {
+        while (!ranges.empty() && ranges.front().last < at) ranges = ranges.subspan(1);
+        if (ranges.empty() || ranges.front().first >= end) return;
+        const CharacterRange range = ranges.front();
+        if (range.first > at) at += (range.first - at) / size * size;
+        const std::uint32_t byte = first + (at - begin) / size;
+        std::uint32_t whole = 0;  // so many of the bytes, with whatever follows
+        if (range.first <= at) whole = ((std::min)(static_cast<char32_t>(range.last + 1), end) - at) / size;
+        Edge edge{static_cast<std::uint8_t>(byte), static_cast<std::uint8_t>(byte), Regex::empty};
+        if (whole != 0) {
+            edge.last = static_cast<std::uint8_t>(byte + whole - 1);
+            if (level != 0) edge.rest = repeat(bytes(ByteSet::range(0x80, 0xBF)), level, level);
+            at += whole * size;
+        } else {
+            std::vector<Edge> below;
+            add_edges(below, ranges, at, 64, 0x80, level - 1);
+            edge.rest = group_by_rest(below);
+            at += size;
+        }
+        edges.push_back(edge);
     }
-    std::vector<std::pair<std::uint8_t, Regex>> edges;
-    const char32_t step = char32_t{1} << static_cast<unsigned>(6 * (level - 1));
-    for (unsigned i = 0; i < 64; ++i)
-        edges.push_back({static_cast<std::uint8_t>(0x80 + i), cover(ranges, begin + i * step, level - 1)});
-    return group_by_rest(edges);
 }
 
 RWKV_INLINE Regex RegexSet::characters(std::span<const CharacterRange> ranges) {
@@ -201,26 +206,18 @@ RWKV_INLINE Regex RegexSet::characters(std::span<const CharacterRange> ranges) {
         else
             merged.push_back({first, last});
     }
-    std::vector<std::pair<std::uint8_t, Regex>> edges;
-    // Of each length of characters: the lead bytes, and the least character that is not to be written shorter.
-    struct Length {
-        unsigned first_lead, last_lead, mask;
-        int level;
-        char32_t least;
-    };
-    for (const Length& length : {Length{0x00, 0x7F, 0x7F, 0, 0}, Length{0xC2, 0xDF, 0x1F, 1, 0x80},
-                                 Length{0xE0, 0xEF, 0x0F, 2, 0x800}, Length{0xF0, 0xF4, 0x07, 3, 0x10000}}) {
-        std::vector<CharacterRange> long_enough;
+    std::vector<Edge> edges;
+    add_edges(edges, merged, 0, 0x80, 0, 0);
+    // The longer ones begin where a character is not to be written shorter.
+    const auto longer_than = [&merged](char32_t shorter) {
+        std::vector<CharacterRange> result;
         for (const auto& [first, last] : merged)
-            if (last >= length.least) long_enough.push_back({(std::max)(first, length.least), last});
-        std::span<const CharacterRange> left = long_enough;
-        for (unsigned lead = length.first_lead; lead <= length.last_lead && !left.empty(); ++lead) {
-            const char32_t begin = char32_t{lead & length.mask} << static_cast<unsigned>(6 * length.level);
-            while (!left.empty() && left.front().last < begin) left = left.subspan(1);
-            const Regex rest = cover(left, begin, length.level);
-            if (rest != Regex::nothing) edges.push_back({static_cast<std::uint8_t>(lead), rest});
-        }
-    }
+            if (last > shorter) result.push_back({(std::max)(first, static_cast<char32_t>(shorter + 1)), last});
+        return result;
+    };
+    add_edges(edges, merged, 0x80, 30, 0xC2, 1);
+    add_edges(edges, longer_than(0x7FF), 0, 16, 0xE0, 2);
+    add_edges(edges, longer_than(0xFFFF), 0, 5, 0xF0, 3);
     return group_by_rest(edges);
 }
 

@@ -28,9 +28,11 @@ class RegexReader {
         }
         const std::uint32_t tree = alternatives(0);
         if (at_ != text_.size()) refuse({"a group that was opened"}, {"\")\""});
-        CharacterSet all;
-        all.add(0, 0x10FFFF);
-        any_text_ = set_.star(all.regex(set_, spelling_));
+        if (mode_ == MatchMode::search) {
+            CharacterSet all;
+            all.add(0, 0x10FFFF);
+            any_text_ = set_.star(all.regex(set_, spelling_));
+        }
         const Edge edge = mode_ == MatchMode::search ? Edge::search : Edge::fixed;
         return language(tree, edge, edge);
     }
