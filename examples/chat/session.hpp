@@ -119,7 +119,8 @@ class Session {
     void forget_stop_string(const rwkv::Generation& answer, const std::string& prompt, const rwkv::Progress& progress) {
         if (answer.finish_reason != rwkv::FinishReason::stop || format_.missing_separator(history()).empty()) return;
         generator_.resume(*start_);
-        if (was_cancelled(generator_.generate(prompt + answer.text, {.max_new_tokens = 0, .progress = progress})))
+        const rwkv::GenerationOptions reads_only{.max_new_tokens = 0, .progress = progress};
+        if (was_cancelled(generator_.generate(prompt + answer.text, reads_only)))
             report_cancelled();
     }
 

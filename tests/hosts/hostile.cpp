@@ -45,6 +45,7 @@
 #define unix 1
 #define major(device) ((device) >> 8)
 #define minor(device) ((device)&0xFF)
+#define I (__extension__ 1.0iF)
 #define PAGE_SIZE 4096
 #define LOG(level)
 #define CHECK(condition)

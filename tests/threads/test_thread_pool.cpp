@@ -108,6 +108,35 @@ TEST_CASE("several threads share a pool") {
     CHECK(wrong == 0);
 }
 
+TEST_CASE("a caller whose workers are slow works alone, and has them back when they are not") {
+    ThreadPool pool(2);
+    std::atomic<bool> slow{true};
+    std::atomic<int> by_worker{0}, done{0};
+    // The caller's tasks take long enough for the worker to wake up, if it has a processor.
+    const auto loop = [&] {
+        by_worker = done = 0;
+        parallel_for(pool, 2, [&](Index, int thread) {
+            ++done;
+            if (thread != 0) ++by_worker;
+            std::this_thread::sleep_for(std::chrono::milliseconds(thread != 0 && slow ? 8 : 2));
+        });
+        return by_worker.load();
+    };
+    const auto loop_until = [&](bool shared) {
+        for (int i = 0; i < 10'000; ++i) {
+            const bool was_shared = loop() > 0;
+            if (done != 2) return false;
+            if (was_shared == shared) return true;
+        }
+        return false;
+    };
+    CHECK(loop_until(true));
+    CHECK(loop_until(false));  // each loop shared takes 8 ms, and alone 4
+    slow = false;
+    CHECK(loop_until(true));
+    CHECK(loop_until(true));
+}
+
 TEST_CASE("zero threads are all that the process may use") {
     CHECK(rwkv::thread_count(0) == static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
     CHECK(rwkv::thread_count(3) == 3);

@@ -33,20 +33,23 @@ struct MatmulPlan {
     Index tasks;         ///< of all products, for one block of tokens
     Index max_features;  ///< of any product
     Index slab;          ///< features multiplied at a time
-    std::size_t work;    ///< bytes of weights times tokens
+    Index threads;       ///< that share it; one where there is little to do
 
     [[nodiscard]] bool by_rows() const noexcept { return blocks.count == 1; }
 };
 
 inline MatmulPlan plan_products(MatmulContext& context, std::initializer_list<FloatProduct> products) noexcept {
-    const Index tokens = products.begin()->x.cols(), threads = context.executor().threads();
+    const Index tokens = products.begin()->x.cols();
+    std::size_t work = 0;
+    for (const FloatProduct& product : products) work += product.weights.bytes() * static_cast<std::size_t>(tokens);
+    const Index threads = work >= min_parallel_bytes ? context.executor().threads() : 1;
     MatmulPlan plan{.products = {},
                     .count = (std::min)(products.size(), max_products),
-                    .blocks = split_tokens(tokens, threads),
+                    .blocks = split_tokens(tokens, context.executor().threads()),
                     .tasks = 0,
                     .max_features = 0,
                     .slab = Blocking::k_slab,
-                    .work = 0};
+                    .threads = threads};
     std::byte* panels = context.packed_activations();
     for (std::size_t i = 0; i < plan.count; ++i) {
         const FloatProduct& product = products.begin()[i];
@@ -60,7 +63,6 @@ inline MatmulPlan plan_products(MatmulContext& context, std::initializer_list<Fl
         panels += token_panels(tokens) * plan.products[i].panel_bytes;
         plan.tasks += plan.products[i].tasks;
         plan.max_features = (std::max)(plan.max_features, weights.cols());
-        plan.work += weights.bytes() * static_cast<std::size_t>(tokens);
     }
     // Products that are multiplied in one go set the pace for all.
     for (std::size_t i = 0; i < plan.count; ++i)
@@ -114,7 +116,7 @@ inline void run_task(MatmulContext& context, const MatmulPlan& plan, Index task,
 
 inline void run_tasks(MatmulContext& context, const MatmulPlan& plan) noexcept {
     // By rows, each thread has a share of the tasks; by tokens, each share has all tasks, for its block.
-    const Index shares = plan.by_rows() ? context.executor().threads() : plan.blocks.count;
+    const Index shares = plan.by_rows() ? (std::min)(plan.threads, plan.tasks) : plan.blocks.count;
     const Index max_tasks = plan.by_rows() ? (plan.tasks + shares - 1) / shares : plan.tasks;
     for (Index first_feature = 0; first_feature < plan.max_features; first_feature += plan.slab) {
         const auto run = [&](Index share, Index i, int thread) {
@@ -123,7 +125,7 @@ inline void run_tasks(MatmulContext& context, const MatmulPlan& plan) noexcept {
             if (task < first_task(plan.tasks, share + 1, shares))
                 run_task(context, plan, task, 0, first_feature, thread);
         };
-        if (plan.work >= min_parallel_bytes)
+        if (plan.threads > 1)
             parallel_for_shares(context.executor(), shares, max_tasks, run);
         else
             for (Index i = 0; i < shares * max_tasks; ++i) run(i / max_tasks, i % max_tasks, 0);

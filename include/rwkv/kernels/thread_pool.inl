@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <rwkv/core/inline.hpp>
+#include <rwkv/kernels/sharing_balance.hpp>
 #include <rwkv/kernels/thread_pool.hpp>
 
 #if defined(__x86_64__)
@@ -31,19 +32,6 @@ inline std::int64_t process_id() noexcept {
     return ::getpid();
 #else
     return 1;
-#endif
-}
-
-/// A clock of the processor, in ticks of any length; only durations are compared with one another.
-inline std::int64_t ticks() noexcept {
-#if defined(__x86_64__)
-    return static_cast<std::int64_t>(__builtin_ia32_rdtsc());
-#elif defined(__aarch64__)
-    std::int64_t now;
-    asm volatile("mrs %0, cntvct_el0" : "=r"(now));
-    return now;
-#else
-    return std::chrono::steady_clock::now().time_since_epoch().count();
 #endif
 }
 
@@ -95,12 +83,11 @@ class ThreadPool::Team {
 
     void run(Index shares, Index count, const LoopBody& body) noexcept {
         const std::int64_t start = kernels::ticks();
-        if (start - alone_since_ < alone_for_) {
+        if (!balance_.pays(start)) {
             for (Index share = 0; share < shares; ++share)
                 for (Index i = 0; i < count; ++i) body(share, i, 0);
             return;
         }
-        alone_for_ = 0;
         // Shares are for what each thread has in its cache; where there are more of them than threads at work, all
         // tasks are one share.
         tasks_per_share_ = count;
@@ -110,9 +97,13 @@ class ThreadPool::Team {
         body_ = &body;
         loop_gate_.open();
         begin_round(shares * count - 1);
-        take_tasks(0);
+        const std::int64_t begun = kernels::ticks();
+        const Index taken = take_tasks(0);
+        const std::int64_t worked = kernels::ticks() - begun;
         loop_gate_.close();
-        if (!loop_gate_.is_empty()) wait_for_workers(start);
+        wait_for_workers();
+        const std::int64_t end = kernels::ticks();
+        balance_.add(end, end - start, worked, taken, shares * count);
     }
 
     void run_while_idle(const IdleTask& task) noexcept {
@@ -154,22 +145,14 @@ class ThreadPool::Team {
 
     /// Waits until the workers that are within the loop have done the tasks they took. A worker at work is done about
     /// when the caller is. One whose processor was taken away is not: the caller then sleeps, so that the worker can
-    /// have the caller's processor, whatever the caller's priority; and if it waited longer than it had worked, sharing
-    /// does not pay at present, and it works alone for twenty times as long.
-    void wait_for_workers(std::int64_t start) noexcept {
-        const std::int64_t worked = kernels::ticks() - start;
-        int spins = 0;
-        for (; !loop_gate_.is_empty(); ++spins) {
+    /// have the caller's processor, whatever the caller's priority.
+    void wait_for_workers() noexcept {
+        for (int spins = 0; !loop_gate_.is_empty(); ++spins) {
             if (spins < spin_limit)
                 pause(spins);
             else
                 std::this_thread::sleep_for(std::chrono::microseconds(50));
         }
-        if (spins < spin_limit / 8) return;
-        const std::int64_t end = kernels::ticks(), waited = end - start - worked;
-        if (waited <= worked) return;
-        alone_since_ = end;
-        alone_for_ = 20 * waited;
     }
 
     void work(int worker) noexcept {
@@ -229,15 +212,19 @@ class ThreadPool::Team {
             sleepers_.fetch_sub(1);  // woken by nobody
     }
 
-    void take_tasks(int worker) noexcept {
+    /// Does tasks until there are none, and returns how many.
+    Index take_tasks(int worker) noexcept {
         const Index own = worker * shares_ / static_cast<Index>(size_);
-        for (Index i = 0; i < shares_; ++i) take_tasks_of((own + i) % shares_, worker);
+        Index taken = 0;
+        for (Index i = 0; i < shares_; ++i) taken += take_tasks_of((own + i) % shares_, worker);
+        return taken;
     }
 
     // Takes runs of tasks, long runs first and shorter ones towards the end: neighbouring tasks are mostly neighbours
     // in memory, which is fastest to read in order, and yet no thread is left waiting for another's long run.
-    void take_tasks_of(Index share, int worker) noexcept {
+    Index take_tasks_of(Index share, int worker) noexcept {
         const Index runs = 2 * static_cast<Index>(useful_ + 1);
+        Index taken = 0;
         Index begin = next(share).load(std::memory_order_relaxed);
         while (begin < count_) {
             const Index some = (count_ - begin) / runs, end = begin + (some > 1 ? some : 1);
@@ -246,8 +233,10 @@ class ThreadPool::Team {
                 for (Index i = begin; i < end; ++i) (*body_)(share, i, worker);
             else
                 for (Index i = begin; i < end; ++i) (*body_)(i / tasks_per_share_, i % tasks_per_share_, worker);
+            taken += end - begin;
             begin = next(share).load(std::memory_order_relaxed);
         }
+        return taken;
     }
 
     // Gives way to the other hyperthread, and now and then to other threads of a machine with too few processors.
@@ -279,7 +268,8 @@ class ThreadPool::Team {
     std::atomic<bool> busy_{false};  // a caller is running a loop or handing over a task
     Index shares_ = 1, count_ = 0, tasks_per_share_ = 0;
     const LoopBody* body_ = nullptr;
-    std::int64_t alone_since_ = 0, alone_for_ = 0;  // ticks
+    kernels::SharingBalance balance_{kernels::ticks_in(50), kernels::ticks_in(3), kernels::ticks_in(20'000),
+                                     kernels::ticks_in(500'000)};
     unsigned acquired_ = 0;
     alignas(64) Gate loop_gate_;
     alignas(64) Gate idle_gate_;

@@ -33,61 +33,61 @@ using V = Simd::V;
 //
 // The functions below name the tiles; their numbers are literals, because gcc's intrinsics paste them into assembly.
 
-/// Loads the tokens of panel I, one row of a tile a token, `stride` bytes apart.
-template <int I>
+/// Loads the tokens of panel Row, one row of a tile a token, `stride` bytes apart.
+template <int Row>
 inline void load_tokens(const void* from, Index stride) noexcept {
-    if constexpr (I == 0) _tile_loadd(4, from, stride);
-    if constexpr (I == 1) _tile_loadd(5, from, stride);
+    if constexpr (Row == 0) _tile_loadd(4, from, stride);
+    if constexpr (Row == 1) _tile_loadd(5, from, stride);
 }
 
-/// Loads the weights of row group J.
-template <int J>
+/// Loads the weights of row group Column.
+template <int Column>
 inline void load_weights(const void* from) noexcept {
-    if constexpr (J == 0) _tile_loadd(6, from, 64);
-    if constexpr (J == 1) _tile_loadd(7, from, 64);
+    if constexpr (Column == 0) _tile_loadd(6, from, 64);
+    if constexpr (Column == 1) _tile_loadd(7, from, 64);
 }
 
-template <int I, int J>
+template <int Row, int Column>
 inline void zero_sum() noexcept {
-    if constexpr (I == 0 && J == 0) _tile_zero(0);
-    if constexpr (I == 0 && J == 1) _tile_zero(1);
-    if constexpr (I == 1 && J == 0) _tile_zero(2);
-    if constexpr (I == 1 && J == 1) _tile_zero(3);
+    if constexpr (Row == 0 && Column == 0) _tile_zero(0);
+    if constexpr (Row == 0 && Column == 1) _tile_zero(1);
+    if constexpr (Row == 1 && Column == 0) _tile_zero(2);
+    if constexpr (Row == 1 && Column == 1) _tile_zero(3);
 }
 
 /// Loads sums, one row of a tile a token, `stride` bytes apart.
-template <int I, int J>
+template <int Row, int Column>
 inline void load_sum(const void* from, Index stride) noexcept {
-    if constexpr (I == 0 && J == 0) _tile_loadd(0, from, stride);
-    if constexpr (I == 0 && J == 1) _tile_loadd(1, from, stride);
-    if constexpr (I == 1 && J == 0) _tile_loadd(2, from, stride);
-    if constexpr (I == 1 && J == 1) _tile_loadd(3, from, stride);
+    if constexpr (Row == 0 && Column == 0) _tile_loadd(0, from, stride);
+    if constexpr (Row == 0 && Column == 1) _tile_loadd(1, from, stride);
+    if constexpr (Row == 1 && Column == 0) _tile_loadd(2, from, stride);
+    if constexpr (Row == 1 && Column == 1) _tile_loadd(3, from, stride);
 }
 
-template <int I, int J>
+template <int Row, int Column>
 inline void store_sum(void* to, Index stride) noexcept {
-    if constexpr (I == 0 && J == 0) _tile_stored(0, to, stride);
-    if constexpr (I == 0 && J == 1) _tile_stored(1, to, stride);
-    if constexpr (I == 1 && J == 0) _tile_stored(2, to, stride);
-    if constexpr (I == 1 && J == 1) _tile_stored(3, to, stride);
+    if constexpr (Row == 0 && Column == 0) _tile_stored(0, to, stride);
+    if constexpr (Row == 0 && Column == 1) _tile_stored(1, to, stride);
+    if constexpr (Row == 1 && Column == 0) _tile_stored(2, to, stride);
+    if constexpr (Row == 1 && Column == 1) _tile_stored(3, to, stride);
 }
 
-/// sum I, J += tokens I × weights J, of signed bytes.
-template <int I, int J>
+/// sum Row, Column += tokens Row × weights Column, of signed bytes.
+template <int Row, int Column>
 inline void add_byte_products() noexcept {
-    if constexpr (I == 0 && J == 0) _tile_dpbssd(0, 4, 6);
-    if constexpr (I == 0 && J == 1) _tile_dpbssd(1, 4, 7);
-    if constexpr (I == 1 && J == 0) _tile_dpbssd(2, 5, 6);
-    if constexpr (I == 1 && J == 1) _tile_dpbssd(3, 5, 7);
+    if constexpr (Row == 0 && Column == 0) _tile_dpbssd(0, 4, 6);
+    if constexpr (Row == 0 && Column == 1) _tile_dpbssd(1, 4, 7);
+    if constexpr (Row == 1 && Column == 0) _tile_dpbssd(2, 5, 6);
+    if constexpr (Row == 1 && Column == 1) _tile_dpbssd(3, 5, 7);
 }
 
-/// sum I, J += tokens I × weights J, of BF16 numbers.
-template <int I, int J>
+/// sum Row, Column += tokens Row × weights Column, of BF16 numbers.
+template <int Row, int Column>
 inline void add_bf16_products() noexcept {
-    if constexpr (I == 0 && J == 0) _tile_dpbf16ps(0, 4, 6);
-    if constexpr (I == 0 && J == 1) _tile_dpbf16ps(1, 4, 7);
-    if constexpr (I == 1 && J == 0) _tile_dpbf16ps(2, 5, 6);
-    if constexpr (I == 1 && J == 1) _tile_dpbf16ps(3, 5, 7);
+    if constexpr (Row == 0 && Column == 0) _tile_dpbf16ps(0, 4, 6);
+    if constexpr (Row == 0 && Column == 1) _tile_dpbf16ps(1, 4, 7);
+    if constexpr (Row == 1 && Column == 0) _tile_dpbf16ps(2, 5, 6);
+    if constexpr (Row == 1 && Column == 1) _tile_dpbf16ps(3, 5, 7);
 }
 
 /// Rows of weights that a thread takes at a time.
