@@ -34,8 +34,8 @@ inline void add_adapter_option(CLI::App& app, std::vector<rwkv::Adapter>& adapte
            [&adapters](const std::vector<std::string>& texts) {
                for (const std::string& text : texts) adapters.push_back(adapter_of(text));
            },
-           "merge a LoRA adapter into the model: PEFT's directory, or RWKV-LM-LoRA's .pth with its lora_alpha / "
-           "lora_r; once for each")
+           "merge a LoRA adapter into the model: a PEFT directory, or a .pth of RWKV-LM-LoRA with the scale "
+           "lora_alpha / lora_r; may be repeated")
         ->expected(1)
         ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)

@@ -30,15 +30,15 @@
 namespace {
 
 constexpr const char* commands =
-    "/retry            forget the last answer and ask for another\n"
-    "/reset            begin anew\n"
-    "/save FILE        write the conversation to a file\n"
-    "/load FILE        go on with one from a file\n"
+    "/retry            replace the last answer with another\n"
+    "/reset            start a new conversation\n"
+    "/save FILE        save the conversation to a file\n"
+    "/load FILE        continue a saved conversation\n"
     "/set              show the settings\n"
-    "/set NAME VALUE   change one\n"
-    "/set json_schema FILE, grammar FILE or regex R: what answers are to match; off: any text\n"
-    "/help             this\n"
-    "/quit             leave, as Ctrl-D does\n";
+    "/set NAME VALUE   change a setting\n"
+    "/set json_schema FILE, /set grammar FILE or /set regex REGEX: what answers must match; off: any text\n"
+    "/help             show this list\n"
+    "/quit             exit, like Ctrl-D\n";
 
 /// The text without spaces and tabs at its ends.
 std::string trimmed(const std::string& text) {
@@ -208,9 +208,9 @@ class Chat {
 
 int main(int argc, char** argv) {
     CLI::App app(
-        "A chat with an RWKV-4 model. Each line of standard input is a message, or a command that begins with /\n"
-        "(/help lists them); the answers go to standard output. In a terminal Ctrl-C stops an answer, and what is\n"
-        "pasted is one message.");
+        "Chats with an RWKV-4 model. Each line of standard input is a message, or a command that begins with /\n"
+        "(/help lists them). Answers are written to standard output. In a terminal, Ctrl-C stops an answer, and\n"
+        "pasted text is one message.");
     ModelOptions options;
     // The defaults of ChatRWKV.
     rwkv::GenerationOptions generation{.max_new_tokens = 1024,
@@ -225,11 +225,11 @@ int main(int argc, char** argv) {
     options.add_to(app);
     options.threads_option
         ->description(
-            "threads to compute with; 0: all processors; unless given, the number is measured that is fastest for a "
-            "token, of the physical cores that this process may use and fewer")
+            "number of threads; default: measured, the fastest number up to one for each physical core that the "
+            "process may use; 0: one for each processor")
         ->default_str("");
     app.add_option("--prompt-format", format_name,
-                   "the format of conversations that the model was trained on; guessed unless given")
+                   "format of conversations that the model was trained on; default: guessed")
         ->check(CLI::IsMember(format_names))
         ->type_name("NAME");
     add_sampling_options(app, generation);

@@ -21,13 +21,13 @@ struct ConstraintOption {
 
     void add_to(CLI::App& app) {
         auto* schema_option =
-            app.add_option("--json-schema", schema, "file with a JSON Schema: the text is JSON that it describes");
-        auto* grammar_option = app.add_option("--grammar", grammar,
-                                              "file with a grammar in GBNF (llama.cpp's notation) that the text obeys");
-        auto* regex_option = app.add_option("--regex", regex, "a regular expression that the whole text matches");
-        schema_option->type_name("F")->group(group)->excludes(grammar_option)->excludes(regex_option);
-        grammar_option->type_name("F")->group(group)->excludes(regex_option);
-        regex_option->type_name("R")->group(group);
+            app.add_option("--json-schema", schema, "file with a JSON Schema that the text must match");
+        auto* grammar_option =
+            app.add_option("--grammar", grammar, "file with a GBNF grammar (as in llama.cpp) that the text must match");
+        auto* regex_option = app.add_option("--regex", regex, "regular expression that the whole text must match");
+        schema_option->type_name("FILE")->group(group)->excludes(grammar_option)->excludes(regex_option);
+        grammar_option->type_name("FILE")->group(group)->excludes(regex_option);
+        regex_option->type_name("REGEX")->group(group);
     }
 
     /// The value of the option of that name, with _ for -; null where there is none.

@@ -48,27 +48,28 @@ std::optional<std::uint64_t> bytes_of(std::string_view text) {
 
 int main(int argc, char** argv) {
     CLI::App app(
-        "Writes the model IN as OUT_DIR, a directory as on Hugging Face: config.json, model.safetensors (with an "
-        "index\n"
-        "where there are several) and the tokenizer. q8 and q4 are for this library only, and load as they are.");
+        "Writes the model IN to OUT_DIR as a Hugging Face directory: config.json, model.safetensors (or several, with\n"
+        "an index) and the tokenizer. Only this library reads q8 and q4.");
     app.footer(terminal::exit_codes);
     rwkv::ConvertOptions options;
     std::string in, out, format = "stored", size = "5GB", tokenizer;
     const std::vector<std::string> formats(rwkv::weight_format_names.begin(), rwkv::weight_format_names.end());
-    app.add_option("IN", in, "the model to convert")->required()->each(&refuse_hub_name);
-    app.add_option("OUT_DIR", out, "the directory to write: empty or absent")->required();
-    app.add_option("--format", format, "format of the matrices: f32, f16, bf16, q8 (8 bits), q4 (4 bits), or as stored")
+    app.add_option("IN", in, "model to convert")->required()->each(&refuse_hub_name);
+    app.add_option("OUT_DIR", out, "directory to write; must be empty or absent")->required();
+    app.add_option("--format", format,
+                   "format of the matrices: stored (as in IN), f32, f16, bf16, q8 (8 bits) or q4 (4 bits)")
         ->check(CLI::IsMember(formats).description(""))
         ->type_name("FORMAT")
         ->capture_default_str();
     add_adapter_option(app, options.adapters);
-    app.add_option("--max-shard-size", size, "the maximum bytes of weights in a file: 500MB, 5GB, 4GiB …")
+    app.add_option("--max-shard-size", size, "maximum size of a file of weights: 500MB, 5GB, 4GiB …")
         ->check([](const std::string& text) {
             return bytes_of(text) ? "" : "expected a number of bytes, KB, MB, GB, KiB …, found " + text;
         })
         ->type_name("SIZE")
         ->capture_default_str();
-    app.add_option("--tokenizer", tokenizer, "tokenizer.json or World vocabulary (.txt) to copy instead of that of IN")
+    app.add_option("--tokenizer", tokenizer,
+                   "tokenizer.json or World vocabulary (.txt) to copy instead of the one beside IN")
         ->type_name("FILE");
     options.threads = reading_threads();
     add_threads_option(app, options.threads);

@@ -16,7 +16,7 @@ inline std::string demo_model() {
 inline CLI::Option* add_tokenizer_option(CLI::App& app, std::string& tokenizer) {
     return app
         .add_option("--tokenizer", tokenizer,
-                    "a tokenizer.json or a World vocabulary (.txt) in place of what lies beside the model")
+                    "tokenizer.json or World vocabulary (.txt) to use instead of the one beside the model")
         ->type_name("FILE");
 }
 

@@ -15,10 +15,10 @@ struct DraftOption {
 
     void add_to(CLI::App& app) {
         auto* option = app.add_option("--draft-model", model,
-                                      "a smaller model with the same vocabulary that guesses, too; needs --speculate")
+                                      "smaller model with the same vocabulary that guesses tokens; needs --speculate")
                            ->type_name("PATH")
                            ->group("Speculation");
-        app.add_option("--draft-format", format, "the format of its weights in memory")
+        app.add_option("--draft-format", format, "format of its weights in memory")
             ->check(CLI::IsMember(format_names()).description(""))
             ->type_name("FORMAT")
             ->needs(option)

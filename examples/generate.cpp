@@ -61,25 +61,25 @@ void print_speed(const rwkv::Generation& generation) {
 
 int main(int argc, char** argv) {
     CLI::App app(
-        "Continues a text with an RWKV-4 model. The text goes to standard output token by token, the speed to\n"
-        "standard error. Greedy unless a temperature is given. Without --prompt or --prompt-file the prompt is\n"
-        "read from standard input, up to its end.");
+        "Continues a text with an RWKV-4 model. The text is written to standard output as it is generated, the speed\n"
+        "to standard error. Decoding is greedy unless a temperature is given. Without --prompt or --prompt-file, the\n"
+        "prompt is read from standard input.");
     ModelOptions options;
     rwkv::GenerationOptions generation;
     std::string prompt, prompt_file;
     bool ids = false, as_json = false;
     int num = 1;
     options.add_to(app);
-    auto* prompt_option = app.add_option("-p,--prompt", prompt, "text to continue")->type_name("TEXT");
+    auto* prompt_option = app.add_option("-p,--prompt", prompt, "the text to continue")->type_name("TEXT");
     auto* file_option =
-        app.add_option("--prompt-file", prompt_file, "file with the text to continue, all of it; - is standard input")
-            ->type_name("F")
+        app.add_option("--prompt-file", prompt_file, "file with the text to continue; -: standard input")
+            ->type_name("FILE")
             ->excludes(prompt_option);
-    numbers::add_integer(app, "--num", num, 1, 1 << 20, "the number of continuations; each uses the next seed");
-    app.add_flag("--ids", ids, "prompt and output are token ids; needs no tokenizer");
-    auto* json_option = app.add_flag("--json", as_json, "print each continuation as a JSON object when it is finished");
+    numbers::add_integer(app, "--num", num, 1, 1 << 20, "number of continuations, each with the next seed");
+    app.add_flag("--ids", ids, "read and write token ids; no tokenizer is needed");
+    auto* json_option = app.add_flag("--json", as_json, "print each continuation as a JSON object once it is complete");
     numbers::add_integer(app, "--top-logprobs", generation.top_logprobs, 0, 1 << 20,
-                         "the number of most likely tokens to report for each token")
+                         "report the N most likely tokens at each position")
         ->needs(json_option);
     add_sampling_options(app, generation);
     DraftOption draft;

@@ -92,16 +92,16 @@ void generate(const Mpi& mpi, const ModelOptions& options, const std::string& pr
 int main(int argc, char** argv) {
     const Mpi mpi(argc, argv);
     CLI::App app(
-        "Continues a text with an RWKV-4 model that the processes of mpirun share: each holds some rows of every\n"
-        "matrix, so that a model larger than one machine fits several. The text is that of one machine. Every\n"
-        "machine needs the model's files at the same path. Without --prompt the prompt is read from standard input.");
+        "Continues a text with an RWKV-4 model that is split across the processes of mpirun: each holds some rows of\n"
+        "every matrix, so the model can be larger than one machine. The text is the same as on one machine. Every\n"
+        "machine needs the model's files at the same path. Without --prompt, the prompt is read from standard input.");
     ModelOptions options;
     rwkv::GenerationOptions generation;
     std::string prompt;
     options.threads = 1;
     options.add_to(app);
-    options.threads_option->description("threads of each process; 0: all processors that it may use");
-    auto* prompt_option = app.add_option("-p,--prompt", prompt, "text to continue")->type_name("TEXT");
+    options.threads_option->description("number of threads of each process; 0: one for each processor that it may use");
+    auto* prompt_option = app.add_option("-p,--prompt", prompt, "the text to continue")->type_name("TEXT");
     add_sampling_options(app, generation);
     const int result = terminal::run(app, argc, argv, [&] {
         check_sampling_options(generation);

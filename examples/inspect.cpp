@@ -88,10 +88,10 @@ void inspect_file(const std::filesystem::path& path) {
 
 int main(int argc, char** argv) {
     CLI::App app(
-        "Shows what a model directory, a safetensors or a PyTorch file holds, and runs every check on it.\n"
-        "Exit code 0 if it is sound, 1 with the reason if it is not.");
+        "Shows what a model directory, a safetensors file or a PyTorch file contains, and checks all of it.\n"
+        "The exit code is 0 if it is sound; otherwise 1, with the reason on standard error.");
     std::string path, tokenizer;
-    app.add_option("path", path, "a model directory, a .safetensors, .bin or .pth file, or an index")
+    app.add_option("path", path, "model directory, a .safetensors, .bin or .pth file, or an index")
         ->each(&refuse_hub_name)
         ->required()
         ->type_name("PATH");

@@ -34,22 +34,21 @@ struct ModelOptions {
 
     void add_to(CLI::App& app) {
         app.footer(terminal::exit_codes);
-        add_model_option(app, model,
-                         "directory of the model (config.json, weights, tokenizer), or the file with its weights");
+        add_model_option(app, model, "model directory (config.json, weights, tokenizer), or a file with weights");
         add_tokenizer_option(app, tokenizer);
-        app.add_option("--format", format,
-                       "format of the weights in memory: as stored, f32, f16, bf16, q8 (8 bits) or q4 (4 bits)")
+        app.add_option(
+               "--format", format,
+               "format of the weights in memory: stored (as in the file), f32, f16, bf16, q8 (8 bits) or q4 (4 bits)")
             ->check(CLI::IsMember(format_names()).description(""))
             ->type_name("FORMAT")
             ->capture_default_str();
         add_adapter_option(app, adapters);
-        app.add_flag("--mapped", mapped, "map the files into memory where weights have this format there");
-        app.add_option("--mode", mode, "read a prompt token by token (rnn) or many tokens at once (parallel)")
+        app.add_flag("--mapped", mapped, "memory-map weights that are stored in this format");
+        app.add_option("--mode", mode, "read the prompt token by token (rnn) or many tokens at once (parallel)")
             ->check(CLI::IsMember({"rnn", "parallel"}).description(""))
             ->type_name("MODE")
             ->capture_default_str();
-        numbers::add_integer<rwkv::Index>(app, "--chunk", chunk, 1, 1 << 16,
-                                          "the maximum number of tokens read at once");
+        numbers::add_integer<rwkv::Index>(app, "--chunk", chunk, 1, 1 << 16, "maximum number of tokens read at once");
         threads_option = add_threads_option(app, threads);
     }
 

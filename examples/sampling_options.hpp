@@ -37,19 +37,19 @@ inline void add_sampling_options(CLI::App& app, rwkv::GenerationOptions& options
             ->type_name("ID");
     };
     numbers::add_integer<rwkv::Index>(app, "-n,--max-new-tokens", options.max_new_tokens, 0,
-                                      std::numeric_limits<rwkv::Index>::max(), "the maximum number of new tokens")
+                                      std::numeric_limits<rwkv::Index>::max(), "maximum number of new tokens")
         ->group(end);
-    app.add_option("--stop", options.stop_strings, "end the text before this string; may be given several times")
+    app.add_option("--stop", options.stop_strings, "end the text before this string; may be repeated")
         ->type_name("TEXT")
         ->allow_extra_args(false)
         ->group(end);
-    ids("--stop-token-ids", options.stop_token_ids, "tokens that end the text, besides the model's eos_token_id")
+    ids("--stop-token-ids", options.stop_token_ids, "tokens that end the text, in addition to the model's eos_token_id")
         ->group(end);
 
     numbers::add_integer<rwkv::Index>(app, "--speculate", options.speculation.max_draft_tokens, 0,
                                       rwkv::max_draft_tokens,
-                                      "guess up to N tokens from what prompt and text repeat, and check them in one "
-                                      "pass: the same text, sooner; 0: off")
+                                      "speculative decoding: guess up to N tokens from repetitions in prompt and "
+                                      "text, and verify them in one pass; 0: off")
         ->type_name("N")
         ->group("Speculation");
 
@@ -58,20 +58,22 @@ inline void add_sampling_options(CLI::App& app, rwkv::GenerationOptions& options
     numbers::add_integer(app, "--top-k", sampling.top_k, 0, max_int, "keep the K most likely tokens; 0: all")
         ->type_name("K")
         ->group(sampling_group);
-    add(sampling_group, "--top-p", sampling.top_p, "keep the most likely tokens that make up P of the probability",
+    add(sampling_group, "--top-p", sampling.top_p, "keep the most likely tokens with a total probability of P", "P");
+    add(sampling_group, "--min-p", sampling.min_p, "keep tokens at least P times as likely as the most likely one",
         "P");
-    add(sampling_group, "--min-p", sampling.min_p, "keep tokens at least P times as likely as the most likely", "P");
     add(sampling_group, "--typical-p", sampling.typical_p,
-        "keep the tokens nearest to the expected surprise that make up P", "P");
+        "locally typical sampling: keep the tokens nearest to the expected surprise, with a total "
+        "probability of P",
+        "P");
     add(sampling_group, "--mirostat-tau", sampling.mirostat_tau,
-        "the mean surprise of a token that Mirostat aims at; 0: off", "BITS");
-    add(sampling_group, "--mirostat-eta", sampling.mirostat_eta, "the rate of its adjustment", "RATE");
+        "target of Mirostat 2.0 for the mean surprise of a token; 0: off", "BITS");
+    add(sampling_group, "--mirostat-eta", sampling.mirostat_eta, "learning rate of Mirostat", "RATE");
     app.add_option_function<std::string>(
            "--order",
            [&sampling](const std::string& name) {
                sampling.order = name == "rwkv" ? rwkv::SamplingOrder::rwkv : rwkv::SamplingOrder::hugging_face;
            },
-           "filter before temperature (rwkv) or after it (hugging-face)")
+           "apply the filters before the temperature (rwkv) or after it (hugging-face)")
         ->check(CLI::IsMember({"rwkv", "hugging-face"}).description(""))
         ->type_name("ORDER")
         ->default_str("rwkv")
@@ -85,21 +87,22 @@ inline void add_sampling_options(CLI::App& app, rwkv::GenerationOptions& options
                    throw CLI::ValidationError("--seed", "expected " + numbers::description<std::uint64_t>(0, max_seed) +
                                                             ", or -1 for another each time, found " + text);
            },
-           "seed of the random numbers; -1, or none: another each time, which is printed")
+           "seed of the random numbers; default or -1: a new one each time, which is printed")
         ->type_name("S")
         ->group(sampling_group);
 
-    add(penalties, "--presence-penalty", sampling.presence_penalty, "subtracted from the logits of tokens drawn before",
-        "X");
+    add(penalties, "--presence-penalty", sampling.presence_penalty,
+        "subtract X from the logits of tokens generated before", "X");
     add(penalties, "--frequency-penalty", sampling.frequency_penalty,
-        "subtracted from the logits of tokens drawn before, once for each time drawn", "X");
-    add(penalties, "--penalty-decay", sampling.penalty_decay, "multiplies that number after each token", "X");
+        "subtract X from the logits of tokens generated before, once for each occurrence", "X");
+    add(penalties, "--penalty-decay", sampling.penalty_decay,
+        "multiply these counts of occurrences by X after each token", "X");
     add(penalties, "--repetition-penalty", sampling.repetition_penalty,
-        "divides the logits of tokens in prompt or text", "X");
+        "divide positive logits of tokens in the prompt or the text by X, multiply negative ones", "X");
     numbers::add_integer(app, "--no-repeat-ngram-size", sampling.no_repeat_ngram_size, 0, max_int,
-                         "draw no sequence of N tokens for the second time; 0: off")
+                         "generate no sequence of N tokens twice; 0: off")
         ->group(penalties);
-    ids("--suppress-tokens", sampling.suppress_tokens, "never draw these tokens")->group(penalties);
+    ids("--suppress-tokens", sampling.suppress_tokens, "never generate these tokens")->group(penalties);
     app.add_option_function<std::vector<std::string>>(
            "--logit-bias",
            [&sampling](const std::vector<std::string>& biases) {
@@ -114,7 +117,7 @@ inline void add_sampling_options(CLI::App& app, rwkv::GenerationOptions& options
                    sampling.logit_bias[token] = value;
                }
            },
-           "added to the logits of tokens; -inf forbids")
+           "add X to the logit of a token; -inf forbids it")
         ->type_name("ID=X")
         ->group(penalties);
 }

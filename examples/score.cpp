@@ -106,8 +106,8 @@ Score score(const rwkv::Model& model, Reference* reference, const std::vector<rw
 
 int main(int argc, char** argv) {
     CLI::App app(
-        "Scores a text: how many nats the model needs per token, its perplexity, and bits per byte.\n"
-        "The first token is context only; each later one is predicted from all before it.");
+        "Computes how well a model predicts a text: nats per token, perplexity and bits per byte.\n"
+        "The first token is only context; each later one is predicted from all tokens before it.");
     ModelOptions options;
     std::string text_file, ids_file, logits_path, reference_format;
     bool as_json = false;
@@ -115,15 +115,19 @@ int main(int argc, char** argv) {
     app.add_flag("--no-rescale", options.no_rescale, "ignore rescale_every, as rwkv.cpp does");
     auto* input = app.add_option_group("input");
     auto* text_option =
-        input->add_option("--text-file", text_file, "text to score, in UTF-8; - is standard input")->type_name("F");
-    input->add_option("--ids-file", ids_file, "token ids to score, between white space or commas; - is standard input")
-        ->type_name("F");
+        input->add_option("--text-file", text_file, "file with the text to score, in UTF-8; -: standard input")
+            ->type_name("FILE");
+    input
+        ->add_option("--ids-file", ids_file,
+                     "file with the token ids to score, separated by white space or commas; -: standard input")
+        ->type_name("FILE");
     input->require_option(1);
     app.add_option("--logits", logits_path, "write all logits to this safetensors file")->type_name("OUT.safetensors");
-    app.add_option("--kl-from", reference_format, "also the mean KL divergence from the same model in this format")
+    app.add_option("--kl-from", reference_format,
+                   "also compute the mean KL divergence from the same model in this format")
         ->check(CLI::IsMember(format_names()).description(""))
         ->type_name("FORMAT");
-    app.add_flag("--json", as_json, "print one JSON object, with every id and its log-probability");
+    app.add_flag("--json", as_json, "print a JSON object that includes each token's id and log-probability");
     return terminal::run(app, argc, argv, [&] {
         constexpr std::uint64_t largest_text = std::uint64_t(4) << 30;
         const std::string& name = *text_option ? text_file : ids_file;

@@ -62,7 +62,8 @@ inline rwkv::Progress progress() {
 
 /// What the help texts say of exit codes.
 inline constexpr const char* exit_codes =
-    "Exit codes: 0; 1 with the reason on standard error; 2 for a wrong command line; 128 and its number for a signal.";
+    "Exit codes: 0: success; 1: an error, with the reason on standard error; 2: a wrong command line;\n"
+    "128 + N: ended by signal N.";
 
 /// The signals that end a program which has something to remove first.
 #if defined(_WIN32)

@@ -11,8 +11,8 @@
 /// other more than they help.
 inline CLI::Option* add_threads_option(CLI::App& app, int& threads) {
     return numbers::add_integer(app, "-t,--threads", threads, 0, 1024,
-                                "threads to compute with; unless given, one for each physical core that this process "
-                                "may use; 0: all processors");
+                                "number of threads; default: one for each physical core that the process may use; "
+                                "0: one for each processor");
 }
 
 /// The number of threads that read files, unless told: more of them only wait for memory, and each has megabytes of

@@ -85,15 +85,15 @@ std::string to_json(const std::vector<rwkv::TokenId>& ids) {
 
 int main(int argc, char** argv) {
     CLI::App app(
-        "Tokenizes what standard input holds, line by line: of each JSON string, a JSON array of token ids; with\n"
-        "--decode, of each array, the string. Each answer is written before the next line is waited for. A line that\n"
-        "is neither ends the program.");
+        "Reads a JSON string from each line of standard input and writes its token ids as a JSON array; with "
+        "--decode,\n"
+        "the reverse. Each result is written before the next line is read. An invalid line ends the program.");
     app.footer(terminal::exit_codes);
     std::string model, given;
     bool decode = false;
-    add_model_option(app, model, "the model, or its tokenizer.json or World vocabulary");
+    add_model_option(app, model, "model, or a tokenizer.json or World vocabulary (.txt)");
     add_tokenizer_option(app, given);
-    app.add_flag("--decode", decode, "from ids to text");
+    app.add_flag("--decode", decode, "convert ids to text");
     return terminal::run(app, argc, argv, [&] {
         const rwkv::Tokenizer tokenizer = rwkv::load_tokenizer(given.empty() ? model : given);
         std::ios::sync_with_stdio(false);  // or every character is fetched by itself
