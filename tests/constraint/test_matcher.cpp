@@ -361,3 +361,16 @@ TEST_CASE("masks of limits that are near and far", "[matcher]") {
     }
     CHECK(states > 200);
 }
+
+TEST_CASE("a long token after which the end is far away", "[matcher]") {
+    // What is in progress after the 32 dashes has no end nearby: the mask cannot be that of the same without limits.
+    const Tokenizer tokenizer = greedy_tokenizer(
+        {std::string(32, '-'), std::string(45, '-'), std::string(34, 'a'), std::string(39, 'b'), "--"});
+    const Constraint constraint =
+        json_schema(R"({"type":"string","maxLength":5000,"pattern":"^([a-z]{0,400}|-{0,30}|-{40,}[a-z]{20})$"})");
+    Matcher matcher(constraint, TokenVocabulary(tokenizer));
+    REQUIRE(matcher.accept("\""));
+    const auto [mask, tried] = masks(matcher, tokenizer);
+    CHECK(ids_of(mask) == ids_of(tried));
+    CHECK(ids_of(mask).back() == 257 + 4);
+}

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -203,9 +204,12 @@ class MatcherConstraint final : public TokenConstraint {
             }
         }
         matcher_.mask(words_);
-        for (std::size_t i = 0; i < logits.size(); ++i) {
-            const bool allowed = i / 64 < words_.size() && (words_[i / 64] >> i % 64 & 1U) != 0;
-            if (!allowed) logits[i] = core::minus_infinity;
+        for (std::size_t begin = 0; begin < logits.size(); begin += 64) {
+            const std::uint64_t word = begin / 64 < words_.size() ? words_[begin / 64] : 0;
+            if (~word == 0) continue;
+            const std::size_t count = (std::min)(logits.size() - begin, std::size_t{64});
+            for (std::size_t i = 0; i < count; ++i)
+                if ((word >> i & 1U) == 0) logits[begin + i] = core::minus_infinity;
         }
     }
     void accept(TokenId token) override {

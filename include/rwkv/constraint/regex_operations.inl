@@ -23,25 +23,26 @@ RWKV_INLINE Regex RegexSet::concat_two(Regex left, Regex right) {
     if (left == Regex::empty) return right;
     if (right == Regex::empty) return left;
     if (left == Regex::anything && right == Regex::anything) return left;
+    if (node(left).kind != Kind::concat) return append(left, right);
     std::vector<Regex> lefts;  // only the right side of a concat is one
-    while (node(left).kind == Kind::concat) {
-        lefts.push_back(argument(node(left), 0));
-        left = argument(node(left), 1);
-    }
+    for (; node(left).kind == Kind::concat; left = argument(node(left), 1)) lefts.push_back(argument(node(left), 0));
     lefts.push_back(left);
-    for (std::size_t i = lefts.size(); i-- > 0;) {
-        const Node l = node(lefts[i]), r = node(right);
-        std::uint32_t depth = l.depth + 1U;
-        if (r.kind == Kind::concat)
-            depth = (std::max)(depth, std::uint32_t{r.depth});
-        else if (l.nullable || !r.plain)
-            depth = (std::max)(depth, r.depth + 1U);
-        const std::uint32_t words[] = {static_cast<std::uint32_t>(lefts[i]), static_cast<std::uint32_t>(right)};
-        right = intern({Kind::concat, l.nullable && r.nullable, l.plain && r.plain, l.finite && r.finite,
-                        static_cast<std::uint16_t>(depth), false, 0, (std::min)(l.size + r.size, 1U << 31U), 0, 0},
-                       words);
-    }
+    for (std::size_t i = lefts.size(); i-- > 0;) right = append(lefts[i], right);
     return right;
+}
+
+/// One, which is no concat, after the other; neither is `nothing` or `empty`.
+RWKV_INLINE Regex RegexSet::append(Regex left, Regex right) {
+    const Node l = node(left), r = node(right);
+    std::uint32_t depth = l.depth + 1U;
+    if (r.kind == Kind::concat)
+        depth = (std::max)(depth, std::uint32_t{r.depth});
+    else if (l.nullable || !r.plain)
+        depth = (std::max)(depth, r.depth + 1U);
+    const std::uint32_t words[] = {static_cast<std::uint32_t>(left), static_cast<std::uint32_t>(right)};
+    return intern({Kind::concat, l.nullable && r.nullable, l.plain && r.plain, l.finite && r.finite,
+                   static_cast<std::uint16_t>(depth), false, 0, (std::min)(l.size + r.size, 1U << 31U), 0, 0},
+                  words);
 }
 
 RWKV_INLINE Regex RegexSet::concat(std::span<const Regex> parts) {
@@ -106,6 +107,7 @@ RWKV_INLINE void RegexSet::merge_repeats(std::vector<Regex>& parts) {
 }
 
 RWKV_INLINE Regex RegexSet::any_of(std::span<const Regex> given) {
+    if (given.size() == 1) return given[0];
     std::vector<Regex> parts;
     parts.reserve(given.size());
     ByteSet set;

@@ -25,8 +25,9 @@ enum class Regex : std::uint32_t {
 
 /// Characters from `first` to `last`, both included.
 struct CharacterRange {
-    char32_t first;  ///< at most U+10FFFF
-    char32_t last;   ///< at most U+10FFFF, and not below `first`
+    char32_t first;                                          ///< at most U+10FFFF
+    char32_t last;                                           ///< at most U+10FFFF, and not below `first`
+    bool operator==(const CharacterRange&) const = default;  ///< whether both are equal
 };
 
 /// As the maximum of a repetition: there is none.
@@ -151,6 +152,7 @@ class RegexSet {
     Regex intern(Node node, std::span<const std::uint32_t> words);
     void measure(Node& changed, std::span<const std::uint32_t> words) const noexcept;
     Regex concat_two(Regex left, Regex right);
+    Regex append(Regex left, Regex right);
     Regex remainder_state(std::uint64_t divisor, std::uint64_t value, std::uint32_t scale, bool fraction);
     void merge_repeats(std::vector<Regex>& parts);
     ByteSet byte_set(const Node& node) const noexcept;

@@ -206,6 +206,11 @@ RWKV_INLINE Regex RegexSet::characters(std::span<const CharacterRange> ranges) {
         else
             merged.push_back({first, last});
     }
+    if (!merged.empty() && merged.back().last < 0x80) {  // most are
+        ByteSet set;
+        for (const auto& [first, last] : merged) set = set | ByteSet::range(first, last);
+        return bytes(set);
+    }
     std::vector<Edge> edges;
     add_edges(edges, merged, 0, 0x80, 0, 0);
     // The longer ones begin where a character is not to be written shorter.

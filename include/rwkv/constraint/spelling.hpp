@@ -31,6 +31,7 @@ class CharacterSet {
     CharacterSet complement() const;
     /// One of the characters.
     Regex regex(RegexSet& set, Spelling spelling) const;
+    bool operator==(const CharacterSet&) const = default;  ///< whether both were made of the same ranges
 
   private:
     std::vector<CharacterRange> ranges_;

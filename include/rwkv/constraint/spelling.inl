@@ -47,7 +47,7 @@ RWKV_INLINE Regex CharacterSet::regex(RegexSet& set, Spelling spelling) const {
     Regex escapes = letters.empty() ? Regex::nothing : set.bytes(letters);
     if (!digits[0].empty()) escapes = set.any_of({escapes, set.concat({set.literal("u000"), set.bytes(digits[0])})});
     if (!digits[1].empty()) escapes = set.any_of({escapes, set.concat({set.literal("u001"), set.bytes(digits[1])})});
-    parts.push_back(set.concat({set.literal("\\"), escapes}));
+    if (escapes != Regex::nothing) parts.push_back(set.concat({set.literal("\\"), escapes}));
     return set.any_of(parts);
 }
 
