@@ -15,9 +15,9 @@ namespace rwkv::inline RWKV_ABI {
 
 /// How a model is converted.
 struct ConvertOptions {
-    /// What the matrices become. Quantized ones only convert to what they are.
+    /// The format of the matrices. Quantized ones can only keep their format.
     WeightFormat format = WeightFormat::stored;
-    /// The maximum number of bytes of tensors in a file; a model with more is split. A larger tensor has a file of its
+    /// The maximum number of bytes of tensors in a file; a larger model is split. A larger tensor has a file of its
     /// own.
     std::uint64_t max_shard_size = 5'000'000'000;
     /// The tokenizer's file, a tokenizer.json or (ending in .txt) a World vocabulary. Empty: the one that `load_tokenizer`
@@ -47,15 +47,14 @@ struct ConvertedModel {
 ///
 /// The numbers are those that `load_model` makes of the original with that format, bit for bit: matrices are converted
 /// to it, vectors and embeddings (unless they are the head, too) stay as stored, and F64 becomes F32. Needs some tens
-/// of megabytes of memory, however large the model. config.json is written last, and after a failure nothing is left
-/// behind.
+/// of megabytes of memory, however large the model. config.json is written last, and a failure leaves nothing behind.
 ///
 /// Throws: as `load_model`, also for weights that are not finite or not within the range of the format; FileError where
 /// the directory cannot be written.
 ConvertedModel convert_model(const std::filesystem::path& from, const std::filesystem::path& to,
                              const ConvertOptions& options = {});
 
-/// The same for a model that an application keeps elsewhere: a directory on disk is made of it.
+/// The same for a model that an application keeps elsewhere; `to` is a directory on disk.
 ConvertedModel convert_model(const ModelFiles& from, const std::filesystem::path& to,
                              const ConvertOptions& options = {});
 

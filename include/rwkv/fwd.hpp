@@ -5,7 +5,7 @@
 
 #include <rwkv/version.hpp>
 
-// The names of what rwkv.hpp declares, for headers that say them and need no more.
+// Forward declarations of what rwkv.hpp declares.
 
 namespace rwkv::inline RWKV_ABI {
 

@@ -21,26 +21,26 @@ namespace rwkv::inline RWKV_ABI {
 /// BlinkDL's weights (`.pth`): the sizes are then those of the tensors, `layer_norm_epsilon` is 1e-5, `rescale_every` 0
 /// and every special token 0; the head is tied to the embeddings where Hugging Face's names are used and it is missing.
 ///
-/// The weights are read once, by several threads, into memory that the model owns, and converted as they are read: they
-/// are never held twice.
+/// The weights are read once, by several threads, into memory that the model owns, and converted while they are read;
+/// they are never in memory twice.
 ///
 /// Throws: FileError, FormatError or ModelError, naming the file, the tensor, what was expected and what was found,
 /// before anything large is allocated; Cancelled where the progress callback returns false; std::bad_alloc;
 /// std::system_error if the system has no thread to give.
 [[nodiscard]] Model load_model(const std::filesystem::path& path, const LoadOptions& options = {});
 
-/// Loads a model from where an application keeps its files: memory, an archive, a database. They are looked for by the
-/// names they have in a directory. Several threads read them at once; nothing here is needed after the call but what
-/// `ByteSource::map` returned, with LoadOptions::mapped.
+/// Loads a model whose files an application keeps elsewhere: in memory, an archive or a database. They have the names
+/// of files in a model directory. Several threads read them at once. After the call, only what `ByteSource::map`
+/// returned is still used, and only with LoadOptions::mapped.
 ///
 /// Throws: as above, FileError where a source cannot be read; what the functions of `files` throw.
 [[nodiscard]] Model load_model(const ModelFiles& files, const LoadOptions& options = {});
 
-/// Loads a model from the one file with its weights, as from its path. No config.json is beside it.
+/// Loads a model from a single file of weights, without a config.json, as from its path.
 [[nodiscard]] Model load_model(const ByteSource& weights, const LoadOptions& options = {});
 
-/// The config of the model that `load_model` would make of the same, from the headers of its files: in milliseconds,
-/// with every check that needs no weights. Throws: as `load_model`.
+/// The config of the model that `load_model` would return. Reads only the headers of the files, in milliseconds, and
+/// checks everything that can be checked without the weights. Throws: as `load_model`.
 [[nodiscard]] Config load_config(const std::filesystem::path& path);
 [[nodiscard]] Config load_config(const ModelFiles& files);
 [[nodiscard]] Config load_config(const ByteSource& weights);

@@ -12,10 +12,10 @@
 
 namespace rwkv::inline RWKV_ABI {
 
-/// The tokenizer's file that belongs to a model, given by its directory or by the file with its weights:
-/// tokenizer.json, 20B_tokenizer.json or another name that ends so, or rwkv_vocab_v20230424.txt, or nothing. Where a
-/// World vocabulary lies beside another one, the `vocab_size` of config.json decides. Throws: ModelError where that is
-/// not there either.
+/// Finds the tokenizer file of a model, given by its directory or by the file with its weights: tokenizer.json,
+/// 20B_tokenizer.json or another name that ends so, or rwkv_vocab_v20230424.txt. Empty if there is none. If a World
+/// vocabulary is beside another tokenizer, the `vocab_size` of config.json decides. Throws: ModelError if that is
+/// missing, too.
 [[nodiscard]] std::optional<std::filesystem::path> find_tokenizer(const std::filesystem::path& model);
 
 /// Loads the tokenizer of a model, given by its directory or by the file with its weights; or the file given: a
@@ -28,19 +28,19 @@ namespace rwkv::inline RWKV_ABI {
 [[nodiscard]] Tokenizer load_tokenizer(const ByteSource& file);
 [[nodiscard]] Tokenizer load_tokenizer(const ModelFiles& files);
 
-/// The same for a model that is at hand: where a World vocabulary lies beside another one, the one that fits the number
-/// of the model's outputs.
+/// The same for a model that is already loaded: if a World vocabulary is beside another tokenizer, the one that fits
+/// the model's vocab_size.
 [[nodiscard]] Tokenizer load_tokenizer(const std::filesystem::path& path, const Config& config);
 [[nodiscard]] Tokenizer load_tokenizer(const ModelFiles& files, const Config& config);
 
-/// What speaks against using the tokenizer with a model, in a sentence, or nothing: far fewer tokens than the model has
-/// outputs, as with GPT-NeoX's 50277 for the 65536 of a World model, whose text is then gibberish. (More tokens than
-/// outputs are refused where the two are used together.)
+/// A sentence that explains why the tokenizer probably does not belong to the model, or an empty string. That is so if
+/// it has far fewer tokens than the model's vocab_size, as GPT-NeoX's 50277 for a World model's 65536, whose text is
+/// then gibberish. (A tokenizer with more tokens than the model is an error where the two are used together.)
 [[nodiscard]] std::string describe_mismatch(const Tokenizer& tokenizer, const Config& config);
 
 /// The prompt format that goes with a model, given by its directory or by the file with its weights (see
-/// text/prompt_format.hpp): "world" where its tokenizer is a World vocabulary, and "raven" for all others, plain models
-/// included, which continue a dialogue of Bob and Alice as any text.
+/// text/prompt_format.hpp): "world" where its tokenizer is a World vocabulary, and "raven" for all others, including
+/// base models, which continue a dialogue of Bob and Alice like any text.
 [[nodiscard]] const PromptFormat& guess_prompt_format(const std::filesystem::path& model);
 [[nodiscard]] const PromptFormat& guess_prompt_format(const ModelFiles& files);
 [[nodiscard]] const PromptFormat& guess_prompt_format(const Tokenizer& tokenizer);

@@ -1,8 +1,8 @@
 #pragma once
 
-// Loading models, generating, and saving states. Writing models is an include of its own, convert_model.hpp. A program
-// that needs less may include less: model/model.hpp computes and reads no file, text/ and generation/sampler.hpp know
-// nothing of models.
+// Loading models, generating text, and saving states. Separate includes are convert_model.hpp, scheduler.hpp,
+// constraint.hpp and mpi.hpp. A program that needs less can include less: model/model.hpp computes without reading
+// files; text/ and generation/sampler.hpp do not depend on models.
 
 // windows.h without NOMINMAX defines min and max, which standard headers that follow it do not survive.
 #pragma push_macro("min")

@@ -14,13 +14,13 @@
 namespace rwkv::inline RWKV_ABI {
 
 // A state is stored as a safetensors file that any reader of the format can open: five F32 tensors of one row for each
-// layer. A conversation has, besides, `tokens` (I32) and `logits` (F32). The same bytes can be kept elsewhere, in a
-// database say.
+// layer. A conversation also has `tokens` (I32) and `logits` (F32). The same bytes can be kept elsewhere, in a
+// database, say.
 
 /// Writes a state to a file, which appears whole or not at all. Throws: FileError.
 void save_state(const State& state, const std::filesystem::path& path);
 
-/// Reads the state of a model of that shape from a file, or from where an application keeps it.
+/// Reads the state of a model of that shape from a file or another source.
 ///
 /// Throws: FileError or FormatError where the file cannot be read; ModelError where it holds something else, or the
 /// state of a model of another shape.

@@ -24,15 +24,15 @@
 #define RWKV_TARGETS 255
 #endif
 
-// What a shared library that is made with RWKV_COMPILED says of each function, such as
+// The attributes of each function in a shared library that is built with RWKV_COMPILED, such as
 // __attribute__((visibility("default"))) where all else is hidden.
 #ifndef RWKV_API
 #define RWKV_API
 #endif
 
-// The inline namespace that everything is in, so that what may not be mixed in one program fails to link: another minor
-// version, other instruction sets, and the library compiled once (RWKV_COMPILED) beside the library in every source
-// file.
+// The inline namespace that contains everything. It makes builds that must not be mixed in one program fail to link:
+// different minor versions, different instruction sets, and the compiled library (RWKV_COMPILED) beside the header-only
+// one.
 #define RWKV_ABI_OF(mode, targets) v0_1##mode##targets
 #define RWKV_EXPANDED_ABI_OF(mode, targets) RWKV_ABI_OF(mode, targets)
 #ifdef RWKV_COMPILED

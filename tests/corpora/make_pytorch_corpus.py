@@ -368,7 +368,7 @@ def make_pickle_cases():
     with_pickle("a key without a value", b"\x80\2}(" + good + text("x") + b"u.", "a value for each key")
     with_pickle("items without a mark", b"\x80\2}" + good + b"u.", "a mark on the stack, found none")
     for what, key in {"a number": b"K\1", "a list": b"]", "a tuple": b")", "a dict": b"}", "nothing": b"N"}.items():
-        with_pickle("a key that is " + what, state(key, tensor()), "expected a text as key")
+        with_pickle("a key that is " + what, state(key, tensor()), "expected a string as key")
     with_pickle("a key twice", state(text("w"), tensor(), text("w"), tensor()), 'tensor "w": expected each name once')
     with_pickle("append to a dict", b"\x80\2}Na.", "a list to append to, found a dict")
     with_pickle("append to nothing", b"\x80\2Na.", "a list to append to, found nothing")
@@ -376,7 +376,7 @@ def make_pickle_cases():
     with_pickle("append to a tuple", b"\x80\2)(NNe.", "a list to append to, found a tuple")
     with_pickle("attributes of a tensor", b"\x80\2" + tensor() + b"}b.", "a dict to set attributes of, found a tensor")
     with_pickle("attributes of nothing", b"\x80\2}b.", "a dict to set attributes of, found nothing")
-    with_pickle("call a text", b"\x80\2" + text("os.system") + b")R.", "to call, found a text")
+    with_pickle("call a text", b"\x80\2" + text("os.system") + b")R.", "to call, found a string")
     with_pickle("call a storage", b"\x80\2" + FLOATS + b")R.", 'to call, found "torch.FloatStorage"')
     with_pickle("call with a list", b"\x80\2" + REBUILD + b"]R.", "a tuple of arguments, found a list")
     with_pickle("call nothing", b"\x80\2)R.", "expected 1 values on the stack")

@@ -127,7 +127,7 @@ TEST_CASE("a World vocabulary in JSON is the one in text", "[tokenizer]") {
     };
     CHECK_THAT(with("\"65\":[64],", ""), ContainsSubstring("ModelError") && ContainsSubstring("none for byte 64"));
     CHECK_THAT(with("\"ab\"", "7"),
-               ContainsSubstring("FormatError rwkv_vocab.json: id 257: expected a text or a list"));
+               ContainsSubstring("FormatError rwkv_vocab.json: id 257: expected a string or a list"));
     CHECK_THAT(with("[226,130]", "[226,256]"), ContainsSubstring("id 260: expected numbers from 0 to 255"));
     CHECK_THAT(with("[226,130]", "[226,-1]"), ContainsSubstring("id 260: expected numbers from 0 to 255"));
     CHECK_THAT(with("[226,130]", "[]"), ContainsSubstring("id 260: expected a token of at least one byte"));

@@ -9,9 +9,9 @@
 
 namespace rwkv::inline RWKV_ABI {
 
-/// A LoRA adapter that is merged into a model while this is loaded or converted: W becomes
-/// W + scale · (alpha / rank) · B · A, and tensors that the adapter holds whole take the place of the model's. The sums
-/// are of floats, before they are converted to the format of the weights.
+/// A LoRA adapter that is merged into a model while the model is loaded or converted: W becomes
+/// W + scale · (alpha / rank) · B · A, and tensors that the adapter holds whole replace the model's. The sums are of
+/// floats, before they are converted to the format of the weights.
 ///
 /// It is of one of two kinds:
 ///
@@ -22,7 +22,8 @@ namespace rwkv::inline RWKV_ABI {
 struct Adapter {
     std::filesystem::path path;
     std::optional<float> scale = {};  ///< empty: 1, the strength it was trained with
-    /// Where an application keeps the adapter. `path` is then the name of the file among these, or empty: PEFT's.
+    /// The adapter's files, if an application keeps them elsewhere. `path` is then the name of one of these, or empty
+    /// for PEFT's.
     std::shared_ptr<const ModelFiles> files = {};
 };
 

@@ -13,8 +13,8 @@ namespace rwkv::inline RWKV_ABI {
 
 /// How a model is loaded.
 struct LoadOptions {
-    /// What the matrices are held as. They are converted while they are read; quantized ones only load as they are
-    /// stored.
+    /// The format of the matrices in memory. They are converted while they are read; quantized ones can only be loaded
+    /// as stored.
     WeightFormat format = WeightFormat::stored;
     /// Compute as Hugging Face does with the `rescale_every` of config.json. Off: as rwkv.cpp and BlinkDL's
     /// float32 path do, which ignore it; the logits of a large model then differ in the third decimal.
@@ -22,11 +22,11 @@ struct LoadOptions {
     /// Threads that read and convert. 0: all processors that the process may use, of which no more than 16 are put to
     /// use.
     int threads = 0;
-    /// Map the files into memory (or use them in place where a ByteSource has them there) and leave the matrices in it:
-    /// a start of milliseconds, and pages that processes share. Only for matrices stored in the requested format;
-    /// others are read. Mapped weights are not checked for infinities and NaN, small pages make decoding slower, and a
-    /// file that is truncated or written to while the model lives changes its weights or ends the program (SIGBUS): for
-    /// files that nobody else changes.
+    /// Memory-map the files (or use in place what a ByteSource has in memory) instead of reading the matrices: loading
+    /// takes milliseconds, and processes share the pages. Only for matrices stored in the requested format; others are
+    /// read. Mapped weights are not checked for infinities and NaN, small pages make decoding slower, and a file that
+    /// is truncated or written to while the model lives changes its weights or ends the program (SIGBUS): for files
+    /// that nobody else changes.
     bool mapped = false;
     /// Merged into the weights while these are read, in this order. Not for matrices that are stored quantized, nor for
     /// embeddings that are tied to the head; matrices that they change are not mapped.

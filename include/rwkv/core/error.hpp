@@ -22,7 +22,7 @@ class RWKV_API Error : public std::runtime_error {
     /// The message is the sentence. `found` is the part of it that is the reason, if there is one.
     Error(std::string where, const std::string& sentence, std::string found = {});
 
-    /// The path of the file, or the name of the function or of the work.
+    /// The path of the file, or the name of the function or operation.
     const std::string& where() const noexcept { return where_; }
     /// The tensor, field or option at fault; empty where it is the whole of `where()`.
     const std::string& subject() const noexcept { return subject_; }
@@ -52,7 +52,8 @@ class RWKV_API FileError : public Error {
     std::error_code code_;
 };
 
-/// A file that breaks the rules of its own format: a wrong header, malformed JSON, overlapping tensors, trailing bytes.
+/// A file that breaks the rules of its own format: an invalid header, malformed JSON, overlapping tensors, trailing
+/// bytes.
 class RWKV_API FormatError : public Error {
   public:
     using Error::Error;  ///< as Error
@@ -65,7 +66,7 @@ class RWKV_API ModelError : public Error {
     using Error::Error;  ///< as Error
 };
 
-/// An argument that a function does not take: a token id outside the vocabulary, a state of another model's shape, a
+/// An argument that a function does not accept: a token id outside the vocabulary, a state of another model's shape, a
 /// probability over 1.
 class RWKV_API ArgumentError : public Error {
   public:

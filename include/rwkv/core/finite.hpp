@@ -5,8 +5,8 @@
 
 #include <rwkv/version.hpp>
 
-// Infinities and NaN, told by their bits. Compiled with -ffast-math, comparisons and std::isfinite do not know them:
-// the compiler takes for granted that there are none. Numbers are passed by reference for the same reason.
+// Detects infinities and NaN by their bits. With -ffast-math, comparisons and std::isfinite cannot do that, since the
+// compiler assumes that there are none. Numbers are passed by reference for the same reason.
 
 namespace rwkv::inline RWKV_ABI::core {
 
@@ -14,7 +14,7 @@ inline constexpr std::uint32_t float_infinity_bits = 0x7F80'0000;
 inline constexpr float minus_infinity = std::bit_cast<float>(float_infinity_bits | 0x8000'0000);
 inline constexpr float not_a_number = std::bit_cast<float>(float_infinity_bits | 0x0040'0000);
 
-/// Whether the compiler takes for granted that numbers are finite.
+/// Whether the compiler assumes that numbers are finite.
 #if defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__
 inline constexpr bool finite_math_only = true;
 #else

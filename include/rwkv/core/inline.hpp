@@ -1,8 +1,8 @@
 #pragma once
 
-// Definitions of what is declared in the headers an application includes, and costs a compiler seconds, are marked
-// RWKV_INLINE and lie in a .inl beside the header. It is `inline`, unless a program is compiled with RWKV_COMPILED:
-// then headers do not include the definitions, and the files of compiled/ have them, with the attributes of RWKV_API.
+// Definitions that take long to compile are in an .inl file beside the header that declares them, and marked
+// RWKV_INLINE. That is `inline`, unless a program is compiled with RWKV_COMPILED: then the headers do not include the
+// definitions; the source files in compiled/ do, with the attributes of RWKV_API.
 #include <rwkv/version.hpp>
 
 #ifdef RWKV_COMPILED

@@ -11,11 +11,11 @@
 
 namespace rwkv::inline RWKV_ABI::core {
 
-// Sorting what is large to move and seldom sorted: one function for items of all types, because the standard library's
-// are long to compile, and each use would be one more.
+// Sorting where speed does not matter: one function for items of all types, because each instantiation of the standard
+// library's takes long to compile.
 
 /// The positions of `count` items in the order of before(a, b), which says whether the item at position a goes before
-/// the one at position b; of two that are equal the first goes first.
+/// the one at position b; equal items keep their order.
 [[nodiscard]] inline std::vector<std::size_t> sorted_positions(
     std::size_t count, const std::function<bool(std::size_t, std::size_t)>& before) {
     std::vector<std::size_t> order(count);
@@ -27,7 +27,7 @@ namespace rwkv::inline RWKV_ABI::core {
     return order;
 }
 
-/// Sorts items by before(a, b) of two of them; equal ones keep their order.
+/// Sorts items by before(a, b); equal items keep their order.
 template <class Item, class Before>
 void sort_stably(std::vector<Item>& items, const Before& before) {
     std::vector<Item> sorted;

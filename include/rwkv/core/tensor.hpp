@@ -21,15 +21,15 @@ using TokenId = std::int32_t;
 /// The sizes of a tensor, outermost first (C order).
 using Shape = std::vector<std::uint64_t>;
 
-/// What a file says of a tensor: its name, type of elements, shape, and where its bytes lie.
+/// The description of a tensor in a file: its name, element type, shape, and the position of its bytes.
 struct TensorInfo {
     std::string name;          ///< as in the file
     DType dtype = DType::f32;  ///< of its elements
     Shape shape;               ///< sizes, outermost first
     std::uint64_t offset = 0;  ///< of the first byte, from the start of the file
     std::uint64_t bytes = 0;   ///< size in bytes, equal to shape × dtype
-    /// The distance of neighbours in each dimension, in elements, outermost first; empty where the tensor is contiguous
-    /// in C order, as it always is in a safetensors file.
+    /// The distance between neighbours in each dimension, in elements, outermost first; empty where the tensor is
+    /// contiguous in C order, as it always is in a safetensors file.
     Shape strides = {};
 };
 

@@ -8,14 +8,14 @@
 
 namespace rwkv::inline RWKV_ABI {
 
-/// Where a conversation stands: all that a Generator or a Sequence needs to continue it. Copying is a named call, as a
-/// state's.
+/// A position in a conversation: all that a Generator or a Sequence needs to continue from there. Copying is a named
+/// call, as for State.
 struct Conversation {
     State state;                  ///< what the model remembers
     std::vector<TokenId> tokens;  ///< all that were read or drawn, in order
     std::vector<float> logits;    ///< of the next token; empty where the last of `tokens` is not in the state yet
 
-    /// One of its own that stands at the same place. Allocates.
+    /// An independent copy. Throws: std::bad_alloc.
     [[nodiscard]] Conversation copy() const { return {state.copy(), tokens, logits}; }
 };
 

@@ -8,8 +8,8 @@
 
 namespace rwkv::inline RWKV_ABI {
 
-/// A smaller model with the vocabulary of the one that it drafts for, with the workspace it computes in. Sequences that
-/// one thread decodes may share it.
+/// A smaller model that guesses tokens for another one with the same vocabulary, and its workspace. Sequences that are
+/// decoded by one thread may share it.
 /// Thread safety: one sequence at a time.
 class DraftModel {
   public:

@@ -42,7 +42,7 @@ struct Generation {
     std::vector<TokenId> tokens;            ///< the same in ids
     std::vector<double> log_probabilities;  ///< of each token, by the model itself, before any sampling option
     std::vector<std::vector<TokenLogProbability>> top_logprobs;  ///< the most likely at each place, if asked for
-    FinishReason finish_reason = FinishReason::length;           ///< why there is no more
+    FinishReason finish_reason = FinishReason::length;           ///< why the text ended
     Index prompt_tokens = 0;    ///< read before the first new token, an unread one of the call before included
     Index decode_steps = 0;     ///< tokens read after that, each to draw the next; the first new token needs none
     Index drafted_tokens = 0;   ///< read by the model before they were drawn: guesses, or what a constraint forces

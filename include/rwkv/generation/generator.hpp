@@ -26,14 +26,15 @@ namespace rwkv::inline RWKV_ABI {
 
 class TextStream;
 
-/// A conversation with a model: reads prompts (many tokens at once), continues them (token by token), and remembers all
-/// of it, so that each call gives the model only what is new. A Sequence with a model and a workspace of its own.
+/// A conversation with a model: reads prompts (many tokens at once), continues them (token by token), and remembers
+/// everything, so that each call reads only new tokens. It is a Sequence with a model and a workspace.
 ///
 /// Thread safety: one call at a time. `generate`, `stream`, `resume` and `reset` throw ArgumentError, and change
 /// nothing, when called by a callback of a call in progress or while a stream is open.
 class Generator {
   public:
-    /// Takes each chunk of text as soon as it is certain, always whole characters; returning false ends the text there.
+    /// Receives each chunk of text as soon as it is certain, always whole characters. Return false to end the text
+    /// there.
     using OnPiece = std::function<bool(std::string_view text)>;
     /// Receives each token; return false to end the text there.
     using OnToken = std::function<bool(TokenId token)>;
@@ -52,7 +53,7 @@ class Generator {
     /// Throws: ArgumentError, and nothing is changed, for a prompt that the tokenizer refuses, an empty one where
     /// nothing was read before, or options out of range. What is thrown while the prompt is read leaves the
     /// conversation as before the call; what is thrown later (all tokens forbidden, a logits_processor, constraint or
-    /// callback that throws) leaves the prompt and the tokens so far in the conversation, and std::bad_alloc does
+    /// callback that throws) leaves the prompt and the tokens so far in the conversation, and std::bad_alloc may do
     /// either.
     Generation generate(std::string_view prompt, const GenerationOptions& options = {}, const OnPiece& on_piece = {});
 
@@ -64,19 +65,19 @@ class Generator {
     ///
     ///     for (std::string_view text : generator.stream(prompt, options)) std::cout << text;
     ///
-    /// Leaving the loop early ends the text as a callback that returns false does. `result()` tells the rest.
+    /// Leaving the loop early ends the text as a callback that returns false does. `result()` has everything else.
     /// Throws: as `generate`, the options and the prompt being checked here, and everything else while iterating.
     [[nodiscard]] TextStream stream(std::string_view prompt, const GenerationOptions& options = {});
 
-    /// What came of the latest `generate` or `stream`, so far.
+    /// The result of the latest `generate` or `stream`, so far.
     [[nodiscard]] Generation result() const;
 
-    /// A copy of where the conversation stands, to `resume` from it any number of times: the way to several
-    /// continuations of one prompt, to take an answer back, and to go on another day (`save_conversation`).
-    /// Throws: ArgumentError when called while the model computes, by `progress` or a logits_processor.
+    /// A copy of the current position, to `resume` from any number of times: for several continuations of one prompt,
+    /// to take an answer back, or to continue later (`save_conversation`).
+    /// Throws: ArgumentError if called while the model computes, from `progress` or a logits_processor.
     [[nodiscard]] Conversation conversation() const;
 
-    /// Continues from there, forgetting the present conversation.
+    /// Continues from that position and forgets the present conversation.
     /// Throws: ArgumentError for the conversation of a model of another shape, or std::bad_alloc; then nothing is
     /// changed.
     void resume(const Conversation& conversation);
@@ -147,7 +148,7 @@ class TextStream {
         Generator* generator_ = nullptr;
     };
 
-    /// Moves, leaving a stream to be assigned to or destroyed.
+    /// Leaves a stream that can only be assigned to or destroyed.
     TextStream(TextStream&& other) noexcept
         : generator_(std::exchange(other.generator_, nullptr)),
           generation_(other.generation_),

@@ -15,8 +15,8 @@ struct TokenLogProbability {
     double log_probability;  ///< ln p, at most 0
 };
 
-/// log softmax(logits): how likely the model itself finds each token, before any temperature, cut or penalty. A view:
-/// the logits must outlive it. NaN where a logit is NaN or +∞, or all are −∞.
+/// log softmax(logits): the model's own probabilities, before temperature, filters and penalties. A view: the logits
+/// must outlive it. NaN where a logit is NaN or +∞, or all are −∞.
 class LogProbabilities {
   public:
     /// Goes through all logits once.

@@ -25,8 +25,8 @@ struct Candidate {
 
 /// Draws tokens from logits: penalties and constraint, then temperature and filters, then a random number. The same
 /// options and the same logits in the same order give the same tokens on every platform that computes in IEEE double
-/// (x87 and -ffast-math do not): random numbers and weights are whole numbers. A copy goes on as the original would.
-/// Without penalties it allocates only where it meets more logits than before.
+/// (x87 and -ffast-math do not): random numbers and weights are integers. A copy continues as the original would.
+/// Without penalties it allocates only if there are more logits than before.
 /// Thread safety: one thread at a time.
 class Sampler {
   public:
@@ -40,10 +40,10 @@ class Sampler {
     /// Draws the next token, an index into `logits`, and remembers it where a penalty needs it. A logit of −∞ is never
     /// drawn.
     /// Throws: ArgumentError where there is no logit, all are −∞ (after penalties), or one is NaN or +∞; what
-    /// logits_processor and constraint throw; std::bad_alloc. After any of these nothing is changed.
+    /// logits_processor and constraint throw; std::bad_alloc. In each case nothing is changed.
     [[nodiscard]] TokenId sample(std::span<const float> logits);
 
-    /// What `sample` would draw from, in no particular order. Uses up no random number.
+    /// What `sample` would draw from, in no particular order. Consumes no random number.
     /// Throws: as `sample`.
     [[nodiscard]] std::vector<Candidate> candidates(std::span<const float> logits);
 
@@ -55,7 +55,7 @@ class Sampler {
     /// Whether the constraint says that the text is complete.
     [[nodiscard]] bool finished() const { return constraint_.get() && constraint_.get()->finished(); }
 
-    /// Those it was made with.
+    /// The options it was made with.
     [[nodiscard]] const SamplingOptions& options() const noexcept { return options_; }
 
   private:

@@ -26,7 +26,7 @@
 
 namespace rwkv::inline RWKV_ABI {
 
-/// What came of one decode step.
+/// The result of one decode step.
 struct Step {
     std::optional<TokenId> token;          ///< the new token; none where the text ended without one
     std::string_view text;                 ///< whole characters that are now certain, perhaps none; valid until the
@@ -43,8 +43,8 @@ struct Step {
 /// `where` names them in the message.
 void check_tokenizer(const Tokenizer& tokenizer, const Config& config, const std::string& where);
 
-/// One conversation that is decoded step by step, without a model and threads of its own: a server decodes many of them
-/// with one batched pass. `begin` gives it a prompt; then, until a step is `finished`:
+/// A conversation that is decoded step by step, without a model or threads of its own, so that a server can decode many
+/// of them in one batched pass. `begin` gives it a prompt; then, until a step is `finished`:
 ///
 ///     logits = model.forward(sequence.pending(), sequence.state(), workspace)
 ///     step = sequence.accept(logits)
@@ -59,7 +59,7 @@ void check_tokenizer(const Tokenizer& tokenizer, const Config& config, const std
 ///     });
 ///     times.add(tokens in the batch, seconds of the pass);
 ///
-/// The next `begin` continues the conversation. A warm step allocates nothing but room for the tokens remembered.
+/// The next `begin` continues the conversation. A warm step allocates nothing but room for the token history.
 /// Thread safety: one thread at a time.
 class Sequence {
   public:
@@ -88,9 +88,9 @@ class Sequence {
     /// after the last one; and, where a constraint forces tokens or GenerationOptions::speculation finds something that
     /// pays, at most `max_draft` drafted tokens behind them, with logits after each and checkpoints. `times` are those
     /// of the passes it will be part of, `beside` is the number of other tokens in the same pass. The spans are valid
-    /// until the next call of `next_pass` or `begin`,
-    /// so that logits can be accepted while the pass goes on. No tokens where nothing is pending: then `logits()` are
-    /// to be accepted. A pass that was not made, or cancelled, is asked for again.
+    /// until the next call of `next_pass` or `begin`, so that logits can be accepted while the pass goes on. No tokens
+    /// where nothing is pending: then `logits()` are to be accepted. If the pass was not made, or cancelled, call this
+    /// again.
     /// Throws: std::bad_alloc, and then nothing is changed.
     [[nodiscard]] SequenceTokens next_pass(const PassTimes& times = {}, Index beside = 0,
                                            Index max_draft = max_draft_tokens);
@@ -98,8 +98,8 @@ class Sequence {
     /// tokens are right; −1 where `next_pass` comes first.
     [[nodiscard]] Index next_position() const noexcept { return draft_position_; }
 
-    /// What the model remembers of `tokens()`, the last of which may not be in it yet. Drafted tokens that were not
-    /// accepted are not in it. While logits of a draft are still to be accepted, asking for it gives them up.
+    /// What the model remembers of `tokens()`, the last of which may not be in it yet, nor are drafted tokens that were
+    /// not accepted. If logits of a draft are still to be accepted, this call gives them up.
     [[nodiscard]] State& state() noexcept {
         roll_back();
         return state_;
@@ -111,9 +111,9 @@ class Sequence {
     /// The logits of the next token where all tokens were read, else empty. [vocab_size]
     [[nodiscard]] std::span<const float> logits() const noexcept { return logits_; }
 
-    /// The model has read the first `count` pending tokens into the state, and no logits were asked for: what lets a
-    /// long prompt be read in parts. `finish` does not take these tokens back: the conversation is then to be given
-    /// more prompt, resumed or reset. Throws: ArgumentError unless at least one token stays pending.
+    /// Says that the model has read the first `count` pending tokens into the state, without logits, so that a long
+    /// prompt can be read in parts. `finish` does not take these tokens back: after it, give the conversation more
+    /// prompt, or resume or reset it. Throws: ArgumentError unless at least one token stays pending.
     void advance(Index count);
 
     /// Takes the logits after the last pending token, or `logits()` where nothing is pending, and draws the next token.
@@ -133,22 +133,22 @@ class Sequence {
     /// Whether there is no step to take.
     [[nodiscard]] bool finished() const noexcept { return !active_; }
 
-    /// All that came of the latest `begin`. The seconds are left 0: who runs the model knows them.
+    /// The result of the latest `begin` so far. The times are 0, as only the caller, who runs the model, knows them.
     [[nodiscard]] const Generation& result() const noexcept { return result_; }
     /// All tokens that were read or drawn, in order.
     [[nodiscard]] std::span<const TokenId> tokens() const noexcept { return tokens_; }
 
-    /// A copy of where the conversation stands, without the generation in progress.
+    /// A copy of the current position, without the generation in progress.
     /// Throws: ArgumentError while a prompt is read in parts.
     [[nodiscard]] Conversation conversation() const;
-    /// Continues from there, forgetting the present conversation.
+    /// Continues from that position and forgets the present conversation.
     /// Throws: ArgumentError for the conversation of a model of another shape, or std::bad_alloc; then nothing is
     /// changed.
     void resume(const Conversation& conversation);
     /// Forgets the conversation.
     void reset() noexcept;
 
-    /// One that goes on from here as this one would, the generation in progress included. Allocates.
+    /// A copy that continues as this one would, including the generation in progress. Throws: std::bad_alloc.
     [[nodiscard]] Sequence copy() const { return Sequence(*this); }
 
     Sequence(Sequence&&) = default;             ///< moves, leaving one that refuses to begin

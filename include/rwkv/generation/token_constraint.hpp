@@ -10,25 +10,25 @@
 
 namespace rwkv::inline RWKV_ABI {
 
-/// What a text must obey, token by token: a grammar, a JSON schema, a list of choices. Handed over in
-/// SamplingOptions::constraint; each Sampler clones it, so that options can be used again, and a copied Sampler or
-/// Sequence goes on as the original would.
+/// Restricts a text token by token, to a grammar, a JSON schema or a list of choices, say. Passed in
+/// SamplingOptions::constraint. Each Sampler clones it, so that options can be used again, and a copied Sampler or
+/// Sequence continues as the original would.
 /// Thread safety: each clone is used by one thread at a time; `clone` of the one in the options by any number.
 class TokenConstraint {
   public:
     TokenConstraint() = default;
     virtual ~TokenConstraint() = default;
 
-    /// Forbids tokens by setting their logits to −∞. Comes after all other changes to the logits. Called before each
-    /// token, and perhaps more than once. One token at least must stay possible.
+    /// Forbids tokens by setting their logits to −∞. Called before each token, perhaps more than once, after all other
+    /// changes to the logits. At least one token must remain possible.
     virtual void mask(std::span<float> logits) = 0;
 
-    /// The token was drawn. Throws: whatever it likes, if it then has changed nothing.
+    /// Called when the token was drawn. May throw, if it then changes nothing.
     virtual void accept(TokenId token) = 0;
 
-    /// Appends tokens that alone may come next, one after the other, as far as that is known without the model: `mask`
-    /// lets nothing else through there. The model then reads them in one pass. `text` holds the new tokens so far.
-    /// Never more than a hint: each token is drawn and accepted like any other.
+    /// Appends the tokens that must come next, as far as they are known without the model: those where `mask` would
+    /// allow no other. The model then reads them in one pass. `text` holds the new tokens so far. Never more than a
+    /// hint: each token is drawn and accepted like any other.
     virtual void forced([[maybe_unused]] std::span<const TokenId> text, [[maybe_unused]] std::vector<TokenId>& tokens) {
     }
 
@@ -36,7 +36,7 @@ class TokenConstraint {
     /// not, let the end-of-text token through instead.
     [[nodiscard]] virtual bool finished() const { return false; }
 
-    /// One that goes on from the same place.
+    /// A copy that continues from the same place.
     [[nodiscard]] virtual std::unique_ptr<TokenConstraint> clone() const = 0;
 
   protected:

@@ -13,8 +13,8 @@
 
 namespace rwkv::inline RWKV_ABI {
 
-/// Bytes that are read as a file is: a file on disk, memory (MemorySource), or whatever an application keeps its data
-/// in, an archive or a database, of which it derives a class:
+/// Bytes with random access, such as a file on disk or memory (MemorySource). For an archive or a database, an
+/// application derives a class:
 ///
 ///     class Asset : public rwkv::ByteSource {
 ///       public:
@@ -26,13 +26,13 @@ namespace rwkv::inline RWKV_ABI {
 ///         Handle handle_;
 ///     };
 ///
-/// Thread safety: any number of threads may call `read` and `map` at once, and so `do_read` and `do_map` are called;
-/// with LoadOptions::threads 1 by the thread that loads alone.
+/// Thread safety: any number of threads may call `read` and `map` at once, and so `do_read` and `do_map` must be safe
+/// to call at once, too. With LoadOptions::threads 1, only the loading thread calls them.
 class RWKV_API ByteSource {
   public:
     virtual ~ByteSource() = default;
 
-    /// What the bytes are called in messages: a path, "model.safetensors in assets.pak".
+    /// The name of the source in messages: a path, or "model.safetensors in assets.pak".
     const std::string& name() const noexcept { return name_; }
 
     /// The number of bytes.
@@ -40,13 +40,12 @@ class RWKV_API ByteSource {
 
     /// Fills `out` with the bytes from `offset` on.
     ///
-    /// Throws: FileError, naming the source, where these are not within its size, where there are fewer than the source
-    /// said, and where `do_read` throws a std::exception. What it throws of rwkv::Error and std::bad_alloc is passed
-    /// on.
+    /// Throws: FileError, naming the source, if these bytes are not within its size, if there are fewer than it said,
+    /// or if `do_read` throws a std::exception; rwkv::Error and std::bad_alloc are passed on.
     void read(std::uint64_t offset, std::span<std::byte> out) const;
 
-    /// The bytes (at least one) from `offset` on where they lie in memory, without a copy; null where they do not, and
-    /// have to be read. They stay there while the pointer lives, whatever becomes of the source. Throws: as `read`.
+    /// The bytes (at least one) from `offset` on, in memory and without a copy; null if they are not in memory and have
+    /// to be read. They remain valid while the pointer lives, even after the source is destroyed. Throws: as `read`.
     [[nodiscard]] std::shared_ptr<const std::byte[]> map(std::uint64_t offset, std::size_t bytes) const;
 
   protected:
@@ -72,8 +71,8 @@ class RWKV_API ByteSource {
 /// Bytes in memory.
 class RWKV_API MemorySource final : public ByteSource {
   public:
-    /// `owner`, if there is one, keeps the bytes alive, and is kept for as long as they are used. Without one they are
-    /// the caller's, and must outlive the source and, where LoadOptions::mapped leaves weights in them, the model.
+    /// `owner`, if given, owns the bytes, and is kept for as long as they are used. Without it the caller owns them,
+    /// and they must outlive the source and, where LoadOptions::mapped leaves weights in them, the model.
     MemorySource(std::string name, std::span<const std::byte> bytes, std::shared_ptr<const void> owner = nullptr)
         : ByteSource(std::move(name), bytes.size()), bytes_(bytes), owner_(std::move(owner)) {}
 

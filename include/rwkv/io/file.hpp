@@ -16,8 +16,7 @@
 
 namespace rwkv::inline RWKV_ABI::io {
 
-/// Whether there is something of that name. A link counts by itself: one that leads nowhere is to be reported, not
-/// passed over.
+/// Whether the name exists. A broken link counts, so that it is reported, not ignored.
 [[nodiscard]] bool is_present(const std::filesystem::path& path);
 
 /// The names of the entries of a directory, in no order. Throws FileError where it cannot be read. (The iterator of
@@ -58,7 +57,7 @@ class InputFile final : public ByteSource {
     std::int64_t modified_;
 };
 
-/// How the names of files begin while they are written.
+/// The prefix of the names of files that are being written.
 inline constexpr std::string_view temporary_prefix = ".rwkv-";
 
 /// A file that is written under a temporary name in the target's directory and takes the target's place only in

@@ -22,7 +22,7 @@ RWKV_INLINE std::string describe(const PickleValue& value) {
                                                      "a boolean",
                                                      "an integer",
                                                      "a number",
-                                                     "a text",
+                                                     "a string",
                                                      "a tuple",
                                                      "a list",
                                                      "a dict",
@@ -205,7 +205,7 @@ class PickleMachine {
         const Value owner = under(first, dict, "a dict to set items of");
         if ((stack_.size() - first) % 2 != 0) fail({"a value for each key"}, {"an odd number of them"});
         for (std::size_t i = first; i < stack_.size(); i += 2)
-            if (stack_[i]->kind != text) fail({"a text as key"}, {describe(*stack_[i])});
+            if (stack_[i]->kind != text) fail({"a string as key"}, {describe(*stack_[i])});
         move_to(owner, first);
     }
 

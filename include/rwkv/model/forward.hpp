@@ -35,8 +35,8 @@ void embed(const BasicWeights<Matrix>& weights, BasicWorkspace<Scalar>& workspac
     all_combine(weights.ranks.get(), x);
 }
 
-/// The blocks [first, last) over x; moves the states of those layers on. Asks stop() between layers and, where that is
-/// true, leaves x and the states where they are and returns false.
+/// The blocks [first, last) over x; updates the states of these layers. Calls stop() before each layer; if it is true,
+/// leaves x and the states as they are and returns false.
 template <class Matrix, class Scalar, class Stop>
 bool run_layers(const BasicWeights<Matrix>& weights, Index first, Index last, BasicWorkspace<Scalar>& workspace,
                 const Stop& stop) noexcept {

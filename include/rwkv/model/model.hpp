@@ -51,19 +51,18 @@ namespace rwkv::inline RWKV_ABI {
 /// A loaded model: immutable, cheap to copy (copies share the weights), and usable by any number of threads at once,
 /// each with states and a workspace of its own.
 ///
-/// Every pass continues from the states it is given and leaves them after the last token, so that a sequence may come
-/// in any pieces. How it is computed (threads, token by token or in chunks) is the workspace's business and does not
-/// change the result beyond rounding.
+/// Every pass continues from the states it is given and leaves them after the last token, so a sequence may be split
+/// into any pieces. How it is computed (threads, token by token or in chunks) is up to the workspace, and changes the
+/// result by rounding at most.
 ///
 /// Throws: every pass throws ArgumentError before anything is computed, for a token outside the vocabulary, or a state
 /// or workspace of another shape; and std::bad_alloc, likewise, where there is no memory. Passes allocate nothing,
-/// except the first that needs more memory for logits, or for states to be restored, than any before. After an
-/// exception from a callback the states are as before the pass where it has PassOptions, and else are to be reset or
-/// replaced.
+/// except one that needs more memory for logits, or for states to be restored, than any before it. After an exception
+/// from a callback, the states are as before the pass if it had PassOptions; otherwise reset or replace them.
 class Model {
   public:
-    /// Receives numbers for each token in order, `position` counting from the first token of the call. The span is
-    /// valid during the call. Return false to end the pass after the tokens computed so far.
+    /// Receives numbers for each token, in order; `position` counts from the first token of the call. The span is valid
+    /// during the call. Return false to end the pass after the tokens computed so far.
     using PositionCallback = std::function<bool(Index position, std::span<const float> numbers)>;
 
     /// Shares the weights with its copies. `warnings` are returned by warnings().
@@ -77,13 +76,13 @@ class Model {
     [[nodiscard]] const Config& config() const noexcept { return weights_->config; }
     /// False for a base model saved without its head: hidden states only.
     [[nodiscard]] bool has_head() const noexcept { return weights_->head.has_value(); }
-    /// The weights, for tests and benchmarks; their types may change.
+    /// The weights, for tests and benchmarks; their types are not part of the stable interface.
     [[nodiscard]] const model::Weights& weights() const noexcept { return *weights_; }
     /// Warnings about the model's files, a sentence each: ignored tensors, for example.
     [[nodiscard]] const std::vector<std::string>& warnings() const noexcept { return *warnings_; }
 
-    /// The logits after the last token, vocab_size numbers that stay in the workspace until its next pass; empty where
-    /// the pass was cancelled. Needs at least one token.
+    /// The logits after the last token: vocab_size numbers, owned by the workspace and valid until its next pass; empty
+    /// if the pass was cancelled. Needs at least one token.
     [[nodiscard]] std::span<const float> forward(std::span<const TokenId> tokens, State& state, Workspace& workspace,
                                                  const PassOptions& options = {}) const;
 
@@ -98,8 +97,9 @@ class Model {
     bool forward(std::span<const SequenceTokens> batch, Workspace& workspace, const LogitsCallback& callback,
                  const PassOptions& options = {}) const;
 
-    /// The logits that one sequence wants, a column each, which stay in the workspace until its next pass; no column
-    /// where the pass was cancelled. Where more than one is wanted, the tokens are at most min(workspace.chunk(), 128).
+    /// The logits that one sequence wants, a column each, owned by the workspace and valid until its next pass; no
+    /// columns if the pass was cancelled. If more than one is wanted, the tokens are at most min(workspace.chunk(),
+    /// 128).
     [[nodiscard]] MatrixView<const float> forward_sequence(const SequenceTokens& sequence, Workspace& workspace,
                                                            const PassOptions& options = {}) const;
 
@@ -108,7 +108,7 @@ class Model {
                      const PositionCallback& callback, const PassOptions& options = {}) const;
 
     /// Continues several sequences by one token each, tokens[i] after *states[i]; the callback receives the logits of
-    /// each, with the number of the sequence for a position. Returns as the batch does.
+    /// each, with the number of the sequence as the position. Returns as the batch does.
     bool forward_batch(std::span<const TokenId> tokens, std::span<State* const> states, Workspace& workspace,
                        const PositionCallback& callback, const PassOptions& options = {}) const;
 

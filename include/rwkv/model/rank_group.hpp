@@ -45,15 +45,15 @@ class RankGroup {
     /// The rows that this rank holds.
     [[nodiscard]] RowSpan own_rows(Index rows) const noexcept { return rows_of(rank_, rows); }
 
-    /// Each rank has written its own rows of the columns; afterwards each has all rows. What fails ends the program of
-    /// every rank.
+    /// On entry, each rank has written its own rows of the columns; on return, each has all rows. A failure ends the
+    /// program on every rank.
     virtual void all_gather(MatrixView<float> columns) noexcept = 0;
-    /// Of each column one rank has written the numbers, and the others zeros; afterwards each has the numbers.
+    /// On entry, one rank has written the numbers of a column, and the others zeros; on return, each has the numbers.
     virtual void all_combine(MatrixView<float> columns) noexcept = 0;
 
-    /// Tells the others that this rank has come so far, with a number that must be the same for all, or, where `error`
-    /// is not empty, that it failed. Throws: ModelError on every rank where one failed or the numbers differ; then the
-    /// group is of no more use.
+    /// Tells the others that this rank has reached this point, with a number that must be the same on all, or, if
+    /// `error` is not empty, that it failed. Throws: ModelError on every rank if one failed or the numbers differ; the
+    /// group cannot be used any more then.
     virtual void agree(const std::string& where, std::uint64_t number, const std::string& error) = 0;
 
   protected:

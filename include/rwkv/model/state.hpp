@@ -69,9 +69,9 @@ class BasicState {
     BasicState(const BasicState&) = delete;
     BasicState& operator=(const BasicState&) = delete;
 
-    /// A state of its own that remembers the same. Throws: std::bad_alloc.
+    /// An independent copy. Throws: std::bad_alloc.
     [[nodiscard]] BasicState copy() const { return BasicState(*this, numbers_.copy()); }
-    /// Remembers what `other` does, in place: allocates nothing when both belong to models of one shape.
+    /// Becomes a copy of `other`, in place; does not allocate if both belong to models of the same shape.
     /// Throws: std::bad_alloc, and then nothing is changed.
     void assign(const BasicState& other) {
         if (fits(other))
@@ -79,7 +79,7 @@ class BasicState {
         else
             *this = other.copy();
     }
-    /// Forgets everything.
+    /// Becomes the state before any token.
     void reset() noexcept {
         std::fill(numbers_.begin(), numbers_.end(), Scalar(0));
         const View maxima = maximum();
@@ -91,11 +91,11 @@ class BasicState {
         return fits(other) && std::equal(numbers_.begin(), numbers_.end(), other.numbers_.begin());
     }
 
-    /// L of the models it fits.
+    /// The number of layers, L, of the models it belongs to.
     [[nodiscard]] Index num_hidden_layers() const noexcept { return layers_; }
-    /// H of those.
+    /// H of these models.
     [[nodiscard]] Index hidden_size() const noexcept { return hidden_; }
-    /// A of those.
+    /// A of these models.
     [[nodiscard]] Index attention_hidden_size() const noexcept { return attention_; }
     /// Whether this is a state of models of that shape.
     [[nodiscard]] bool fits(const Config& config) const noexcept {
@@ -128,9 +128,9 @@ class BasicState {
     /// To read only.
     [[nodiscard]] ConstView maximum() const noexcept { return attention_part(numbers_.data(), 2); }
 
-    /// A description of the sequence so far that has a fixed size: the average of values that a layer holds, numerator
-    /// / denominator, attention_hidden_size numbers; zeros for an empty sequence. Users may take it for an embedding of
-    /// the text. Throws: ArgumentError for a layer that does not exist.
+    /// WKV's average of the values so far in a layer, numerator / denominator: attention_hidden_size numbers, zeros for
+    /// an empty sequence. It can serve as an embedding of the text. Throws: ArgumentError for a layer that does not
+    /// exist.
     [[nodiscard]] std::vector<Scalar> wkv_average(Index layer) const {
         if (layer < 0 || layer >= layers_)
             throw ArgumentError("State::wkv_average", "layer",

@@ -32,12 +32,13 @@ struct WorkspaceOptions {
     /// Results do not depend on it. Ignored where there is an executor.
     int threads = 0;
     /// The maximum number of tokens that go through the model together, 1 to 65536: 1 is RNN mode, token by token; more
-    /// is parallel mode, where one reading of the weights serves many tokens. Of one sequence about 128 tokens for each
-    /// thread go together (at most 191), so that a larger chunk pays for batches only. A longer prompt is cut into
-    /// pieces; the results are the same but for rounding, and with q8 and q4 on x86-64 with AVX2 bit by bit. Scratch
-    /// memory is allocated for a whole chunk.
+    /// is parallel mode, where the weights are read once for many tokens. Of one sequence, about 128 tokens for each
+    /// thread go together (at most 191), so a larger chunk is useful for batches only. A longer prompt is cut into
+    /// pieces; results then differ by rounding, and with q8 and q4 on x86-64 with AVX2 not at all. Scratch memory is
+    /// allocated for a whole chunk.
     Index chunk = 256;
-    /// Runs the loops: a ThreadPool shared with other workspaces, or threads of the host's. Empty: a pool of its own.
+    /// Runs the parallel loops: a ThreadPool shared with other workspaces, or the host's threads. Null: the workspace
+    /// has its own pool.
     std::shared_ptr<Executor> executor = {};
 };
 
@@ -87,8 +88,8 @@ class ScratchMatrix {
 
 }  // namespace model
 
-/// The scratch memory of one caller's forward passes, with the threads that compute them. It is sized for a model's
-/// shape when constructed and remembers nothing of the sequences. Move only. Thread safety: one pass at a time.
+/// The scratch memory of one caller's forward passes, with the threads that compute them. It has the size for one shape
+/// of models, and keeps nothing of the sequences between passes. Move only. Thread safety: one pass at a time.
 template <class Scalar>
 class BasicWorkspace {
   public:

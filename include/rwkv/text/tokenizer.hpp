@@ -22,7 +22,7 @@ enum class SpecialTokens { keep, skip };
 
 namespace text {
 
-/// What a Tokenizer can be made of: an immutable object that encodes text and has a table of its tokens.
+/// The requirements on an encoder of a Tokenizer: an immutable object that encodes text and has a table of its tokens.
 template <class T>
 concept Encoder = requires(const T& encoder, std::string_view text, std::vector<TokenId>& out) {
     encoder.encode(text, out);

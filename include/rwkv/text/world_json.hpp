@@ -60,7 +60,7 @@ inline Tokenizer read_world_json(const nlohmann::json& file, const std::string& 
             bytes = *text;
         } else {
             const auto* list = by_id[id]->get_ptr<const json::array_t*>();
-            require(list != nullptr, "a text or a list of bytes", "something else");
+            require(list != nullptr, "a string or a list of bytes", "something else");
             for (const json& item : *list) {
                 const auto* byte = item.get_ptr<const json::number_unsigned_t*>();
                 require(byte && *byte < 256, "numbers from 0 to 255", "something else");
