@@ -4,11 +4,13 @@
 #include <mpi.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -33,6 +35,7 @@ struct Options {
     int threads = 1, repeats = 100;
     std::vector<Index> batch{1, 8};
     std::vector<std::string> predict{"14b"};
+    bool by_turns = false;
 };
 
 /// Ranks that can also exchange nothing: what is computed then is wrong, but takes as long as it does without waiting
@@ -131,6 +134,31 @@ class Bench {
         return measure::median(seconds);
     }
 
+    /// Waits for all ranks without taking their processors from them.
+    static void wait_asleep() {
+        MPI_Request all{};
+        MPI_Ibarrier(MPI_COMM_WORLD, &all);
+        for (int are_there = 0; are_there == 0;) {
+            MPI_Test(&all, &are_there, MPI_STATUS_IGNORE);
+            if (are_there == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+    }
+
+    /// Median seconds of some work of each rank's own, of the slowest of them.
+    template <class Work>
+    double longest_median_of(int repeats, const Work& work) const {
+        if (!options_.by_turns) return longest_of_ranks(median_of(repeats, work));
+        std::vector<double> seconds;
+        for (int rank = 0; rank < mpi_->size(); ++rank) {
+            wait_asleep();
+            if (rank != mpi_->rank()) continue;
+            for (int i = 0; i < 3; ++i) work();
+            for (int i = 0; i < repeats; ++i) seconds.push_back(measure::seconds_of(work));
+        }
+        wait_asleep();
+        return longest_of_ranks(measure::median(seconds));
+    }
+
     /// All wait for the slowest rank.
     static double longest_of_ranks(double seconds) {
         MPI_Allreduce(MPI_IN_PLACE, &seconds, 1, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
@@ -178,7 +206,7 @@ class Bench {
         const double measured = median_of(options_.repeats, step);
         const rwkv::MpiRanks::Traffic all = mpi_->traffic();
         ranks_->exchange(false);
-        const double computing = longest_of_ranks(median_of(options_.repeats, step));
+        const double computing = longest_median_of(options_.repeats, step);
         ranks_->exchange(true);
         const double exchanges = exchanging(config.num_hidden_layers, config.hidden_size, config.vocab_size, texts);
         const measure::Work work(model);
@@ -231,6 +259,8 @@ int main(int argc, char** argv) {
         ->delimiter(',')
         ->type_name("N,…")
         ->capture_default_str();
+    app.add_flag("--by-turns", options.by_turns,
+                 "measure what computing takes one rank after the other: with more ranks than processors");
     app.add_option("--repeats", options.repeats, "passes, of which the median counts")
         ->check(CLI::Range(1, 1 << 20).description(""))
         ->type_name("N")

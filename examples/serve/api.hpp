@@ -53,11 +53,7 @@ class Api {
         get(
             "/", [](const auto&, auto& res) { send_page(res); }, is_open);
         get(
-            "/openapi.json",
-            [](const auto&, auto& res) {
-                res.set_content(openapi_json.data(), openapi_json.size(), "application/json");
-            },
-            is_open);
+            "/openapi.json", [this](const auto&, auto& res) { send(res, described(service_, openapi_json)); }, is_open);
         get("/metrics", [this](const auto&, auto& res) {
             res.set_content(metrics_.text(service_, server_.connections()), "text/plain; version=0.0.4; charset=utf-8");
         });

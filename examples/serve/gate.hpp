@@ -46,6 +46,7 @@ class Gate {
             res.set_header("Access-Control-Allow-Origin", cors_origin_);
             if (cors_origin_ != "*") res.set_header("Vary", "Origin");
         }
+        if (asks_only && has_body(req)) connection.close_after_response();  // it stays unread
         try {
             if (!check_route(method, req.path, res)) return false;
             if (!is_open(req.path) && !is_authorized(req))
@@ -54,10 +55,9 @@ class Gate {
                                "invalid_api_key");
             if (!asks_only) check_body(req);
         } catch (const ApiError&) {
-            connection.close_after_response();  // the body stays unread
+            connection.close_after_response();
             throw;
         }
-        if (asks_only && has_body(req)) connection.close_after_response();
         return true;
     }
 

@@ -68,8 +68,7 @@ class Inbox {
                 throw std::system_error(errno, std::generic_category(), "poll");
             if (descriptors[1].revents != 0) return {};
             char bytes[64];
-            while (::read(ends_[0], bytes, sizeof bytes) > 0) {
-            }
+            static_cast<void>(!::read(ends_[0], bytes, sizeof bytes));  // more than these call for another look
             std::vector<Event> events;
             const std::lock_guard lock(mutex_);
             events.swap(events_);

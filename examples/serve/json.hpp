@@ -152,8 +152,8 @@ class Fields {
         }
         if (!value.is_number_float()) return false;
         const auto real = value.get<double>();
-        constexpr double exact = 9007199254740992.0;  // integers up to 2^53 are doubles
-        if (!(std::fabs(real) <= exact) || real != std::floor(real)) return false;
+        constexpr double limit = 9223372036854775808.0;  // 2^63
+        if (!(std::fabs(real) < limit) || real != std::floor(real)) return false;
         number = static_cast<std::int64_t>(real);
         return true;
     }

@@ -15,7 +15,8 @@ struct Limits {
     std::int64_t max_choices = 128;         ///< prompts times n
     rwkv::Index vocab_size = std::numeric_limits<rwkv::TokenId>::max();
 
-    static constexpr std::size_t max_messages = 4096, max_stops = 16, max_stop_bytes = 1024, max_pattern_bytes = 65536;
+    static constexpr std::size_t max_messages = 4096, max_stops = 128, max_stop_characters = 1024,
+                                 max_pattern_bytes = 65536;
     static constexpr std::int64_t max_top_logprobs = 20;
 };
 

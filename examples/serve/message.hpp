@@ -34,7 +34,9 @@ inline std::string content_of(const Fields& message, const std::string& place) {
         const std::string type = own.string("type", "text");
         if (type != "text" && type != "input_text" && type != "refusal")
             throw bad_request(place + ".content: only text can be read, not " + type, place + ".content");
-        text += own.string(type == "refusal" ? "refusal" : "text");
+        const char* const name = type == "refusal" ? "refusal" : "text";
+        if (!own.find(name)) throw bad_request(place + ".content." + name + ": expected a string, found none", place);
+        text += own.string(name);
     }
     return text;
 }

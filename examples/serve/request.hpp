@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -110,9 +111,11 @@ inline std::vector<std::string> stops(const Fields& fields) {
         if (!one.is_string()) fields.wrong("stop", "a string or an array of strings", one);
         const auto& text = one.get_ref<const std::string&>();
         if (text.empty()) return;  // some clients send it for none
-        if (text.size() > Limits::max_stop_bytes || all.size() == Limits::max_stops)
+        const auto characters = static_cast<std::size_t>(std::count_if(
+            text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+        if (characters > Limits::max_stop_characters || all.size() == Limits::max_stops)
             throw bad_request("stop: expected at most " + std::to_string(Limits::max_stops) + " strings of at most " +
-                                  std::to_string(Limits::max_stop_bytes) + " bytes",
+                                  std::to_string(Limits::max_stop_characters) + " characters",
                               "stop");
         all.push_back(text);
     };
@@ -155,8 +158,11 @@ inline void read_sampling(const Fields& fields, TextRequest& request, const Limi
     }
     if (const Json* const seed = fields.find("seed")) {
         std::int64_t number = 0;
+        const double limit = 18446744073709551616.0, real = seed->is_number_float() ? seed->get<double>() : 0;  // 2^64
         if (seed->is_number_unsigned())
             request.seed = seed->get<std::uint64_t>();
+        else if (real > 0 && real < limit && real == std::floor(real))
+            request.seed = static_cast<std::uint64_t>(real);
         else if (!Fields::to_integer(*seed, number))
             fields.wrong("seed", "an integer", *seed);
         else if (number != -1)
@@ -193,10 +199,10 @@ inline TextRequest parse_text_request(std::string_view body, bool is_chat, const
         throw not_supported("best_of above n", "best_of");
     if (!is_chat && !fields.string("suffix").empty()) throw not_supported("suffix", "suffix");
 
-    const char* const max_name = fields.find("max_completion_tokens") ? "max_completion_tokens" : "max_tokens";
     constexpr std::int64_t huge = std::int64_t(1) << 53;
     const std::int64_t otherwise = is_chat ? limits.max_new_tokens : (std::min)(rwkv::Index(16), limits.max_new_tokens);
-    std::int64_t max_tokens = fields.integer(max_name, -1, -1, huge);
+    std::int64_t max_tokens =
+        fields.integer("max_completion_tokens", fields.integer("max_tokens", -1, -1, huge), -1, huge);
     if (max_tokens < 0) max_tokens = otherwise;  // -1 is what some clients send for none
     request.options.max_new_tokens = (std::min<std::int64_t>)(max_tokens, limits.max_new_tokens);
     request.options.stop_strings = detail::stops(fields);
@@ -271,11 +277,12 @@ inline TokenizeRequest parse_tokenize_request(std::string_view body) {
     if (fields.find("messages")) {
         request.messages = detail::messages(fields);
     } else {
-        const char* name = "prompt";
-        for (const char* other : {"prompt", "content", "text"})
-            if (fields.find(other)) name = other;
-        if (!fields.find(name)) throw bad_request("prompt: expected a string, found none", "prompt");
-        request.text = fields.string(name);
+        bool is_there = false;
+        for (const char* name : {"prompt", "content", "text"}) {
+            is_there = is_there || fields.find(name);
+            request.text = fields.string(name, request.text);
+        }
+        if (!is_there) throw bad_request("prompt: expected a string, found none", "prompt");
     }
     request.with_pieces = fields.boolean("return_token_strs") || fields.boolean("with_pieces");
     return request;

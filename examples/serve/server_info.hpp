@@ -10,9 +10,39 @@
 #include "response.hpp"
 #include "service.hpp"
 
-// What is answered without the model: what it is called, its tokens.
+// What is answered without the model: what it is called, its tokens, what may be asked.
 
 namespace serve {
+
+namespace detail {
+
+/// A regular expression for the integers from 0 to `max`, as they are written.
+inline std::string integers_up_to(std::int64_t max) {
+    const std::string digits = std::to_string(max);
+    const auto any = [](std::size_t count) { return "[0-9]{" + std::to_string(count) + "}"; };
+    std::string pattern = "^(0|" + digits;
+    if (digits.size() > 1) pattern += "|[1-9][0-9]{0," + std::to_string(digits.size() - 2) + "}";
+    for (std::size_t i = 0; i < digits.size(); ++i) {
+        const char least = i == 0 ? '1' : '0';
+        if (digits[i] <= least) continue;
+        pattern += "|" + digits.substr(0, i) + "[" + least + "-" + static_cast<char>(digits[i] - 1) + "]" +
+                   any(digits.size() - i - 1);
+    }
+    return pattern + ")$";
+}
+
+}  // namespace detail
+
+/// The OpenAPI document, with the limits of this server and its model.
+inline Json described(const Service& service, std::string_view document) {
+    Json json = Json::parse(document);
+    Json& schemas = json["components"]["schemas"];
+    const std::int64_t last = service.config().vocab_size - 1, choices = service.options().limits.max_choices;
+    schemas["TokenId"]["maximum"] = last;
+    schemas["Sampling"]["properties"]["n"]["maximum"] = choices;
+    schemas["Sampling"]["properties"]["logit_bias"]["propertyNames"]["pattern"] = detail::integers_up_to(last);
+    return json;
+}
 
 /// The model as /v1/models has it.
 inline Json model_info(const Service& service, std::int64_t started) {

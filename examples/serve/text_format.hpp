@@ -37,13 +37,23 @@ inline Format format_of(const Fields& fields, bool is_chat, std::string& functio
         if (!value->is_object()) fields.wrong(name, "an object", *value);
         const Fields own(*value, "response_format.");
         const std::string type = own.string("type");
+        const Json* const described = own.find("json_schema");
+        const Json* schema = nullptr;
+        if (described) {
+            if (!described->is_object()) own.wrong("json_schema", "an object", *described);
+            const Fields inner(*described, "response_format.json_schema.");
+            static_cast<void>(inner.string("name"));
+            static_cast<void>(inner.boolean("strict"));
+            schema = inner.find("schema");
+            if (schema && !schema->is_object() && !schema->is_boolean())
+                inner.wrong("schema", "a JSON schema", *schema);
+        }
         if (type == "json_object") {
             set(name, Format::Kind::json_schema, R"({"type":"object"})");
         } else if (type == "json_schema") {
-            const Json* const outer = own.find("json_schema");
-            if (!outer || !outer->is_object())
-                throw bad_request("response_format.json_schema: expected an object", "response_format.json_schema");
-            const Json* const schema = Fields(*outer).find("schema");
+            if (!described)
+                throw bad_request("response_format.json_schema: expected an object, found none",
+                                  "response_format.json_schema");
             set(name, Format::Kind::json_schema, schema ? schema->dump() : "true");
         } else if (type != "text" && !type.empty()) {
             own.wrong("type", "text, json_object or json_schema", Json(type));

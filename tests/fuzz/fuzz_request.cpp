@@ -58,7 +58,7 @@ void check(const serve::TextRequest& request, bool is_chat) {
     require(options.top_logprobs == 0 || request.logprobs, "alternatives only with log-probabilities");
     require(options.stop_strings.size() <= serve::Limits::max_stops, "stop strings");
     for (const std::string& stop : options.stop_strings)
-        require(!stop.empty() && stop.size() <= serve::Limits::max_stop_bytes, "a stop string");
+        require(!stop.empty() && stop.size() <= 4 * serve::Limits::max_stop_characters, "a stop string");
     check(options.stop_token_ids);
     for (const auto& [token, bias] : options.sampling.logit_bias)
         require(token >= 0 && token < limits.vocab_size && std::isfinite(bias), "a bias");

@@ -367,7 +367,12 @@ TEST_CASE("serve tells of itself") {
     CHECK(server.get("/health").json()["status"] == "ok");
     CHECK(server.get("/v1/models").json()["data"][0]["id"] == "a model");
     CHECK_THAT(server.get("/").head, ContainsSubstring("text/html"));
-    CHECK(server.get("/openapi.json").json()["openapi"].get<std::string>().starts_with("3."));
+    const json document = server.get("/openapi.json").json();
+    CHECK(document["openapi"].get<std::string>().starts_with("3."));
+    const json& schemas = document["components"]["schemas"];
+    CHECK(schemas["TokenId"]["maximum"] == 255);
+    CHECK(schemas["Sampling"]["properties"]["logit_bias"]["propertyNames"]["pattern"] ==
+          "^(0|255|[1-9][0-9]{0,1}|[1-1][0-9]{2}|2[0-4][0-9]{1}|25[0-4][0-9]{0})$");
     CHECK(server.answer("/tokenize", {{"prompt", "ab"}})["tokens"] == json({'a', 'b'}));
     CHECK(server.answer("/tokenize", {{"content", "ab"}, {"return_token_strs", true}})["token_strs"] ==
           json({"a", "b"}));
@@ -487,6 +492,10 @@ TEST_CASE("serve says what a path takes, whatever the method, and finds it howev
     CHECK_THAT(server.exchange(http_request("OPTIONS", "*")).head,
                ContainsSubstring("Allow: GET, HEAD, POST, OPTIONS"));
     CHECK(server.exchange(http_request("OPTIONS", "/nothing")).status == 404);
+    // A body where none belongs is not read as the next request.
+    for (const char* method : {"OPTIONS", "GET", "PUT"})
+        CHECK_THAT(server.exchange(std::string(method) + " /health HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}").head,
+                   ContainsSubstring("Connection: close"));
     CHECK_THAT(server.exchange(http_request("OPTIONS", "/health")).head,
                ContainsSubstring("Allow: GET, HEAD, OPTIONS"));
     CHECK_THAT(server.get("/chat/completions").body, ContainsSubstring("it is at /v1/chat/completions"));

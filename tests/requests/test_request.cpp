@@ -81,6 +81,32 @@ TEST_CASE("a request is read as it was written") {
     CHECK(chat.options.sampling.temperature == 1.0f);
 }
 
+TEST_CASE("every field that has another name, or another meaning, is looked at") {
+    const auto refused = [](std::string_view bytes) {
+        try {
+            parse(bytes);
+        } catch (const serve::ApiError& error) {
+            return error.param();
+        }
+        return std::string("taken");
+    };
+    CHECK(refused(R"(3{"prompt": {}, "content": ""})") == "prompt");
+    CHECK(refused(R"(3{"prompt": "", "text": 5})") == "text");
+    CHECK(refused(R"(1{"messages": [{"role": "user"}], "max_tokens": "x", "max_completion_tokens": 5})") ==
+          "max_tokens");
+    CHECK(refused(R"(1{"messages": [{"role": "user", "content": [{"type": "text", "text": null}]}]})") == "messages.0");
+    CHECK(refused(R"(0{"response_format": {"type": "text", "json_schema": {"schema": [1]}}})") ==
+          "response_format.json_schema.schema");
+    CHECK(refused(R"(0{"response_format": {"type": "json_schema"}})") == "response_format.json_schema");
+    CHECK(refused(R"(0{"seed": 1.5})") == "seed");
+    CHECK(refused(R"(0{"seed": 2e19})") == "seed");
+    CHECK(serve::parse_text_request(R"({"seed": 1e19})", false, limits).seed == 10000000000000000000U);
+    CHECK(serve::parse_text_request(R"({"seed": -5.0})", false, limits).seed == static_cast<std::uint64_t>(-5));
+    const std::string long_stop(serve::Limits::max_stop_characters, 'x');
+    CHECK(refused("0{\"stop\": \"" + long_stop + "\"}") == "taken");
+    CHECK(refused("0{\"stop\": \"" + long_stop + "x\"}") == "stop");
+}
+
 TEST_CASE("a schema keeps the order of its properties") {
     const serve::TextRequest request = serve::parse_text_request(
         R"({"messages": [{"role": "user", "content": ""}], "response_format": {"type": "json_schema", "json_schema":
