@@ -79,3 +79,20 @@ wait "$job" || code=$?
 ((code != 0 && code != 124 && SECONDS - start < 30)) || fail "a dead rank: exit code $code after $((SECONDS - start)) s"
 grep -qi "rank 1" "$work/log" || fail "expected 'rank 1', found: $(cat "$work/log")"
 echo "a rank that dies ends the others"
+
+# Each rank on a machine of its own, as far as the network goes.
+machine=rwkv-mpi-probe-$$
+if ((EUID == 0)) && [[ -c /dev/net/tun ]] && command -v python3 ping >/dev/null && ip netns add "$machine" 2>/dev/null; then
+    ip netns delete "$machine"
+    expected=$("$generate" "${options[@]}" --format q8 --threads 1 2>"$work/log")
+    for delay in 0.1 1; do
+        for ranks in 2 4; do
+            found=$(timeout 300 python3 "$source/tests/mpi/network.py" "$ranks" "$delay" "$generate_mpi" "${options[@]}" \
+                --format q8 2>"$work/log") || fail "$ranks machines, $delay ms: $(cat "$work/log")"
+            [[ $found == "$expected" ]] || fail "$ranks machines, $delay ms: expected '$expected', found '$found'"
+        done
+    done
+    echo "2 and 4 machines, 0.1 and 1 ms between them: the same text"
+else
+    echo "machines of their own: SKIPPED, network namespaces need root, ip, ping, python3 and /dev/net/tun"
+fi
