@@ -144,7 +144,7 @@ class Chat {
         };
         if (command == "/quit") return false;
         if (command == "/retry") {
-            if (options_.sampling.temperature == 0.0f) show("(the same again: at temperature 0 there is no other)\n");
+            if (options_.sampling.temperature == 0.0f) show("(the answer will be the same: the temperature is 0)\n");
             session_.retry(options_);
         } else if (command == "/reset") {
             session_.reset();
@@ -167,10 +167,12 @@ class Chat {
                 settings::set(options_, name, value);
             }
         } else if (command == "/help") {
-            std::fprintf(stderr, "%sA line that ends in \\ goes on in the next; a space before / makes it a message.\n",
+            std::fprintf(stderr,
+                         "%sA line that ends in \\ continues on the next; a space before / makes it a message.\n",
                          commands);
         } else {
-            std::fprintf(stderr, "chat: no command %s; there are\n%s", rwkv::core::quoted(command).c_str(), commands);
+            std::fprintf(stderr, "chat: there is no command %s; the commands are\n%s",
+                         rwkv::core::quoted(command).c_str(), commands);
             ++failed_;
         }
         return true;
@@ -262,12 +264,13 @@ int main(int argc, char** argv) {
                          terminal::end_of_input_key);
         const bool doubtful = format_name.empty() && !is_chat_model(options.model, format);
         if (doubtful)
-            std::fprintf(stderr,
-                         "note: %s seems to be no chat model (Raven or World): it goes on with a conversation as with "
-                         "any text%s\n",
-                         rwkv::core::quoted(options.model).c_str(),
-                         attended ? "" : "; --prompt-format says that it is one");
+            std::fprintf(
+                stderr,
+                "note: %s does not look like a chat model (Raven or World): it will continue a conversation like "
+                "any other text%s\n",
+                rwkv::core::quoted(options.model).c_str(),
+                attended ? "" : "; --prompt-format says that it is a chat model");
         Chat(std::move(session), std::move(tokenizer), config, generation, *lines)
-            .run(doubtful && attended ? "Chat with it all the same? [Y/n, or a message] > " : "");
+            .run(doubtful && attended ? "Chat with it anyway? [Y/n, or a message] > " : "");
     });
 }

@@ -85,7 +85,8 @@ int main(int argc, char** argv) {
         bool has_tokenizer = false;
         for (const std::string& file : converted.files)
             has_tokenizer = has_tokenizer || file.find("tokenizer") != file.npos || file.find("vocab") != file.npos;
-        if (!has_tokenizer) std::fprintf(stderr, "note: no tokenizer lies beside %s (--tokenizer FILE)\n", in.c_str());
+        if (!has_tokenizer)
+            std::fprintf(stderr, "note: there is no tokenizer beside %s (use --tokenizer FILE)\n", in.c_str());
         for (const std::string& file : converted.files) std::printf("%s\n", file.c_str());
         std::printf("%zu tensors, %s\n", converted.tensors, terminal::size_of(converted.bytes).c_str());
     });

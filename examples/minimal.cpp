@@ -1,5 +1,5 @@
-// RWKV-4 in plain loops, to learn from: no batches, no threads, no formats, and as slow as that is. The library loads
-// the weights and the tokenizer; the network is all here, and computes what Model::forward does.
+// RWKV-4 in plain loops, to learn from: no batches, no threads, no vector instructions, and therefore slow. The library
+// loads the weights and the tokenizer; the whole network is here, and computes what Model::forward does.
 //
 //   minimal [MODEL_DIR [PROMPT]]
 #include <algorithm>
@@ -13,14 +13,14 @@
 namespace minimal {
 
 using rwkv::Index;
-using Vector = rwkv::core::Array<float>;  // zeros at first
+using Vector = rwkv::core::Array<float>;  // initially zeros
 using Matrix = rwkv::kernels::WeightMatrix;
 using Attention = rwkv::model::AttentionWeights<Matrix>;
 using FeedForward = rwkv::model::FeedForwardWeights<Matrix>;
 
-// What a layer remembers.
+// The state of a layer.
 struct LayerState {
-    Vector attention_x, feed_forward_x;      // [H] what each mixing was given for the token before
+    Vector attention_x, feed_forward_x;      // [H] the input of each mixing for the previous token
     Vector numerator, denominator, maximum;  // [A] sums over the tokens so far, in units of e^maximum
 };
 
@@ -45,7 +45,7 @@ Vector multiply(const Matrix& weights, const Vector& x) {
     return y;
 }
 
-// x with mean 0 and variance 1, scaled and moved.
+// x normalized to mean 0 and variance 1, then scaled and shifted.
 Vector layer_norm(const rwkv::model::LayerNormWeights& norm, const Vector& x) {
     const double size = static_cast<double>(x.size());
     double mean = 0, variance = 0;
@@ -57,7 +57,7 @@ Vector layer_norm(const rwkv::model::LayerNormWeights& norm, const Vector& x) {
     return y;
 }
 
-// Token shift: each feature partly of this token, partly of the one before.
+// Token shift: interpolates each feature between the previous token and this one.
 Vector shift(const Vector& x, const Vector& previous, const Vector& mix) {
     Vector y(x.size());
     for (Index i = 0; i < x.size(); ++i) y[i] = mix[i] * x[i] + (1 - mix[i]) * previous[i];
@@ -68,8 +68,8 @@ float sigmoid(float x) {
     return 1 / (1 + std::exp(-x));
 }
 
-// Looks back: in each channel the average of the values v of all tokens so far, weighted by e^k, in which the past
-// fades.
+// Time mixing looks back at all tokens so far: in each channel it averages their values v, weighted by e^k, with a
+// decay.
 Vector time_mixing(const Attention& weights, const Vector& x, LayerState& state) {
     const Vector k = multiply(weights.key, shift(x, state.attention_x, weights.time_mix_key));
     const Vector v = multiply(weights.value, shift(x, state.attention_x, weights.time_mix_value));
@@ -83,7 +83,7 @@ Vector time_mixing(const Attention& weights, const Vector& x, LayerState& state)
         float q = std::max(p, weights.time_first[i] + k[i]);
         float past = std::exp(p - q), now = std::exp(weights.time_first[i] + k[i] - q);
         gated[i] = sigmoid(r[i]) * (past * a + now * v[i]) / (past * b + now);
-        // For the tokens to come it counts e^k, and what is past e^w of what it did.
+        // For later tokens it counts e^k, and the past decays by e^w.
         q = std::max(p + weights.decay[i], k[i]);
         past = std::exp(p + weights.decay[i] - q), now = std::exp(k[i] - q);
         a = past * a + now * v[i];
@@ -93,7 +93,7 @@ Vector time_mixing(const Attention& weights, const Vector& x, LayerState& state)
     return multiply(weights.output, gated);
 }
 
-// Thinks about it: a gated network of two layers.
+// Channel mixing is a gated feed-forward network with two layers.
 Vector channel_mixing(const FeedForward& weights, const Vector& x, LayerState& state) {
     Vector k = multiply(weights.key, shift(x, state.feed_forward_x, weights.time_mix_key));
     const Vector r = multiply(weights.receptance, shift(x, state.feed_forward_x, weights.time_mix_receptance));

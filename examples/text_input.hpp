@@ -121,7 +121,7 @@ inline std::string read(const std::string& name, std::uint64_t max_bytes, const 
     if (!file) failed("open");
     const bool typed = terminal::is_terminal(file.get());
     if (typed)
-        std::fprintf(stderr, "(waiting for %s: type it, and %s on a line of its own; Ctrl-C leaves)\n", purpose,
+        std::fprintf(stderr, "(waiting for %s: type it, then %s on a line of its own; Ctrl-C exits)\n", purpose,
                      terminal::end_of_input_key);
     std::string text;
     errno = 0;

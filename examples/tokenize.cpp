@@ -98,7 +98,7 @@ int main(int argc, char** argv) {
         const rwkv::Tokenizer tokenizer = rwkv::load_tokenizer(given.empty() ? model : given);
         std::ios::sync_with_stdio(false);  // or every character is fetched by itself
         if (terminal::is_terminal(stdin))
-            std::fprintf(stderr, "(waiting for lines of JSON, such as %s; %s ends them)\n",
+            std::fprintf(stderr, "(waiting for lines of JSON, such as %s; %s ends the input)\n",
                          decode ? "[1, 2]" : "\"a text\"", terminal::end_of_input_key);
         std::string line;
         for (std::size_t number = 1; std::getline(std::cin, line); ++number) {

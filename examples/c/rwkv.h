@@ -1,21 +1,21 @@
 #ifndef RWKV_C_INTERFACE_H
 #define RWKV_C_INTERFACE_H
 
-// rwkv.hpp for C99, and so for whatever calls C: Python, Rust, Go, C#, a plugin. It stands on the C++ library and can
-// do what most programs need of it; rwkv_c.cpp beside it is the implementation.
+// A C99 interface of rwkv.hpp, for C and for languages that call C: Python, Rust, Go, C#. It covers what most programs
+// need of the C++ library; rwkv_c.cpp is the implementation.
 //
-// Handles are pointers to what the library holds. A function that makes one returns NULL where it fails; the others
-// that can fail return a status. `error`, the last argument of each, may be NULL; else it receives the status and the
-// message. Freeing NULL does nothing. A handle that was given to a function may be freed afterwards in any order: what
-// a generator or a state needs of its model, it keeps.
+// Handles are opaque pointers. A function that creates one returns NULL on failure; other functions that can fail
+// return a status. `error`, the last argument of each, may be NULL; otherwise it receives the status and the message.
+// Freeing NULL does nothing. Handles may be freed in any order: a generator or a state keeps what it needs of its
+// model.
 //
-// Text is UTF-8 with a length in bytes, and need not end in NUL; what is returned does. Where a caller gives room for a
-// result, the number of elements of the whole result is returned as well, as snprintf does: call with no room,
-// allocate, call again.
+// Text is UTF-8 with a length in bytes. Text passed in need not end in NUL; text returned does. A function that fills a
+// buffer of the caller's also returns the size of the whole result, as snprintf does: call it with capacity 0,
+// allocate, and call it again.
 //
 // Thread safety: models and tokenizers may be used by any number of threads at once, every other handle by one at a
-// time. A callback is called by the thread that called the function, but `read`, which several threads call at once. It
-// must not throw or jump out, and must not call functions of the handle that is at work.
+// time. Callbacks are called by the thread that called the function, except `read`, which several threads call at once.
+// They must not throw or longjmp, and must not call functions with the handle that is in use.
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,16 +44,16 @@ RWKV_C_API const char* rwkv_version(void);
 
 typedef enum rwkv_status {
     RWKV_OK = 0,
-    RWKV_ARGUMENT_ERROR = 1,  ///< an argument that a function does not take
+    RWKV_ARGUMENT_ERROR = 1,  ///< an invalid argument
     RWKV_FILE_ERROR = 2,      ///< a file, or a `read`, that fails
-    RWKV_FORMAT_ERROR = 3,    ///< a file that breaks the rules of its format
-    RWKV_MODEL_ERROR = 4,     ///< files that are no RWKV-4 model or tokenizer that the library can run
+    RWKV_FORMAT_ERROR = 3,    ///< a file that is invalid in its own format
+    RWKV_MODEL_ERROR = 4,     ///< valid files, but not an RWKV-4 model or tokenizer that the library supports
     RWKV_CANCELLED = 5,       ///< a progress callback returned false
     RWKV_OUT_OF_MEMORY = 6,
-    RWKV_SYSTEM_ERROR = 7  ///< the system has no thread to give, or anything else went wrong
+    RWKV_SYSTEM_ERROR = 7  ///< no thread could be started, or another failure
 } rwkv_status;
 
-/// What went wrong: which file, tensor or option, what was expected and what was found. The caller's own.
+/// What went wrong: which file, tensor or option, what was expected and what was found. Owned by the caller.
 typedef struct rwkv_error {
     rwkv_status status;
     char message[1020];  ///< UTF-8, cut short where it is longer
@@ -74,20 +74,20 @@ typedef enum rwkv_format {
     RWKV_Q4 = 5   ///< 4.5 bits a weight
 } rwkv_format;
 
-/// Reports the progress of long work, in bytes or tokens. Return false to cancel it.
+/// Reports the progress of a long operation, in bytes or tokens. Return false to cancel it.
 typedef bool (*rwkv_progress)(void* user_data, const char* stage, uint64_t done, uint64_t total);
 
 /// A LoRA adapter, merged while the model is loaded.
 typedef struct rwkv_adapter {
-    const char* path;  ///< PEFT's directory, or a file
-    float scale;       ///< of its product; 0: as it was trained (RWKV-LM-LoRA's .pth does not hold that)
+    const char* path;  ///< a PEFT directory, or a file
+    float scale;       ///< factor of the adapter; 0: as trained (which a .pth of RWKV-LM-LoRA does not contain)
 } rwkv_adapter;
 
-/// Options of loading; all zero are the defaults. The array is the caller's, and only read.
+/// How a model is loaded; zeros are the defaults. The array is owned by the caller, and only read.
 typedef struct rwkv_load_options {
-    int format;       ///< an rwkv_format, what matrices are converted to
-    int threads;      ///< that read; 0: all processors
-    bool mapped;      ///< leave weights where they are: in the files, or in `data`
+    int format;       ///< an rwkv_format: the format of the matrices
+    int threads;      ///< number of threads that read; 0: one for each processor
+    bool mapped;      ///< use weights in place: memory-mapped files, or `data`
     bool no_rescale;  ///< ignore the model's `rescale_every`, as rwkv.cpp does
     const rwkv_adapter* adapters;
     size_t adapter_count;
@@ -95,15 +95,15 @@ typedef struct rwkv_load_options {
     void* user_data;         ///< passed to `progress`
 } rwkv_load_options;
 
-/// Reads bytes of a file from `offset` on. Returns how many were read, at least one and at most `bytes`; the rest is
-/// then asked for. Anything else is an error. Several threads call it at once, unless rwkv_load_options.threads is 1.
+/// Reads bytes of a file from `offset` on. Returns their number, from 1 to `bytes`; the function is called again
+/// for the rest. Any other value is an error. Several threads call it at once, unless rwkv_load_options.threads is 1.
 typedef size_t (*rwkv_read)(void* user_data, uint64_t offset, void* out, size_t bytes);
 
 /// A file that the caller keeps, in memory or elsewhere.
 typedef struct rwkv_file {
     const char* name;                  ///< as in a directory from Hugging Face: "config.json", "model.safetensors"
     uint64_t size;                     ///< in bytes
-    const void* data;                  ///< all bytes, or NULL: `read` has them
+    const void* data;                  ///< all bytes, or NULL: `read` returns them
     rwkv_read read;                    ///< or NULL
     void (*release)(void* user_data);  ///< called once when the file is not needed any more, also after an error; or
                                        ///< NULL. Without it `data` must outlive a model loaded with `mapped`
@@ -113,7 +113,7 @@ typedef struct rwkv_file {
 /// Loads a model from a directory as downloaded from Hugging Face, or from a file with weights. `options` may be NULL.
 RWKV_C_API rwkv_model* rwkv_model_load(const char* path, const rwkv_load_options* options, rwkv_error* error);
 
-/// Loads a model from the caller's own files, which `name` stands for in messages.
+/// Loads a model from the caller's own files; messages call them `name`.
 RWKV_C_API rwkv_model* rwkv_model_load_files(const char* name, const rwkv_file* files, size_t count,
                                              const rwkv_load_options* options, rwkv_error* error);
 
@@ -128,7 +128,8 @@ typedef struct rwkv_config {
 
 RWKV_C_API rwkv_status rwkv_model_config(const rwkv_model* model, rwkv_config* config, rwkv_error* error);
 
-/// Warning number `i` about the model's files, a sentence, valid as long as the model; NULL where there is none.
+/// Warning number `i` about the model's files, a sentence that is valid as long as the model; NULL if there are no
+/// more.
 RWKV_C_API const char* rwkv_model_warning(const rwkv_model* model, size_t i);
 
 /// Loads a tokenizer from a model directory, or from the file given.
@@ -153,8 +154,8 @@ RWKV_C_API rwkv_status rwkv_tokenizer_decode(const rwkv_tokenizer* tokenizer, co
 RWKV_C_API rwkv_status rwkv_tokenizer_token_bytes(const rwkv_tokenizer* tokenizer, rwkv_token token, char* out,
                                                   size_t capacity, size_t* bytes, rwkv_error* error);
 
-/// A sentence for the user where a tokenizer has far fewer tokens than a model has outputs, as another model's has; else
-/// nothing. Written as `rwkv_tokenizer_decode` writes a text.
+/// A sentence for the user if the tokenizer has far fewer tokens than the model's vocab_size, and so probably belongs
+/// to another model; otherwise empty. Written as `rwkv_tokenizer_decode` writes a text.
 RWKV_C_API rwkv_status rwkv_tokenizer_describe_mismatch(const rwkv_tokenizer* tokenizer, const rwkv_model* model,
                                                         char* text, size_t capacity, size_t* bytes, rwkv_error* error);
 
@@ -163,7 +164,7 @@ RWKV_C_API size_t rwkv_tokenizer_vocab_size(const rwkv_tokenizer* tokenizer);
 
 // ---- Logits, token by token
 
-typedef struct rwkv_state rwkv_state;          ///< what one sequence has left behind
+typedef struct rwkv_state rwkv_state;          ///< what the model remembers of one sequence
 typedef struct rwkv_workspace rwkv_workspace;  ///< scratch memory and threads of one caller
 
 /// The state of an empty sequence.
@@ -178,7 +179,8 @@ RWKV_C_API rwkv_status rwkv_state_to_bytes(const rwkv_state* state, void* out, s
 RWKV_C_API rwkv_state* rwkv_state_from_bytes(const rwkv_model* model, const void* data, size_t bytes,
                                              rwkv_error* error);
 
-/// `threads` 0: all processors. `chunk` is the maximum number of tokens computed together, 0: 256; 1 saves memory.
+/// `threads` 0: one for each processor. `chunk` is the maximum number of tokens computed together, 0: 256; 1 saves
+/// memory.
 RWKV_C_API rwkv_workspace* rwkv_workspace_new(const rwkv_model* model, int threads, int chunk, rwkv_error* error);
 RWKV_C_API void rwkv_workspace_free(rwkv_workspace* workspace);
 
@@ -187,10 +189,10 @@ RWKV_C_API rwkv_status rwkv_model_forward(const rwkv_model* model, const rwkv_to
                                           rwkv_state* state, rwkv_workspace* workspace, float* logits,
                                           rwkv_error* error);
 
-/// Receives the logits after the token number `position` of a call, valid during the call. Return false to stop there.
+/// Receives the logits after token number `position`, valid during the call. Return false to stop there.
 typedef bool (*rwkv_logits_callback)(void* user_data, size_t position, const float* logits, size_t count);
 
-/// The same with the logits after every token: what scoring a text needs.
+/// The same with the logits after every token, to score a text.
 RWKV_C_API rwkv_status rwkv_model_forward_all(const rwkv_model* model, const rwkv_token* tokens, size_t count,
                                               rwkv_state* state, rwkv_workspace* workspace,
                                               rwkv_logits_callback callback, void* user_data, rwkv_error* error);
@@ -204,7 +206,8 @@ typedef struct rwkv_logit_bias {
     float bias;  ///< added to the logit; -INFINITY forbids the token
 } rwkv_logit_bias;
 
-/// How tokens are drawn: greedily as rwkv_sampling_options_init leaves it. Arrays are the caller's, and only read.
+/// How tokens are sampled. rwkv_sampling_options_init sets the defaults, which are greedy. Arrays are owned by the
+/// caller, and only read.
 typedef struct rwkv_sampling_options {
     float temperature;         ///< 0: the most likely token
     int top_k;                 ///< 0: all
@@ -228,24 +231,25 @@ typedef struct rwkv_sampling_options {
 
 RWKV_C_API void rwkv_sampling_options_init(rwkv_sampling_options* options);
 
-/// A sampler by itself, for programs with a loop of their own. `options` NULL: greedy.
+/// A sampler, for programs with a decoding loop of their own. `options` NULL: greedy.
 RWKV_C_API rwkv_sampler* rwkv_sampler_new(const rwkv_sampling_options* options, rwkv_error* error);
 RWKV_C_API void rwkv_sampler_free(rwkv_sampler* sampler);
-/// Tells it of tokens that it did not draw, such as the prompt, which penalties look at.
+/// Adds tokens that it did not sample, such as the prompt, to the history for penalties.
 RWKV_C_API rwkv_status rwkv_sampler_observe(rwkv_sampler* sampler, const rwkv_token* tokens, size_t count,
                                             rwkv_error* error);
-/// Draws the next token and remembers it.
+/// Samples the next token, and adds it to the history.
 RWKV_C_API rwkv_status rwkv_sampler_sample(rwkv_sampler* sampler, const float* logits, size_t count, rwkv_token* token,
                                            rwkv_error* error);
 
 // ---- Text
 
-/// A conversation with a model: each call gives it only what is new.
+/// A conversation with a model: each call reads only new tokens.
 typedef struct rwkv_generator rwkv_generator;
 
-/// How a text is continued. rwkv_generation_options_init sets the defaults. Arrays are the caller's, and only read.
+/// How a text is continued. rwkv_generation_options_init sets the defaults. Arrays are owned by the caller, and only
+/// read.
 typedef struct rwkv_generation_options {
-    int64_t max_new_tokens;  ///< 256; 0: the prompt is read, and no token drawn
+    int64_t max_new_tokens;  ///< 256; 0: only read the prompt
     rwkv_sampling_options sampling;
     const char* const* stop_strings;  ///< NUL-terminated; the text ends before the first of these
     size_t stop_string_count;
@@ -264,7 +268,7 @@ typedef enum rwkv_finish_reason {
     RWKV_FINISH_CALLBACK = 4  ///< the caller
 } rwkv_finish_reason;
 
-/// What came of the latest text. The pointers are valid until the next call with the generator that changes it.
+/// The result of the latest generation. The pointers are valid until the next call that changes the generator.
 typedef struct rwkv_generation {
     const char* text;
     size_t text_bytes;
@@ -276,42 +280,41 @@ typedef struct rwkv_generation {
     double prompt_seconds, decode_seconds;
 } rwkv_generation;
 
-/// Takes each chunk of text as soon as it is certain, whole characters always. Return false to end the text there.
+/// Receives each chunk of text as soon as it is certain, always whole characters. Return false to end the text there.
 typedef bool (*rwkv_text_callback)(void* user_data, const char* text, size_t bytes);
 
-/// `threads` and `chunk` as of rwkv_workspace_new.
+/// `threads` and `chunk` as for rwkv_workspace_new.
 RWKV_C_API rwkv_generator* rwkv_generator_new(const rwkv_model* model, const rwkv_tokenizer* tokenizer, int threads,
                                               int chunk, rwkv_error* error);
 RWKV_C_API void rwkv_generator_free(rwkv_generator* generator);
 
-/// Continues the conversation with the prompt, and then with a text of the model. `options` NULL: the defaults;
+/// Continues the conversation with the prompt, and then with text from the model. `options` NULL: the defaults;
 /// `callback` NULL: the text is in rwkv_generator_result.
 RWKV_C_API rwkv_status rwkv_generator_generate(rwkv_generator* generator, const char* prompt, size_t prompt_bytes,
                                                const rwkv_generation_options* options, rwkv_text_callback callback,
                                                void* user_data, rwkv_error* error);
 
-/// The same step by step: `start`, then `next` until it gives no text.
+/// The same step by step: `start`, then `next` until it returns no text.
 RWKV_C_API rwkv_status rwkv_generator_start(rwkv_generator* generator, const char* prompt, size_t prompt_bytes,
                                             const rwkv_generation_options* options, rwkv_error* error);
-/// The next chunk of text, valid until the next call; no bytes where the text is finished.
+/// The next chunk of text, valid until the next call; empty when the text is finished.
 RWKV_C_API rwkv_status rwkv_generator_next(rwkv_generator* generator, const char** text, size_t* bytes,
                                            rwkv_error* error);
-/// Ends the text that was started, if it is not finished. Until then other calls that change the conversation are
-/// refused.
+/// Ends the text that was started, if it is not finished. Before that, other calls that change the conversation fail.
 RWKV_C_API void rwkv_generator_stop(rwkv_generator* generator);
 
 RWKV_C_API rwkv_status rwkv_generator_result(rwkv_generator* generator, rwkv_generation* result, rwkv_error* error);
 
-/// All tokens of the conversation that were read or drawn, valid until the next call.
+/// All tokens of the conversation, read and generated; valid until the next call.
 RWKV_C_API const rwkv_token* rwkv_generator_tokens(const rwkv_generator* generator, size_t* count);
 
 /// Forgets the conversation.
 RWKV_C_API rwkv_status rwkv_generator_reset(rwkv_generator* generator, rwkv_error* error);
 
-/// The bytes of where the conversation stands, to go on from there later: as rwkv_state_to_bytes.
+/// The conversation as bytes, to continue later; as rwkv_state_to_bytes.
 RWKV_C_API rwkv_status rwkv_generator_to_bytes(const rwkv_generator* generator, void* out, size_t capacity,
                                                size_t* bytes, rwkv_error* error);
-/// Continues from there, forgetting the present conversation.
+/// Continues from these bytes, and forgets the present conversation.
 RWKV_C_API rwkv_status rwkv_generator_from_bytes(rwkv_generator* generator, const void* data, size_t bytes,
                                                  rwkv_error* error);
 

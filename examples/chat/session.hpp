@@ -92,7 +92,7 @@ class Session {
             } else {
                 std::fputs(output::is_terminal() ? "\n\n" : "\n", stdout);
                 if (answer.finish_reason == rwkv::FinishReason::length)
-                    std::fprintf(stderr, "(cut: max_new_tokens is %td)\n", now.max_new_tokens);
+                    std::fprintf(stderr, "(cut off: max_new_tokens is %td)\n", now.max_new_tokens);
                 forget_stop_string(answer, prompt, now.progress);
             }
         } catch (...) {
@@ -111,7 +111,7 @@ class Session {
     void report_cancelled() {
         generator_.resume(*start_);
         if (terminal::is_terminal(stderr)) std::fputs("\r\033[K", stderr);  // the bar
-        std::fputs("(stopped before the message was read: it is forgotten, /retry sends it again)\n", stderr);
+        std::fputs("(stopped before the message was read, so it is forgotten; /retry sends it again)\n", stderr);
     }
 
     /// Removes a stop string that does not separate turns, such as the beginning of the next instruction, from the
@@ -120,8 +120,7 @@ class Session {
         if (answer.finish_reason != rwkv::FinishReason::stop || format_.missing_separator(history()).empty()) return;
         generator_.resume(*start_);
         const rwkv::GenerationOptions reads_only{.max_new_tokens = 0, .progress = progress};
-        if (was_cancelled(generator_.generate(prompt + answer.text, reads_only)))
-            report_cancelled();
+        if (was_cancelled(generator_.generate(prompt + answer.text, reads_only))) report_cancelled();
     }
 
     /// The end of the conversation so far, at least as long as the separator.

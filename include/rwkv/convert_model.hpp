@@ -20,7 +20,7 @@ struct ConvertOptions {
     /// The maximum number of bytes of tensors in a file; a larger model is split. A larger tensor has a file of its
     /// own.
     std::uint64_t max_shard_size = 5'000'000'000;
-    /// The tokenizer's file, a tokenizer.json or (ending in .txt) a World vocabulary. Empty: the one that `load_tokenizer`
+    /// A tokenizer.json or (ending in .txt) a World vocabulary to copy. Empty: the one that `load_tokenizer`
     /// finds beside the model, if there is one.
     std::filesystem::path tokenizer = {};
     /// Threads that read and convert. 0: all processors that the process may use, of which no more than 16 are put to

@@ -61,7 +61,7 @@ check "a repository of the Hub" 1 "hf download RWKV/rwkv-4-169m-pile" "$generate
 check "a repository of the Hub by its address" 1 "hf download RWKV/rwkv-4-169m-pile" "$score" --model https://huggingface.co/RWKV/rwkv-4-169m-pile/tree/main --text-file x
 check "an adapter" 1 "a LoRA adapter without its model" "$generate" --model "$fixtures/resaved/5/adapter" --prompt x
 check "quantized by bitsandbytes" 1 "quantized by bitsandbytes" "$generate" --model "$fixtures/resaved/5/bitsandbytes_4_bits" --prompt x
-check "a conversion without a tokenizer" 0 "no tokenizer lies beside" "$programs/convert" "$fixtures/plain" "$work/alone"
+check "a conversion without a tokenizer" 0 "there is no tokenizer beside" "$programs/convert" "$fixtures/plain" "$work/alone"
 check "speed goes to stderr" 0 "generated 5 tokens" "$generate" --model "$model" --prompt x --max-new-tokens 5
 check "missing prompt file" 1 "no-such-file" "$generate" --model "$model" --prompt-file no-such-file
 "$generate" --model "$model" --prompt "The cat" --max-new-tokens 20 >"$work/rnn" --mode rnn 2>/dev/null

@@ -141,7 +141,7 @@ TEST_CASE("a pipe of messages gives answers and nothing else") {
     const Answer answer = chat("hi\n\n  \nagain", always_a + "-n 3");
     CHECK(answer.code == 0);
     CHECK(answer.output == "AAA\nAAA\n");
-    CHECK(answer.error == "(cut: max_new_tokens is 3)\n(cut: max_new_tokens is 3)\n");
+    CHECK(answer.error == "(cut off: max_new_tokens is 3)\n(cut off: max_new_tokens is 3)\n");
     // Space, A, space, A: a space before the answer is the model's habit, and not shown.
     const std::string by_turns =
         "--temperature 0 --logit-bias 32=2000 --logit-bias 65=1500 --frequency-penalty 1000 "
@@ -274,7 +274,7 @@ TEST_CASE("what goes wrong does not end the chat") {
     const struct {
         const char *input, *complaint;
     } cases[] = {
-        {"/frobnicate it", "chat: no command \"/frobnicate\"; there are\n/retry"},
+        {"/frobnicate it", "chat: there is no command \"/frobnicate\"; the commands are\n/retry"},
         {"/save", "chat: /save: expected the name of a file, found none"},
         {"/save /dev/null/x", "chat: cannot create /dev/null/x"},
         {"/load no-such-file", "chat: cannot open no-such-file"},
@@ -553,7 +553,7 @@ TEST_CASE("a model that is no chat model is asked about") {
     const auto answers = [&](const std::string& keys) {
         ChatTerminal terminal(always_a + "-n 1");
         CHECK_THAT(terminal.begin(),
-                   ContainsSubstring("seems to be no chat model") && EndsWith("[Y/n, or a message] > "));
+                   ContainsSubstring("does not look like a chat model") && EndsWith("[Y/n, or a message] > "));
         terminal.type(keys + "\r");
         if (keys == "n" || keys == " No") return terminal.end();
         terminal.expect("\r\n");
@@ -567,7 +567,7 @@ TEST_CASE("a model that is no chat model is asked about") {
         CHECK(answers(keys) == 0);
     }
     ChatTerminal named(always_a + "-n 1 --prompt-format raven");
-    CHECK_THAT(named.begin(), !ContainsSubstring("no chat model") && EndsWith("\n> "));
+    CHECK_THAT(named.begin(), !ContainsSubstring("like a chat model") && EndsWith("\n> "));
 
     // In a pipe it is noted; not where the model's name, or its tokenizer, says that it is one.
     const auto notes = [&](const std::filesystem::path& model, const std::string& options) {
@@ -585,11 +585,11 @@ TEST_CASE("a model that is no chat model is asked about") {
     make_world_model(made);
     std::filesystem::copy(made.path(), world);
     CHECK_THAT(notes(fixture("text"), ""),
-               ContainsSubstring("seems to be no chat model") && ContainsSubstring("--prompt-format"));
-    CHECK_THAT(notes(craven, ""), ContainsSubstring("seems to be no chat model"));
-    CHECK_THAT(notes(fixture("text"), "--prompt-format raven"), !ContainsSubstring("no chat model"));
-    CHECK_THAT(notes(raven, ""), !ContainsSubstring("no chat model"));
-    CHECK_THAT(notes(world, ""), !ContainsSubstring("no chat model"));
+               ContainsSubstring("does not look like a chat model") && ContainsSubstring("--prompt-format"));
+    CHECK_THAT(notes(craven, ""), ContainsSubstring("does not look like a chat model"));
+    CHECK_THAT(notes(fixture("text"), "--prompt-format raven"), !ContainsSubstring("like a chat model"));
+    CHECK_THAT(notes(raven, ""), !ContainsSubstring("like a chat model"));
+    CHECK_THAT(notes(world, ""), !ContainsSubstring("like a chat model"));
 }
 
 TEST_CASE("a seed of nobody's choice is said, and can be given again") {

@@ -161,7 +161,7 @@ TEST_CASE("generate says in a terminal that it waits for a prompt, and takes wha
     const std::string command =
         std::string(RWKV_PROGRAMS_DIR) + "/generate --model '" + fixture("text").string() + "' -n 12";
     Terminal terminal(command);
-    CHECK_THAT(terminal.expect("\n"), StartsWith("(waiting for the prompt: type it, and Ctrl-D on a line of its own"));
+    CHECK_THAT(terminal.expect("\n"), StartsWith("(waiting for the prompt: type it, then Ctrl-D on a line of its own"));
     terminal.type("The cat\nsat\n" + ctrl_d);
     CHECK(terminal.end() == 0);
     // The terminal shows a line end as two characters.
