@@ -144,7 +144,7 @@ inline void check_token_ids(const rwkv::GenerationOptions& options, rwkv::Index 
     for (const auto& [token, bias] : options.sampling.logit_bias) check("--logit-bias", token);
 }
 
-/// A seed of nobody's choice, which is printed so that it can be given the next time.
+/// A random seed, which is printed so that it can be given again.
 inline std::uint64_t random_seed() {
     const std::uint64_t seed = std::random_device()();
     std::fprintf(stderr, "seed: %llu\n", static_cast<unsigned long long>(seed));

@@ -19,7 +19,7 @@
 #include "signals.hpp"
 #include "system.hpp"
 
-// What the programs share: how they speak to a terminal.
+// What the programs share: progress bars, exit codes, output.
 
 namespace terminal {
 
@@ -41,8 +41,8 @@ inline std::string progress_line(std::string_view stage, int percent, int column
     return words + 5 <= room ? std::string(stage) + ' ' + number : number;
 }
 
-/// Draws a bar on standard error while something long goes on, and nothing where that is no terminal. Cancels the work
-/// where a signal that is caught (signals.hpp) asks for it.
+/// Draws a progress bar on standard error, if that is a terminal. Cancels the operation when a signal that is caught
+/// (signals.hpp) was received.
 inline rwkv::Progress progress() {
     return [shown = is_terminal(stderr), last = std::string()](std::string_view stage, std::uint64_t done,
                                                                std::uint64_t total) mutable {

@@ -25,8 +25,8 @@ inline bool has_word(std::string_view name, std::string_view word) {
     return false;
 }
 
-/// Whether a model is one that was trained on conversations, as far as can be told: World models are, by their
-/// tokenizer, which `guessed` comes of; of the others the names of directories and files say so (Raven).
+/// Whether a model was trained on conversations, as far as can be guessed: World models were (`guessed` follows from
+/// the tokenizer), others if the names of directories and files say so (Raven).
 inline bool is_chat_model(const std::filesystem::path& model, const rwkv::PromptFormat& guessed) {
     if (guessed.name == "world") return true;
     const auto tells = [](const std::filesystem::path& path) {

@@ -7,7 +7,7 @@
 
 #include "../system.hpp"
 
-/// The model's words on their way to whoever reads them.
+/// Writes the model's text to standard output.
 namespace output {
 
 /// The text without control characters that would drive the terminal; line ends and tabs stay.

@@ -20,8 +20,8 @@
 
 namespace rwkv::inline RWKV_ABI::checkpoint {
 
-/// What PEFT's adapter_config.json says of how a LoRA adapter is merged. Which layers it adapts (`target_modules` and
-/// so on) is not read: its tensors tell.
+/// How a LoRA adapter is merged, by PEFT's adapter_config.json. Which layers it adapts (`target_modules` and so on) is
+/// not read: its tensors tell.
 class AdapterConfig {
   public:
     /// Throws: FileError, FormatError; ModelError for an adapter that is more than products added to weights (DoRA, for

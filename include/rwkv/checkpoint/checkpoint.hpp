@@ -29,14 +29,14 @@
 
 namespace rwkv::inline RWKV_ABI::checkpoint {
 
-/// One tensor of a checkpoint: what its file says of it, and which file that is.
+/// A tensor of a checkpoint: its description, and the file that holds it.
 struct CheckpointTensor {
     TensorInfo info;
     std::size_t file = 0;  ///< number of the file within the checkpoint
 };
 
-/// Reads what a PyTorch file says of its tensors: `read_pytorch_tensors` of io/pytorch.hpp. A program that does not
-/// name that function does not contain it.
+/// Reads the descriptions of the tensors in a PyTorch file: `read_pytorch_tensors` of io/pytorch.hpp. It is passed as a
+/// pointer, so that a program that does not use it does not contain it.
 using PytorchReader = std::vector<TensorInfo> (*)(const ByteSource&);
 
 /// A model's tensors, in one file or in several with an index, with every header read and checked. Knows

@@ -45,7 +45,7 @@ inline HeadKind head_kind(const Config& config, const TensorSource& source, Weig
     return has_head || config.tie_word_embeddings || !source.is_base_model() ? HeadKind::own : HeadKind::none;
 }
 
-/// A tensor of the model, the tensor it is read from, and what becomes of it.
+/// A tensor of the model, the tensor it is read from, and how it is converted.
 struct PlannedTensor {
     TensorSpec spec;
     const CheckpointTensor* source;

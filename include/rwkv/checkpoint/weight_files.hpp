@@ -45,8 +45,9 @@ struct WeightFile {
 
 inline constexpr std::string_view index_extension = ".index.json";
 
-/// Where the name of an index goes on behind that of the file which it stands for: "model.safetensors|.index.json", or,
-/// where transformers saved a variant of a model, "model.safetensors|.index.fp16.json". `npos`: it is none.
+/// The position in the name of an index where the name of the file that it replaces ends:
+/// "model.safetensors|.index.json", or, where transformers saved a variant of a model,
+/// "model.safetensors|.index.fp16.json". `npos`: it is none.
 inline std::size_t end_of_indexed_name(std::string_view name) noexcept {
     constexpr std::string_view index = ".index.", json = "json";
     const std::size_t end = name.rfind(index);
@@ -79,8 +80,7 @@ inline bool leads_to_weights(const std::string& name) {
            has_extension(name, ".st");
 }
 
-/// Whether a file among those of a model holds something else than its weights, by its name: an adapter, or what a
-/// training goes on with.
+/// Whether a file of a model does not hold its weights, by its name: an adapter, or the state of a training.
 inline bool is_no_model(std::string_view name) {
     for (const std::string_view other : {"training_args.bin", "optimizer.bin", "optimizer.pt", "scheduler.bin",
                                          "scheduler.pt", "scaler.pt", "sampler.bin"})

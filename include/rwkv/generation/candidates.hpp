@@ -52,7 +52,7 @@ class Candidates {
 
     // What filters need, once the candidates are collected.
 
-    /// The depth of each. As `weights`, the span shows also what comes of changes, but for its size.
+    /// The depth of each. As for `weights`, the span also shows later changes, except of its size.
     [[nodiscard]] std::span<const std::uint64_t> depths() const noexcept { return {depths_.data(), size_}; }
     /// Keeps the candidates i for which wanted(i); they stay in order.
     template <class Wanted>

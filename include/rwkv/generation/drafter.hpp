@@ -22,15 +22,15 @@ namespace rwkv::inline RWKV_ABI::generation {
 /// of the config.
 void check_speculation(const SpeculationOptions& options, const Config& config);
 
-/// Guesses the next tokens of one sequence. Which of its two sources it asks, and for how many tokens, is what makes
-/// the expected number of new tokens a second largest: for each source it keeps the rate at which its tokens turned out
-/// right (by the length of the match for prompt lookup, which is also observed where nothing was drafted).
+/// Guesses the next tokens of one sequence. It chooses the source and the number of tokens that maximize the expected
+/// number of new tokens per second. For each source it keeps the rate at which its tokens turned out right (by the
+/// length of the match for prompt lookup, which is also observed where nothing was drafted).
 /// Thread safety: one thread at a time.
 class Drafter {
   public:
     /// Throws: as check_speculation; std::bad_alloc.
     Drafter(const SpeculationOptions& options, const Config& config);
-    /// One that goes on from here; its draft model reads the tokens anew. Throws: std::bad_alloc.
+    /// A copy that continues from here; its draft model reads the tokens again. Throws: std::bad_alloc.
     Drafter(const Drafter& other);
     Drafter& operator=(const Drafter&) = delete;
     ~Drafter() = default;

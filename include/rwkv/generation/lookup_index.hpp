@@ -71,8 +71,8 @@ class LookupIndex {
         return match_;
     }
 
-    /// The place that a match of at least 4 tokens goes on at if one token was replaced there, and `length` tokens
-    /// after that were the same: where a copy is edited. `next` 0: none.
+    /// Where a match of at least 4 tokens continues if one token was replaced there and the `length` tokens after it
+    /// were the same, as in an edited copy. `next` 0: none.
     [[nodiscard]] const Match& resumed() const noexcept { return resumed_; }
 
   private:

@@ -15,7 +15,7 @@ namespace rwkv::inline RWKV_ABI::io {
 /// The maximum length of the header of a safetensors file, in bytes.
 inline constexpr std::uint64_t max_safetensors_header = 100'000'000;
 
-/// What a safetensors file says of itself, found consistent: the tensors lie end to end and fill the file.
+/// The checked header of a safetensors file: the tensors are contiguous and fill the file.
 struct SafetensorsHeader {
     std::vector<TensorInfo> tensors;  ///< by offset, which counts from the start of the file
     std::map<std::string, std::string> metadata;

@@ -13,11 +13,11 @@
 
 namespace rwkv::inline RWKV_ABI::model {
 
-// What a model has learned: filled once by the loader, then only read, by any number of threads. Vectors are floats,
+// The weights of a model: written once by the loader, then only read, by any number of threads. Vectors are floats,
 // whatever the file holds, since all of them together are smaller than one matrix. `Matrix` is the type of the weight
-// matrices: WeightMatrix, whose format is known at run time; tests have another one. Of a model that several machines
-// share, each matrix has the rows that are its rank's. H is hidden_size, A
-// attention_hidden_size, I intermediate_size, V vocab_size.
+// matrices: WeightMatrix, whose format is known at run time, or another one in tests. If several machines share a
+// model, each matrix has the rows of its rank. H is hidden_size, A attention_hidden_size, I intermediate_size, V
+// vocab_size.
 
 /// A layer norm over H features, with the epsilon it is computed with (see `rescaled_epsilon`).
 struct LayerNormWeights {

@@ -22,9 +22,8 @@ namespace rwkv::inline RWKV_ABI::text::json_detail {
 /// The largest id that is accepted: far more than any vocabulary has, few enough for a table of all.
 inline constexpr TokenId largest_id = 0xFFFFF;
 
-/// Takes values out of a parsed tokenizer.json, and says of what is not as it should be where it is and what was
-/// expected: FormatError where the file is none, ModelError for what this library does not have. (The parameter: see
-/// BasicJsonDocument.)
+/// Reads the fields of a parsed tokenizer.json. Errors name the field and what was expected: FormatError if the file is
+/// not a tokenizer, ModelError for features that this library does not support. (The parameter: see BasicJsonDocument.)
 template <class = nlohmann::json>
 class JsonFields {
   protected:
