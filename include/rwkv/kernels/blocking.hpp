@@ -65,10 +65,10 @@ struct TokenBlocks {
     return {tokens, std::clamp<Index>((tokens + tokens_per_block / 2) / tokens_per_block, 1, max_blocks)};
 }
 
-/// Floats of scratch that a thread needs: a block of weights (or what a byte kernel holds in its place), and the
-/// results of a last row group that is not whole.
+/// Floats of scratch that a thread needs: a block of weights (or what an integer kernel holds in its place: 16 bits a
+/// weight and 64 more for every 32), and the results of a last row group that is not whole.
 [[nodiscard]] constexpr Index scratch_floats(Index tokens) noexcept {
-    return Blocking::max_mc * Blocking::k_slab / 2 + group_rows * tokens;
+    return Blocking::max_mc * Blocking::k_slab * 9 / 16 + group_rows * tokens;
 }
 
 }  // namespace rwkv::inline RWKV_ABI::kernels

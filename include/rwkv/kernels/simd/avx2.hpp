@@ -108,16 +108,15 @@ struct IntDot {
     using Value = std::int16_t;  ///< a quantized activation
     /// The largest; as with dot products of bytes, so that the results are the same.
     static constexpr float max_value = 127;
-    static constexpr int max_tokens = 4, gemm_tokens = 4;  ///< that there are registers for
+    static constexpr int max_tokens = 4;  ///< that there are registers for
 
     /// A column step, a byte a value.
     struct Quantized {
         __m256i v[2];
     };
-    /// A column step as `accumulate` wants it: a part each for the even and the odd columns, pairs of 16-bit values.
-    static constexpr int parts = 2;
+    /// A column step as `accumulate` wants it: columns 0 and 2, then 1 and 3, as pairs of 16-bit values of eight rows.
     struct Prepared {
-        __m256i v[parts][2];
+        __m256i v[2][2];
     };
     struct Sum {
         __m256i v[2];
@@ -149,14 +148,6 @@ struct IntDot {
         }
         return step;
     }
-    static void store(const Prepared& step, std::byte* to, Index) noexcept {
-        auto* const at = reinterpret_cast<__m256i*>(to);
-#pragma GCC unroll 2
-        for (int i = 0; i < 2; ++i) {
-            _mm256_storeu_si256(at + i, step.v[0][i]);
-            _mm256_storeu_si256(at + 2 + i, step.v[1][i]);
-        }
-    }
     static void accumulate(Sum& sum, const Prepared& step, const std::int16_t* token) noexcept {
         const __m256i x02 = broadcast(token), x13 = broadcast(token + 2);
 #pragma GCC unroll 2
@@ -165,22 +156,10 @@ struct IntDot {
             sum.v[i] = _mm256_add_epi32(sum.v[i], _mm256_madd_epi16(step.v[1][i], x13));
         }
     }
-    /// A part as it is in memory.
-    static constexpr int registers = 2;
-    struct Part {
-        __m256i v[registers];
-    };
-    static constexpr bool multiplies_stored_bytes = false, has_matrix_products = false;
-    static Part load_part(const std::byte* from) noexcept {
-        const auto* const at = reinterpret_cast<const __m256i*>(from);
-        return {{_mm256_loadu_si256(at), _mm256_loadu_si256(at + 1)}};
-    }
-    /// For eight rows of a part: weights · activations + sum.
-    static __m256i multiply_add(__m256i weights, __m256i activations, __m256i sum) noexcept {
-        return _mm256_add_epi32(sum, _mm256_madd_epi16(weights, activations));
-    }
     /// The sums of eight rows.
-    static __m256 to_float(const Sum& sum, int part) noexcept { return _mm256_cvtepi32_ps(sum.v[part]); }
+    static __m256 to_float(const Sum& sum, int part) noexcept {
+        return _mm256_cvtepi32_ps(sum.v[part]);
+    }
     /// Writes n activations · factor, rounded, in the order of `accumulate`, and returns their sum; n is a multiple
     /// of 16.
     static std::int32_t quantize(const float* x, Index count, float factor, std::int16_t* token) noexcept {
@@ -222,7 +201,9 @@ struct IntDot {
         return ~zeros & (count == 64 ? ~std::uint64_t(0) : (std::uint64_t(1) << count) - 1);
     }
     /// The column whose activation lies at a place of a token.
-    static constexpr Index column_at(Index place) noexcept { return place / 4 * 4 + place % 2 * 2 + place % 4 / 2; }
+    static constexpr Index column_at(Index place) noexcept {
+        return place / 4 * 4 + place % 2 * 2 + place % 4 / 2;
+    }
     /// The bytes of 64 rows of four columns, in the order of their activations, as column steps of four row groups
     /// (column_place in format.hpp).
     static void interleave(const std::uint8_t* c0, const std::uint8_t* c1, const std::uint8_t* c2,
@@ -281,55 +262,6 @@ struct IntDot {
     }
 };
 
-/// The same for a single token of 4-bit weights, which takes fewer instructions in bytes: magnitudes of activations
-/// times weights that have taken their signs. No pair of products saturates, since no entry of the codebook is −128.
-/// An activation is two bytes: a column step has four values, then their magnitudes.
-struct SignedDot : IntDot {
-    struct Prepared {
-        __m256i v[2];
-    };
-
-    static Prepared prepare(const Prepared& step) noexcept { return step; }
-    static Prepared lower_nibbles(const Quantized& pairs) noexcept {
-        return {{look_up(pairs.v[0]), look_up(pairs.v[1])}};
-    }
-    static Prepared upper_nibbles(const Quantized& pairs) noexcept {
-        return {{look_up(_mm256_srli_epi16(pairs.v[0], 4)), look_up(_mm256_srli_epi16(pairs.v[1], 4))}};
-    }
-    static void accumulate(Sum& sum, const Prepared& step, const std::int16_t* token) noexcept {
-        const __m256i x = broadcast(token), magnitudes = broadcast(token + 2), ones = _mm256_set1_epi16(1);
-#pragma GCC unroll 2
-        for (int i = 0; i < 2; ++i) {
-            const __m256i pairs = _mm256_maddubs_epi16(magnitudes, _mm256_sign_epi8(step.v[i], x));
-            sum.v[i] = _mm256_add_epi32(sum.v[i], _mm256_madd_epi16(pairs, ones));
-        }
-    }
-    /// Copies activations as this wants them from where they lie as IntDot does; a multiple of 16.
-    static void copy(const std::int16_t* values, Index count, std::int16_t* token) noexcept {
-        const __m256i order =
-            _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 4, 2, 6, 8, 12, 10, 14, -1, -1, -1, -1, -1, -1, -1, -1));
-        for (Index i = 0; i < count; i += 16) {
-            const __m256i words = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(values + i));
-            const __m256i bytes = _mm256_shuffle_epi8(words, order);
-            _mm256_storeu_si256(reinterpret_cast<__m256i*>(token + i),
-                                _mm256_unpacklo_epi32(bytes, _mm256_abs_epi8(bytes)));
-        }
-    }
-
-  private:
-    static constexpr std::array<std::int8_t, 16> codebook = [] {
-        std::array<std::int8_t, 16> bytes{};
-        for (std::size_t i = 0; i < 16; ++i) bytes[i] = static_cast<std::int8_t>(Q4::codebook[i]);
-        return bytes;
-    }();
-
-    static __m256i look_up(__m256i nibbles) noexcept {
-        const __m256i table =
-            _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codebook.data())));
-        return _mm256_shuffle_epi8(table, _mm256_and_si256(nibbles, _mm256_set1_epi8(15)));
-    }
-};
-
 }  // namespace rwkv::inline RWKV_ABI::kernels::avx2
 
 #include <rwkv/kernels/simd/end_target.inl>
@@ -338,36 +270,11 @@ struct SignedDot : IntDot {
 
 #include <rwkv/kernels/simd/bodies.inl>
 
-#include <rwkv/kernels/simd/integer_gemm.inl>
-
 #include <rwkv/kernels/simd/integer_kernels.inl>
 
-#include <rwkv/kernels/simd/begin_target.inl>
+#include <rwkv/kernels/simd/pair_gemm.inl>
 
-namespace rwkv::inline RWKV_ABI::kernels::avx2 {
-
-/// Packs a single token as IntDot wants it and, where a second would lie, as SignedDot does.
-template <QuantizedFormat Format>
-void quantize_with_signs(const float* x, Index x_stride, Index, Index cols, std::byte* panel) noexcept {
-    quantize_activations<Format>(x, x_stride, 1, cols, panel);
-    const QuantizedPanel<std::int16_t> quantized(panel, cols, Format::block_cols);
-    SignedDot::copy(quantized.values(0), quantized.blocks() * Format::block_cols, quantized.values(1));
-    for (Index b = 0; b < quantized.blocks(); ++b) quantized.scales(1)[b] = {quantized.scales(0)[b].scale, 0};
-}
-
-/// Rows [begin, end), whole row groups, of y = W x for a token packed by quantize_with_signs.
-template <QuantizedFormat Format>
-void signed_gemv(const WeightMatrix& matrix, Index begin, Index end, const Activations& x, Index, float* y,
-                 Index y_stride, float*) noexcept {
-    const WeightView<Format> weights(matrix);
-    const QuantizedPanel<std::int16_t> panel(x.panels, weights.cols(), Format::block_cols);
-    for (Index g = begin / group_rows; g * group_rows < end; ++g)
-        dot_group<Format, SignedDot, 1>(weights, g, panel, 1, y, y_stride);
-}
-
-}  // namespace rwkv::inline RWKV_ABI::kernels::avx2
-
-#include <rwkv/kernels/simd/end_target.inl>
+#include <rwkv/kernels/simd/signed_gemv.inl>
 
 #undef RWKV_TARGET
 #undef RWKV_TARGET_FLAGS
@@ -385,10 +292,11 @@ struct Description : Bodies {
     }
     template <QuantizedFormat Format>
     static constexpr KernelList kernels() {
-        KernelList list = integer_kernels<Format>(integer_gemm<Format>);
-        // With fewer tokens a gemv is as fast.
-        list[1].min_tokens = list[2].min_tokens = Format::bits == 8 ? Blocking::panel_tokens : 8;
+        KernelList list = integer_kernels<Format>(pair_gemm<Format>);
+        list[1].pack = list[2].pack = quantize_pairs<Format>;
         if constexpr (Format::bits == 4) {
+            // Unpacking pays from fewer tokens on; a single token has a kernel of its own.
+            list[2].min_tokens = 6;
             list[1] = list[0];
             list[1].min_tokens = 2;
             list[0].multiply_rows = signed_gemv<Format>;

@@ -25,15 +25,18 @@ struct IntDot : avx2::IntDot {
     using Value = std::int8_t;             ///< a quantized activation
     static constexpr int gemm_tokens = 6;  ///< that there are registers for
 
-    static constexpr int parts = 1;
     using Prepared = Quantized;
 
     static Prepared prepare(const Quantized& bytes) noexcept { return bytes; }
-    static constexpr bool multiplies_stored_bytes = true;
+    static constexpr bool multiplies_stored_bytes = true, has_matrix_products = false;
     static void store(const Prepared& step, std::byte* to, Index) noexcept {
         auto* const at = reinterpret_cast<__m256i*>(to);
         _mm256_storeu_si256(at, step.v[0]);
         _mm256_storeu_si256(at + 1, step.v[1]);
+    }
+    static constexpr int registers = 2;  ///< of a column step
+    static Prepared load_step(const std::byte* from) noexcept {
+        return load(reinterpret_cast<const std::uint8_t*>(from));
     }
     static void accumulate(Sum& sum, const Prepared& step, const std::int8_t* token) noexcept {
         const __m256i four = broadcast(token);
@@ -67,7 +70,9 @@ struct IntDot : avx2::IntDot {
         return found;
     }
     /// The column whose activation lies at a place of a token.
-    static constexpr Index column_at(Index place) noexcept { return place; }
+    static constexpr Index column_at(Index place) noexcept {
+        return place;
+    }
     /// The bytes of 64 rows of four columns as column steps of four row groups (column_place in format.hpp).
     static void interleave(const std::uint8_t* c0, const std::uint8_t* c1, const std::uint8_t* c2,
                            const std::uint8_t* c3, Quantized (&steps)[4]) noexcept {
@@ -78,6 +83,8 @@ struct IntDot : avx2::IntDot {
 }  // namespace rwkv::inline RWKV_ABI::kernels::avx_vnni
 
 #include <rwkv/kernels/simd/end_target.inl>
+
+#ifndef RWKV_AVX_VNNI_WITHOUT_BODIES
 
 #include <rwkv/kernels/simd/quantized_gemv.inl>
 
@@ -108,5 +115,7 @@ struct Description : avx2::Description {
 };
 
 }  // namespace rwkv::inline RWKV_ABI::kernels::avx_vnni
+
+#endif
 
 #endif

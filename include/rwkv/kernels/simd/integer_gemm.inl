@@ -1,12 +1,7 @@
-// Blocked products of quantized weights with quantized activations: for AVX2 as pairs of 16-bit numbers, since its
-// instruction that multiplies bytes (vpmaddubsw) would saturate, and as bytes for AVX-VNNI and AArch64.
+// Blocked products of quantized weights with quantized activations, both bytes, by AVX-VNNI and AArch64.
 #ifndef RWKV_TARGET
-#define RWKV_AVX2_WITHOUT_BODIES
-#include <rwkv/kernels/simd/avx2.hpp>
-
-#include <rwkv/kernels/simd/token_runs.inl>
-
-#include <rwkv/kernels/simd/gemv.inl>
+#define RWKV_AVX_VNNI_WITHOUT_BODIES
+#include <rwkv/kernels/simd/avx_vnni.hpp>
 
 #include <rwkv/kernels/simd/quantized_gemv.inl>
 
@@ -16,20 +11,19 @@
 
 namespace rwkv::inline RWKV_ABI::kernels::RWKV_TARGET {
 
-// Bytes of a part of a column step of a row group, and its columns.
-inline constexpr Index part_bytes = 64, part_cols = step_cols / IntDot::parts;
+// Bytes of a column step of a row group.
+inline constexpr Index step_bytes = 64;
 
-// Quantized values of row groups × scale blocks as `multiply_add` wants them: [row group][column step][part].
+// Quantized values of row groups × scale blocks as `multiply_add` wants them: [row group][column step].
 template <QuantizedFormat Format>
 inline void prepare_values(const WeightView<Format>& weights, Index first_group, Index groups, Index block,
                            Index blocks, std::byte* to) noexcept {
     Index step = 0;  // of which a row group has an even number
     const auto put = [&](const IntDot::Quantized& bytes) {
         IntDot::store(IntDot::prepare(bytes), to, step++);
-        to += IntDot::parts * part_bytes;
+        to += step_bytes;
     };
     if (weights.layout() == Layout::column_major) {
-        constexpr Index step_bytes = IntDot::parts * part_bytes;
         const Index group_bytes = blocks * Format::block_cols / step_cols * step_bytes;
         std::byte* const groups_at = to;
         return for_each_column_step(weights, first_group * group_rows, block, blocks, first_group * group_rows, block,
@@ -53,17 +47,17 @@ inline void prepare_values(const WeightView<Format>& weights, Index first_group,
     }
 }
 
-// Adds the products of a scale block of a row group with `Tokens` tokens: all column steps and parts.
+// Adds the products of a scale block of a row group with `Tokens` tokens: all column steps.
 template <int Tokens, class Dot>
 inline void multiply_block(const std::byte* weights, Index block_cols, const typename Dot::Value* x, Index x_stride,
                            typename Dot::Sum* products) noexcept {
     if constexpr (Dot::has_matrix_products) {
         Dot::template multiply_block<Tokens>(weights, block_cols, x, x_stride, products);
     } else {
-        const Index block_parts = block_cols / part_cols;
+        const Index steps = block_cols / step_cols;
 #pragma GCC unroll 4
-        for (Index i = 0; i < block_parts; ++i, weights += part_bytes, x += part_cols) {
-            const typename Dot::Part w = Dot::load_part(weights);
+        for (Index s = 0; s < steps; ++s, weights += step_bytes, x += step_cols) {
+            const typename Dot::Prepared w = Dot::load_step(weights);
 #pragma GCC unroll 8
             for (int t = 0; t < Tokens; ++t) {
                 const auto some = Dot::broadcast(x + t * x_stride);
@@ -87,7 +81,7 @@ inline void integer_microkernel(const std::byte* weights, const core::BFloat16* 
 #pragma GCC unroll 8
         for (int t = 0; t < Tokens; ++t) products[t] = IntDot::start(scales[t * scale_stride].bias);
         RWKV_TARGET::multiply_block<Tokens, IntDot>(weights, block_cols, x, x_stride, products);
-        weights += block_cols / part_cols * part_bytes;
+        weights += block_cols / step_cols * step_bytes;
         x += block_cols;
 #pragma GCC unroll 4
         for (int i = 0; i < vectors_per_group; ++i) {
@@ -109,7 +103,7 @@ template <QuantizedFormat Format>
 void integer_gemm(const WeightMatrix& matrix, Index begin, Index end, const Activations& x, Index tokens, float* y,
                   Index y_stride, float* scratch) noexcept {
     constexpr Index block_cols = Format::block_cols, depth = 256, depth_blocks = depth / block_cols;
-    constexpr Index panel_tokens = Blocking::panel_tokens, block_bytes = block_cols / part_cols * part_bytes;
+    constexpr Index panel_tokens = Blocking::panel_tokens, block_bytes = block_cols / step_cols * step_bytes;
     static_assert(Blocking::max_mc / group_rows * depth_blocks * block_bytes <=
                   scratch_floats(0) * Index(sizeof(float)));
     const WeightView<Format> weights(matrix);

@@ -44,9 +44,15 @@ struct IntDot {
         for (int32x4_t& rows : sum.v) rows = vdupq_n_s32(0);
         return sum;
     }
-    static Quantized load(const std::uint8_t* bytes) noexcept { return neon::IntDot::load(bytes); }
-    static Quantized lower_nibbles(const Quantized& pairs) noexcept { return neon::IntDot::lower_nibbles(pairs); }
-    static Quantized upper_nibbles(const Quantized& pairs) noexcept { return neon::IntDot::upper_nibbles(pairs); }
+    static Quantized load(const std::uint8_t* bytes) noexcept {
+        return neon::IntDot::load(bytes);
+    }
+    static Quantized lower_nibbles(const Quantized& pairs) noexcept {
+        return neon::IntDot::lower_nibbles(pairs);
+    }
+    static Quantized upper_nibbles(const Quantized& pairs) noexcept {
+        return neon::IntDot::upper_nibbles(pairs);
+    }
     static Prepared prepare(const Quantized& bytes) noexcept {
         Prepared step;
 #pragma GCC unroll 4
@@ -63,10 +69,9 @@ struct IntDot {
 #pragma GCC unroll 4
         for (int i = 0; i < 4; ++i) sum.v[i] = multiply_add(step.v[i], x, sum.v[i]);
     }
-    static constexpr int parts = 1, registers = 4;
-    using Part = Prepared;
+    static constexpr int registers = 4;  ///< of a column step
     static constexpr bool multiplies_stored_bytes = false, has_matrix_products = false;
-    static Part load_part(const std::byte* from) noexcept {
+    static Prepared load_step(const std::byte* from) noexcept {
         const auto* const at = reinterpret_cast<const std::int8_t*>(from);
         return {{vld1q_s8(at), vld1q_s8(at + 16), vld1q_s8(at + 32), vld1q_s8(at + 48)}};
     }
@@ -83,7 +88,9 @@ struct IntDot {
         return sum;
     }
     /// The sums of four rows.
-    static float32x4_t to_float(const Sum& sum, int part) noexcept { return vcvtq_f32_s32(sum.v[part]); }
+    static float32x4_t to_float(const Sum& sum, int part) noexcept {
+        return vcvtq_f32_s32(sum.v[part]);
+    }
     /// Writes n activations · factor, rounded, and returns their sum; n is a multiple of 16.
     static std::int32_t quantize(const float* x, Index count, float factor, std::int8_t* token) noexcept {
         int32x4_t sum = vdupq_n_s32(0);
@@ -109,12 +116,16 @@ struct IntDot {
         return found;
     }
     /// The column whose activation lies at a place of a token.
-    static constexpr Index column_at(Index place) noexcept { return place; }
+    static constexpr Index column_at(Index place) noexcept {
+        return place;
+    }
     static void interleave(const std::uint8_t* c0, const std::uint8_t* c1, const std::uint8_t* c2,
                            const std::uint8_t* c3, Quantized (&steps)[4]) noexcept {
         neon::IntDot::interleave(c0, c1, c2, c3, steps);
     }
-    static float max_magnitude(const float* x, Index count) noexcept { return neon::IntDot::max_magnitude(x, count); }
+    static float max_magnitude(const float* x, Index count) noexcept {
+        return neon::IntDot::max_magnitude(x, count);
+    }
 };
 
 }  // namespace rwkv::inline RWKV_ABI::kernels::neon_dotprod
