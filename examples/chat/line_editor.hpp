@@ -124,7 +124,7 @@ class LineEditor final : public Lines {
         constexpr std::size_t max_bytes = 1 << 20;
         const std::size_t before = bytes_.size();
         pollfd waited_for{STDIN_FILENO, POLLIN, 0};
-        while (bytes_.size() - before<max_bytes&& ::poll(&waited_for, 1, 0)> 0 && waited_for.revents == POLLIN)
+        while (bytes_.size() - before < max_bytes && ::poll(&waited_for, 1, 0) > 0 && waited_for.revents == POLLIN)
             if (terminal::read_input(bytes_) == 0) break;
     }
 
