@@ -152,7 +152,7 @@ TEST_CASE("what is no grammar is refused with line and column", "[gbnf]") {
         {"root ::= \"a\"\nroot ::= \"b\"", "line 2, column 1: expected each rule to be defined once, found \"root\""},
         {"root ::= <[1]>", "not supported"},
         {"root ::= \"\xFF\"", "column 11: expected UTF-8"},
-        {"root ::= root", "expected a constraint that some text satisfies, found one that none does"},
+        {"root ::= root", "root: expected one that some text satisfies, found one that none does"},
         {"root ::= \"a\" root", "one that none does"},
         {"root ::= " + std::string(100'000, '('), "expected at most 200 groups within each other"},
     };

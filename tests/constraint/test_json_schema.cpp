@@ -310,6 +310,13 @@ TEST_CASE("what is not a schema is refused with the place at fault", "[json_sche
     CHECK(refused(R"({"items":"x"})") == "schema at #/items");
     CHECK(refused(R"({"allOf":[]})") == "allOf at #");
     CHECK(refused(nested("[", "", "]", 200)).starts_with("the JSON text"));
+    // What no value satisfies: the innermost schema at fault.
+    CHECK(refused("false") == "schema at #");
+    CHECK(refused(R"({"type":"object","required":["b"],"properties":{"a":{"type":"null"},
+                      "b":{"type":"string","minLength":3,"maxLength":2}}})") == "schema at #/properties/b");
+    CHECK(refused(R"({"type":"array","minItems":1,"items":{"type":"string","pattern":"^[]$"}})") ==
+          "schema at #/items");
+    CHECK(refused(R"({"type":"object","required":["a"],"properties":{"a":{"$ref":"#"}}})") == "schema at #");
 }
 
 TEST_CASE("large and deep schemas take bounded time and memory", "[json_schema]") {

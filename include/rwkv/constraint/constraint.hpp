@@ -30,9 +30,10 @@ enum class Symbol : std::uint32_t;
 /// Thread safety: any number of threads may use it.
 class Constraint {
   public:
-    /// The texts of the root of a grammar. `where` names the function that the user called in messages.
-    /// Throws: ArgumentError where no text matches, or the grammar exceeds the limits.
-    Constraint(constraint::GrammarBuilder builder, constraint::Symbol root, std::string_view where);
+    /// The texts of the root of a grammar. In messages, `where` names the function that the user called, and `subject`
+    /// what was given to it. Throws: ArgumentError where no text matches, or the grammar exceeds the limits.
+    Constraint(constraint::GrammarBuilder builder, constraint::Symbol root, std::string_view where,
+               std::string_view subject = "constraint");
 
     /// Whether the whole text is one of the set.
     [[nodiscard]] bool matches(std::string_view text) const;

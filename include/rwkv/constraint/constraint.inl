@@ -24,8 +24,9 @@
 
 namespace rwkv::inline RWKV_ABI {
 
-RWKV_INLINE Constraint::Constraint(constraint::GrammarBuilder builder, constraint::Symbol root, std::string_view where)
-    : grammar_(std::make_shared<const constraint::Grammar>(std::move(builder), root, where)) {}
+RWKV_INLINE Constraint::Constraint(constraint::GrammarBuilder builder, constraint::Symbol root, std::string_view where,
+                                   std::string_view subject)
+    : grammar_(std::make_shared<const constraint::Grammar>(std::move(builder), root, where, subject)) {}
 
 RWKV_INLINE bool Constraint::matches(std::string_view text) const {
     constraint::Parser parser(grammar_);

@@ -48,7 +48,7 @@ class GbnfReader {
             fail("a rule named root", "none");
         }
         const Symbol symbol = rules_[root->second].symbol;
-        return Constraint(std::move(builder_), symbol, "grammar");
+        return Constraint(std::move(builder_), symbol, "grammar", "root");
     }
 
   private:

@@ -20,7 +20,7 @@ namespace rwkv::inline RWKV_ABI::constraint {
 class Grammar {
   public:
     /// Throws: ArgumentError where no text matches, or the limits are exceeded.
-    Grammar(GrammarBuilder builder, Symbol root, std::string_view where);
+    Grammar(GrammarBuilder builder, Symbol root, std::string_view where, std::string_view subject);
 
     /// What comes after a dot: the place in a production up to which it was parsed.
     enum class Next : std::uint32_t {

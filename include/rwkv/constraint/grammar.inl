@@ -346,13 +346,13 @@ struct Grammar::Draft {
     std::vector<Entry> entries;
 };
 
-RWKV_INLINE Grammar::Grammar(GrammarBuilder builder, Symbol root, std::string_view where)
+RWKV_INLINE Grammar::Grammar(GrammarBuilder builder, Symbol root, std::string_view where, std::string_view subject)
     : regexes_(std::move(builder.regexes_)), where_(where) {
     Draft draft(builder, root, regexes_, builder.fold_limit_);
     draft.remove_right_recursion();
     draft.fold();
     if (!draft.remove_unproductive())
-        core::fail<ArgumentError>(where, {}, {"a constraint that some text satisfies"}, {"one that none does"});
+        core::fail<ArgumentError>(where, {subject}, {"one that some text satisfies"}, {"one that none does"});
     draft.resolve_all();
     draft.splice();
     draft.resolve_all();

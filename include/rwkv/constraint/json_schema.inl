@@ -15,7 +15,7 @@ RWKV_INLINE Constraint json_schema(std::string_view schema, const JsonSchemaOpti
     const constraint::SchemaDocument document(schema, "json_schema");
     constraint::GrammarBuilder builder;
     const constraint::Symbol root = constraint::SchemaCompiler(document, options, builder).compile();
-    return Constraint(std::move(builder), root, "json_schema");
+    return Constraint(std::move(builder), root, "json_schema", "schema at #");
 }
 
 RWKV_INLINE Constraint json(const JsonSchemaOptions& options) {
@@ -28,7 +28,7 @@ RWKV_INLINE Constraint regex(std::string_view expression) {
     const Regex parsed =
         parse_regex(builder.regexes(), expression, Spelling::plain, MatchMode::whole, "regex", "expression");
     const Symbol root = builder.terminal(parsed);
-    return Constraint(std::move(builder), root, "regex");
+    return Constraint(std::move(builder), root, "regex", "expression");
 }
 
 }  // namespace rwkv::inline RWKV_ABI

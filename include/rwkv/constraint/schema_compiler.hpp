@@ -209,9 +209,10 @@ class SchemaCompiler {
     std::vector<std::uint8_t> loop_checked_;
     std::map<JsonIndex, OneOf> one_ofs_;
     std::map<std::string, Regex, std::less<>> patterns_;
-    std::size_t depth_ = 0;     ///< of nested values being built
-    std::size_t in_place_ = 0;  ///< of expansions within expansions
-    std::size_t cases_ = 0;     ///< made so far
+    std::size_t depth_ = 0;            ///< of nested values being built
+    std::size_t in_place_ = 0;         ///< of expansions within expansions
+    std::size_t cases_ = 0;            ///< made so far
+    JsonIndex impossible_ = no_value;  // the value that was found last, and has no text
     Regex any_string_ = Regex::nothing;
     bool upper_bound_ = false;  ///< whether regular expressions of scalars are to hold all that a schema allows
     JsonIndex unique_items_ = no_value;  ///< the schema whose uniqueItems the array at hand is subject to

@@ -26,6 +26,9 @@ RWKV_INLINE Symbol SchemaCompiler::compile() {
     require_schema(SchemaDocument::root);
     Symbol root = value({{DemandKind::schema, SchemaDocument::root}});
     finish_rules();
+    if (is_nothing(root))
+        refuse("schema", impossible_ == no_value ? SchemaDocument::root : impossible_,
+               {"one that some value satisfies"}, {"one that none does"});
     if (!options_.white_space) return root;
     const Symbol space = punctuation("", true, false);
     return join({space, root, space});
@@ -66,6 +69,11 @@ RWKV_INLINE Symbol SchemaCompiler::value(Demands demands) {
     ++depth_;
     const Symbol built = build_value(entry->first);
     --depth_;
+    // What is reported is the innermost value whose fault it is that the one around it is impossible.
+    if (!is_nothing(built))
+        impossible_ = no_value;
+    else if (impossible_ == no_value && !entry->first.empty())
+        impossible_ = entry->first[0].index;
     if (known.is_rule)
         builder_.add(known.symbol, {built});
     else
