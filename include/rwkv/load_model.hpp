@@ -25,8 +25,7 @@ namespace rwkv::inline RWKV_ABI {
 /// they are never in memory twice.
 ///
 /// Throws: FileError, FormatError or ModelError, naming the file, the tensor, what was expected and what was found,
-/// before anything large is allocated; Cancelled where the progress callback returns false; std::bad_alloc;
-/// std::system_error if the system has no thread to give.
+/// before anything large is allocated; Cancelled where the progress callback returns false; std::bad_alloc.
 [[nodiscard]] Model load_model(const std::filesystem::path& path, const LoadOptions& options = {});
 
 /// Loads a model whose files an application keeps elsewhere: in memory, an archive or a database. They have the names

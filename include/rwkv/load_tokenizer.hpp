@@ -33,9 +33,10 @@ namespace rwkv::inline RWKV_ABI {
 [[nodiscard]] Tokenizer load_tokenizer(const std::filesystem::path& path, const Config& config);
 [[nodiscard]] Tokenizer load_tokenizer(const ModelFiles& files, const Config& config);
 
-/// A sentence that explains why the tokenizer probably does not belong to the model, or an empty string. That is so if
-/// it has far fewer tokens than the model's vocab_size, as GPT-NeoX's 50277 for a World model's 65536, whose text is
-/// then gibberish. (A tokenizer with more tokens than the model is an error where the two are used together.)
+/// A sentence that explains why the tokenizer may not belong to the model, or an empty string. That is so if it has far
+/// fewer tokens than the model's vocab_size, as GPT-NeoX's 50277 for a World model's 65536, whose text is then
+/// gibberish; or if it has more, as after tokens were added to the tokenizer alone. (With far more it is an error where
+/// the two are used together, see check_tokenizer.)
 [[nodiscard]] std::string describe_mismatch(const Tokenizer& tokenizer, const Config& config);
 
 /// The prompt format that goes with a model, given by its directory or by the file with its weights (see

@@ -70,8 +70,8 @@ class MpiRanks final : public RankGroup {
             gathered = buffer(rows * tokens);
             copy_rows(columns, own_rows(rows), gathered, true);
         }
-        check("all-gather", MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, gathered, counts_.data(), begins_.data(),
-                                           MPI_FLOAT, communicator_));
+        check_result("all-gather", MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, gathered, counts_.data(),
+                                                  begins_.data(), MPI_FLOAT, communicator_));
         if (tokens > 1)
             for (int rank = 0; rank < size(); ++rank)
                 if (rank != this->rank()) copy_rows(columns, rows_of(rank, rows), gathered, false);
@@ -86,8 +86,8 @@ class MpiRanks final : public RankGroup {
         if (packed) copy_rows(columns, {0, columns.rows()}, buffer(columns.size()), true);
         float* const numbers = packed ? buffer(columns.size()) : columns.data();
         // By bits: zeros change nothing.
-        check("all-reduce", MPI_Allreduce(MPI_IN_PLACE, numbers, static_cast<int>(columns.size()), MPI_UINT32_T,
-                                          MPI_BOR, communicator_));
+        check_result("all-reduce", MPI_Allreduce(MPI_IN_PLACE, numbers, static_cast<int>(columns.size()), MPI_UINT32_T,
+                                                 MPI_BOR, communicator_));
         if (packed) copy_rows(columns, {0, columns.rows()}, numbers, false);
         count(start, columns.size());
     }
@@ -101,8 +101,8 @@ class MpiRanks final : public RankGroup {
         Report own{number, error.empty() ? 0U : 1U, {}};
         error.copy(own.error.data(), own.error.size() - 1);
         std::vector<Report> reports(static_cast<std::size_t>(size()));
-        check("all-gather",
-              MPI_Allgather(&own, sizeof own, MPI_BYTE, reports.data(), sizeof own, MPI_BYTE, communicator_));
+        check_result("all-gather",
+                     MPI_Allgather(&own, sizeof own, MPI_BYTE, reports.data(), sizeof own, MPI_BYTE, communicator_));
         if (!error.empty()) return;
         for (int rank = 0; rank < size(); ++rank) {
             const Report& report = reports[static_cast<std::size_t>(rank)];
@@ -150,7 +150,7 @@ class MpiRanks final : public RankGroup {
         }
     }
 
-    void check(const char* operation, int result) const noexcept {
+    void check_result(const char* operation, int result) const noexcept {
         if (result == MPI_SUCCESS) return;
         char text[MPI_MAX_ERROR_STRING] = "";
         int length = 0;

@@ -482,7 +482,7 @@ def make_config():
     A("last id", '{"vocab_size":10,"bos_token_id":9,"eos_token_id":9}')
     A("one of all", '{"vocab_size":1,"context_length":1,"hidden_size":1,"num_hidden_layers":1,"intermediate_size":1}')
     for field in fields:
-        free = field in ("rescale_every", "bos_token_id", "eos_token_id")  # any integer will do
+        free = field in ("context_length", "rescale_every", "bos_token_id", "eos_token_id")  # any integer will do
         for text in ["-1", "1000000000000000000", "18446744073709551615", "18446744073709551616"]:
             if not free:
                 M(f"{field} {text}", f'{{"{field}":{text}}}', f"{field}: expected an integer from")
@@ -496,12 +496,13 @@ def make_config():
             R(f'{field} ["x"]', f'{{"{field}":["x"]}}', f'{field}: expected an integer, found the string "x"')
     M("-2^63", '{"hidden_size":-9223372036854775808}', "hidden_size: expected an integer from 1 to 4194304, found the number -92")
     M("1e18", '{"hidden_size":1e18}', "hidden_size: expected an integer from 1 to 4194304, found the number 1e+18")
-    for field in fields[:6]:
+    for field in fields[:1] + fields[2:6]:
         M(f"{field} 0", f'{{"{field}":0}}', f"{field}: expected an integer from 1 to ")
     M("one more hidden", '{"hidden_size":4194305,"intermediate_size":1}', "hidden_size: expected")
     M("one more layer", '{"num_hidden_layers":4097}', "num_hidden_layers: expected an integer from 1 to 4096, found the number 4097")
     M("one more token", '{"vocab_size":4194305}', "vocab_size: expected an integer from 1 to 4194304")
-    M("one more of context", '{"context_length":2147483648}', "context_length: expected an integer from 1 to 2147483647")
+    for text in ["0", "-1", "2147483648", "1000000000000000000"]:
+        A(f"context_length {text}", f'{{"context_length":{text}}}')
     M("one more attention", '{"attention_hidden_size":4194305}', "attention_hidden_size: expected")
     M("one more intermediate", '{"intermediate_size":4194305}', "intermediate_size: expected")
     M("implied intermediate too large", '{"hidden_size":4194304}',
@@ -509,7 +510,12 @@ def make_config():
     for text in ["0", "-1e-5", "1e-50", "1e-39", "1e50", "3.41e38"]:
         M(f"epsilon {text}", f'{{"layer_norm_epsilon":{text}}}', "layer_norm_epsilon: expected a positive number")
     R("epsilon infinite", '{"layer_norm_epsilon":1e999}', "number overflow")
-    R("epsilon NaN", '{"layer_norm_epsilon":NaN}', "JSON")
+    R("epsilon NaN", '{"layer_norm_epsilon":NaN}', 'layer_norm_epsilon: expected a positive number, found the string "NaN"')
+    R("context -Infinity", '{"context_length":-Infinity}', 'context_length: expected an integer, found the string "-Infinity"')
+    A("numbers of Python's", '{"initializer_range":NaN,"limits":[0.0,Infinity,-Infinity],"x":{"y\\"NaN":"Infinity"}}')
+    for text in ["nan", "inf", "+Infinity", "--Infinity", "NaNNaN", "Infinity0"]:
+        R(f"a number {text}", f'{{"x":{text}}}', "expected JSON")
+    R("a key NaN", '{NaN:1,"NaN":2}', '"NaN" twice')
     for text, found in [('"1e-5"', 'the string "1e-5"'), ("true", "true"), ("[]", "an empty list")]:
         R(f"epsilon {text}", f'{{"layer_norm_epsilon":{text}}}', f"layer_norm_epsilon: expected a positive number, found {found}")
     for text in ['"true"', "1", "0", "[]", "{}"]:

@@ -305,7 +305,7 @@ TEST_CASE("a header's memory stays in proportion", "[memory]") {
     }
 }
 
-TEST_CASE("a model is loaded by fewer threads where the system has none to give", "[faults]") {
+TEST_CASE("models are loaded and used by fewer threads where the system has none to give", "[faults]") {
     // No thread can be started while a stack is to be larger than the address space.
     pthread_attr_t attributes;
     REQUIRE(::pthread_getattr_default_np(&attributes) == 0);
@@ -320,7 +320,23 @@ TEST_CASE("a model is loaded by fewer threads where the system has none to give"
         refused = true;
     }
     CHECK(refused);
-    for (const int threads : {0, 2, 64}) CHECK_NOTHROW(load_model(fixture("bf16"), {.threads = threads}));
+    for (const int threads : {0, 2, 64}) {
+        CAPTURE(threads);
+        const Model model = load_model(fixture("bf16"), {.threads = threads});
+        const auto logits = [&](int number) {
+            State state(model.config());
+            Workspace workspace(model.config(), {.threads = number});
+            const std::span<const float> found = model.forward(std::vector<TokenId>{3, 1, 4, 1, 5}, state, workspace);
+            return std::vector<float>(found.begin(), found.end());
+        };
+        CHECK(logits(threads) == logits(1));
+        ThreadPool pool(threads);
+        for (int round = 0; round < 100; ++round) {
+            int done = 0;
+            kernels::parallel_for(pool, 50, [&](Index, int thread) { done += thread == 0; });
+            CHECK(done == 50);
+        }
+    }
     REQUIRE(::pthread_attr_setstacksize(&attributes, usual) == 0);
     REQUIRE(::pthread_setattr_default_np(&attributes) == 0);
     ::pthread_attr_destroy(&attributes);

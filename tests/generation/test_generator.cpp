@@ -241,4 +241,12 @@ TEST_CASE("what cannot be generated is refused") {
     CHECK(generator().generate(prompt, {.max_new_tokens = 0}).tokens.empty());
     const std::string found = outcome([] { Generator(load_model(fixture("plain")), load_tokenizer(fixture("text"))); });
     CHECK(found == "ModelError Generator: tokenizer: expected at most the 101 tokens of the model, found 256");
+    // Tokens that were added to the tokenizer alone are refused where a prompt has them.
+    const auto check = [](Index outputs) {
+        rwkv::check_tokenizer(load_tokenizer(fixture("text")), {.vocab_size = outputs}, "here");
+        return true;
+    };
+    CHECK(check(256));
+    CHECK(check(171));
+    CHECK_THROWS_AS(check(170), rwkv::ModelError);
 }

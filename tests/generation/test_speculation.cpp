@@ -36,10 +36,12 @@ class Follow : public TokenConstraint {
         CHECK(text.size() == at_);
         for (std::size_t i = 0; i < forces; ++i)
             tokens.push_back(static_cast<unsigned char>(text_[(at_ + i) % text_.size()]));
+        tokens.insert(tokens.end(), stray.begin(), stray.end());
     }
     std::unique_ptr<TokenConstraint> clone() const override { return std::make_unique<Follow>(*this); }
 
-    std::size_t forces = 0;  // the number of tokens that it says must come next
+    std::size_t forces = 0;          // the number of tokens that it says must come next
+    std::vector<TokenId> stray = {};  // and tokens that the text does not have
 
   private:
     std::string text_;
@@ -251,6 +253,22 @@ TEST_CASE("what a constraint forces is read in one pass, without speculation too
                 check_same_text(sequence.result(), expected);
                 check_same_conversation(sequence.conversation(), plain.conversation());
             }
+        }
+    }
+}
+
+TEST_CASE("tokens that a constraint forces and the model has no output for are left to the model") {
+    const Texts texts;
+    GenerationOptions options{.max_new_tokens = 40, .sampling = {.temperature = 1.0f, .seed = 4}};
+    const auto constraint = std::make_shared<Follow>(tale);
+    options.sampling.constraint = constraint;
+    const Generation expected = Generator(texts.model, texts.tokenizer, {.threads = 1}).generate("so", options);
+    for (const TokenId stray : {TokenId(256), TokenId(100'000), TokenId(-1)}) {
+        CAPTURE(stray);
+        for (const std::size_t forces : {0U, 3U}) {
+            constraint->forces = forces;
+            constraint->stray = {stray, 'a'};
+            check_same_text(Generator(texts.model, texts.tokenizer, {.threads = 1}).generate("so", options), expected);
         }
     }
 }

@@ -45,7 +45,13 @@
 #define unix 1
 #define major(device) ((device) >> 8)
 #define minor(device) ((device)&0xFF)
+// complex.h, as of C
 #define I (__extension__ 1.0iF)
+// AssertMacros.h of older systems of Apple's, Unreal Engine
+#define check(condition)
+#define verify(condition)
+#define require(condition, label)
+#define ensure(condition)
 #define PAGE_SIZE 4096
 #define LOG(level)
 #define CHECK(condition)

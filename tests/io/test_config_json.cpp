@@ -63,6 +63,10 @@ TEST_CASE("what transformers allows in a config.json has its meaning", "[config]
         CHECK(parse_config("{\"rescale_every\":" + std::string(text) + "}", "c").rescale_every == 0);
     CHECK(parse_config(R"({"rescale_every":6.0,"hidden_size":12.0})", "c").rescale_every == 6);
     CHECK(parse_config(R"({"hidden_size":12.0})", "c").hidden_size == 12);
+    for (const char* text : {"-1", "0", "-1000000000000"})
+        CHECK(parse_config("{\"context_length\":" + std::string(text) + "}", "c").context_length == 0);
+    CHECK(parse_config(R"({"context_length":1e12})", "c").context_length == 2147483647);
+    CHECK(parse_config(R"({"x\\":[NaN,"NaN"],"y":-Infinity,"hidden_size":12})", "c").hidden_size == 12);
     const Config list = parse_config(R"({"eos_token_id":[5,0,7,-1,99999]})", "c");
     CHECK(list.eos_token_id == 5);
     CHECK(list.other_eos_token_ids == std::vector<rwkv::TokenId>{0, 7});

@@ -151,6 +151,7 @@ TEST_CASE("a tokenizer that is another model's is recognized by its size", "[tok
     const auto told = [&](rwkv::Index outputs) { return rwkv::describe_mismatch(small, {.vocab_size = outputs}); };
     CHECK(told(tokens).empty());
     CHECK(told(tokens + tokens / 8).empty());  // padded
+    CHECK_THAT(told(tokens - 1), ContainsSubstring("are refused"));
     CHECK_THAT(told(2 * tokens), ContainsSubstring("tokens and the model") && ContainsSubstring("another model's"));
     CHECK_THAT(told(65536), ContainsSubstring("World models have rwkv_vocab_v20230424.txt"));
     CHECK(rwkv::guess_prompt_format(small).name == "raven");

@@ -90,7 +90,7 @@ class ConfigReader {
     }
 
     /// That the field is absent, null, or this string.
-    void require(const char* field, std::string_view wanted) const {
+    void need(const char* field, std::string_view wanted) const {
         const nlohmann::json* value = find(field);
         if (!value) return;
         const auto* text = value->get_ptr<const nlohmann::json::string_t*>();
@@ -161,28 +161,56 @@ class ConfigReader {
     const std::string& where_;
 };
 
+/// The text with Python's NaN, Infinity and -Infinity, which JSON does not have, as strings: in a field that is not
+/// read they do no harm, and where a number is read a string is refused by name.
+inline std::string quote_non_finite(std::string_view text) {
+    std::string result;
+    result.reserve(text.size() + 16);
+    bool in_string = false;
+    for (std::size_t i = 0; i < text.size();) {
+        std::size_t length = 1;
+        if (in_string && text[i] == '\\')
+            length = (std::min)(std::size_t(2), text.size() - i);
+        else if (text[i] == '"')
+            in_string = !in_string;
+        else if (!in_string)
+            for (const std::string_view word : {"NaN", "Infinity", "-Infinity"})
+                if (text.substr(i).starts_with(word)) length = word.size();
+        const bool quoted = length > 2;
+        if (quoted) result += '"';
+        result += text.substr(i, length);
+        if (quoted) result += '"';
+        i += length;
+    }
+    return result;
+}
+
 }  // namespace detail
 
 /// Parses the text of a Hugging Face config.json of an RWKV-4 model; `where` names it in messages.
 ///
 /// A field that is missing or null has the default of `RwkvConfig`; unknown fields are ignored; `model_type` may be
-/// missing but must not be another architecture's. As in transformers a negative `rescale_every` is 0, `eos_token_id`
-/// may be a list, and special tokens outside the vocabulary (−1, for example) are none. An integer may be written as a
-/// float, 12.0. Throws FormatError for bad JSON or a field of the wrong type, ModelError for a value no model can have
-/// and for weights quantized by transformers; all name the field.
+/// missing but must not be another architecture's. As in transformers a negative `rescale_every` is 0, `context_length`
+/// any integer, `eos_token_id` may be a list, fields that are not read may be NaN or infinite, and special tokens
+/// outside the vocabulary (−1, for example) are none. An integer may be written as a float, 12.0. Throws FormatError
+/// for bad JSON or a field of the wrong type, ModelError for a value no model can have and for weights quantized by
+/// transformers; all name the field.
 inline Config parse_config(std::string_view text, const std::string& where) {
+    std::string quoted;
+    if (text.find("NaN") != text.npos || text.find("Infinity") != text.npos)
+        text = quoted = detail::quote_non_finite(text);
     const io::JsonDocument document = io::parse_json(text, where);
     const nlohmann::json& root = document.root;
     if (!root.is_object()) core::fail<FormatError>(where, {}, {"a JSON object"}, {io::describe(root)});
     const detail::ConfigReader<> fields(root, where);
     fields.refuse_answer();
-    fields.require("model_type", "rwkv");
+    fields.need("model_type", "rwkv");
     fields.refuse_quantization();
 
     Config config;
     config.vocab_size = fields.integer("vocab_size", config.vocab_size, 1, max_model_size);
     config.context_length =
-        fields.integer("context_length", config.context_length, 1, (std::numeric_limits<std::int32_t>::max)());
+        fields.clamped("context_length", config.context_length, 0, (std::numeric_limits<std::int32_t>::max)());
     config.hidden_size = fields.integer("hidden_size", config.hidden_size, 1, max_model_size);
     config.num_hidden_layers = fields.integer("num_hidden_layers", config.num_hidden_layers, 1, max_model_layers);
     config.attention_hidden_size = fields.integer("attention_hidden_size", config.hidden_size, 1, max_model_size);

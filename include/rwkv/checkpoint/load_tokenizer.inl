@@ -94,6 +94,9 @@ RWKV_INLINE Tokenizer load_tokenizer(const std::filesystem::path& path, const Co
 
 RWKV_INLINE std::string describe_mismatch(const Tokenizer& tokenizer, const Config& config) {
     const auto tokens = static_cast<Index>(tokenizer.vocab_size());
+    if (tokens > config.vocab_size)
+        return core::join({"the tokenizer has ", tokens, " tokens and the model ", config.vocab_size,
+                           " outputs: tokens from ", config.vocab_size, " on are refused"});
     // Vocabularies are padded to sizes that multiply well, by less than an eighth.
     if (tokens >= config.vocab_size - config.vocab_size / 8) return "";
     const bool is_world = config.vocab_size >= checkpoint::world_vocabulary_size;

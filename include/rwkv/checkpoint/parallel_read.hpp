@@ -8,7 +8,6 @@
 #include <memory>
 #include <mutex>
 #include <span>
-#include <system_error>
 #include <vector>
 
 #include <rwkv/checkpoint/convert_rows.hpp>
@@ -46,17 +45,6 @@ inline int reading_threads(int requested) noexcept {
     return requested > 0 ? requested : (std::min)(thread_count(0), max_threads);
 }
 
-/// That number of threads, or as many of them as the system gives.
-inline std::unique_ptr<ThreadPool> reading_pool(int threads) {
-    for (;; threads /= 2) {
-        try {
-            return std::make_unique<ThreadPool>(threads);
-        } catch (const std::system_error&) {
-            if (threads <= 1) throw;
-        }
-    }
-}
-
 /// Bytes of scratch of all threads together: where rows are large, fewer threads read than were asked for.
 inline constexpr std::size_t max_scratch_bytes = std::size_t(32) << 20;
 
@@ -76,10 +64,10 @@ inline void read_in_parallel(const Checkpoint& checkpoint, std::span<const RowRa
     }
     const std::size_t scratch = stored_scratch + float_scratch * sizeof(float) + group_scratch;
     const std::size_t useful_threads = (std::min)(pieces, max_scratch_bytes / std::max<std::size_t>(1, scratch));
-    const std::unique_ptr<ThreadPool> pool = reading_pool(
+    ThreadPool pool(
         (std::min)(reading_threads(threads), static_cast<int>(std::clamp<std::size_t>(useful_threads, 1, 1024))));
     std::vector<RowConverter> converters;
-    for (int i = 0; i < pool->threads(); ++i)
+    for (int i = 0; i < pool.threads(); ++i)
         converters.emplace_back(checkpoint, stored_scratch, float_scratch, group_scratch);
 
     std::mutex mutex;
@@ -92,7 +80,7 @@ inline void read_in_parallel(const Checkpoint& checkpoint, std::span<const RowRa
         error = std::current_exception();
         failed_piece = (std::min)(piece, failed_piece.load());
     };
-    kernels::parallel_for(*pool, static_cast<Index>(pieces), [&](Index i, int worker) {
+    kernels::parallel_for(pool, static_cast<Index>(pieces), [&](Index i, int worker) {
         const auto piece = static_cast<std::size_t>(i);
         if (piece >= failed_piece) return;
         try {

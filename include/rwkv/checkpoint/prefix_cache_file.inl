@@ -85,7 +85,8 @@ RWKV_INLINE std::uint64_t fingerprint(const Model& model) {
         hash.add_numbers(std::span<const float>(all.data(), static_cast<std::size_t>(all.size())));
     };
     const auto norm = [&](const model::LayerNormWeights& all) {
-        vector(all.weight), vector(all.bias);
+        vector(all.weight);
+        vector(all.bias);
         hash.add_numbers(std::span(&all.epsilon, 1));
     };
     const auto matrix = [&](const kernels::WeightMatrix& all) {
@@ -99,11 +100,15 @@ RWKV_INLINE std::uint64_t fingerprint(const Model& model) {
     for (const auto& block : weights.blocks) {
         const auto& [decay, first, mix_key, mix_value, mix_receptance, key, value, receptance, output] =
             block.attention;
-        norm(block.ln1), norm(block.ln2);
+        norm(block.ln1);
+        norm(block.ln2);
         for (const auto* all : {&decay, &first, &mix_key, &mix_value, &mix_receptance}) vector(*all);
         for (const auto* all : {&key, &value, &receptance, &output}) matrix(*all);
-        vector(block.feed_forward.time_mix_key), vector(block.feed_forward.time_mix_receptance);
-        matrix(block.feed_forward.key), matrix(block.feed_forward.receptance), matrix(block.feed_forward.value);
+        vector(block.feed_forward.time_mix_key);
+        vector(block.feed_forward.time_mix_receptance);
+        matrix(block.feed_forward.key);
+        matrix(block.feed_forward.receptance);
+        matrix(block.feed_forward.value);
     }
     norm(weights.ln_out);
     if (weights.head) matrix(*weights.head);

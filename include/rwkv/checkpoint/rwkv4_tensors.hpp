@@ -78,7 +78,7 @@ inline constexpr auto rwkv4_tensors = [] {
     using enum TensorPlace;
     using enum TensorKind;
     constexpr TensorSize one = nullptr, V = &Config::vocab_size, H = &Config::hidden_size,
-                         A = &Config::attention_hidden_size, I = &Config::intermediate_size;
+                         A = &Config::attention_hidden_size, F = &Config::intermediate_size;
     return std::array<Rwkv4Tensor, 24>{{
         {embeddings, before_blocks, embedding_table, V, H, "embeddings.weight", "emb.weight"},
         {pre_ln_weight, first_block, vector, one, H, "pre_ln.weight", "ln0.weight"},
@@ -99,9 +99,9 @@ inline constexpr auto rwkv4_tensors = [] {
         {feed_forward_time_mix_key, every_block, mix, one, H, "feed_forward.time_mix_key", "ffn.time_mix_k"},
         {feed_forward_time_mix_receptance, every_block, mix, one, H, "feed_forward.time_mix_receptance",
          "ffn.time_mix_r"},
-        {feed_forward_key, every_block, matrix, I, H, "feed_forward.key.weight", "ffn.key.weight"},
+        {feed_forward_key, every_block, matrix, F, H, "feed_forward.key.weight", "ffn.key.weight"},
         {feed_forward_receptance, every_block, matrix, H, H, "feed_forward.receptance.weight", "ffn.receptance.weight"},
-        {feed_forward_value, every_block, matrix, H, I, "feed_forward.value.weight", "ffn.value.weight"},
+        {feed_forward_value, every_block, matrix, H, F, "feed_forward.value.weight", "ffn.value.weight"},
         {ln_out_weight, after_blocks, vector, one, H, "ln_out.weight", "ln_out.weight"},
         {ln_out_bias, after_blocks, vector, one, H, "ln_out.bias", "ln_out.bias"},
         {head, after_blocks, matrix, V, H, "head.weight", "head.weight"},

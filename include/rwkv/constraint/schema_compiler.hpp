@@ -1,6 +1,5 @@
 #pragma once
 
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -68,7 +67,10 @@ class SchemaCompiler {
     struct Demand {
         DemandKind kind;
         JsonIndex index;
-        auto operator<=>(const Demand&) const = default;
+        bool operator==(const Demand&) const = default;
+        bool operator<(const Demand& other) const noexcept {
+            return kind != other.kind ? kind < other.kind : index < other.index;
+        }
     };
     using Demands = std::vector<Demand>;
 

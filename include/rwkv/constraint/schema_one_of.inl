@@ -84,16 +84,16 @@ RWKV_INLINE void SchemaCompiler::require_distinct(JsonIndex schema, const Case& 
     if (known.with_composites.size() > max_overlapping)
         refuse("oneOf", schema, {"at most ", max_overlapping, " alternatives that are objects or arrays"},
                {known.with_composites.size()});
-    const auto check = [&](const Demands& others) {
+    const auto are_all_distinct = [&](const Demands& others) {
         const auto [entry, is_new] = known.distinct.try_emplace(others);
         if (is_new) entry->second = are_distinct(known.with_composites, others);
         return entry->second;
     };
-    if (check({{DemandKind::own_keywords, schema}})) return;
+    if (are_all_distinct({{DemandKind::own_keywords, schema}})) return;
     Demands others;
     for (const Demand& demand : so_far.demands)
         if (demand.kind != DemandKind::choice) others.push_back(demand);
-    if (!check(others))
+    if (!are_all_distinct(others))
         refuse("oneOf", schema, {"alternatives of which only one can hold"},
                {"some that may both hold for an array or object"});
 }

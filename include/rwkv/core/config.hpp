@@ -13,7 +13,7 @@ namespace rwkv::inline RWKV_ABI {
 /// intermediate_size is 4 · hidden_size unless given.
 struct Config {
     Index vocab_size = 50277;            ///< V: token ids are less than this
-    Index context_length = 1024;         ///< of the training; no limit for inference
+    Index context_length = 1024;         ///< of the training, 0 if not known; no limit for inference
     Index hidden_size = 4096;            ///< H: size of the embeddings and of the input of each block
     Index num_hidden_layers = 32;        ///< L: number of blocks
     Index attention_hidden_size = 4096;  ///< A: channels of time mixing

@@ -37,10 +37,13 @@ inline void check_generation(const GenerationOptions& options, Index vocab_size)
 }  // namespace generation
 
 RWKV_INLINE void check_tokenizer(const Tokenizer& tokenizer, const Config& config, const std::string& where) {
-    if (static_cast<Index>(tokenizer.vocab_size()) > config.vocab_size)
+    const auto tokens = static_cast<Index>(tokenizer.vocab_size());
+    // Tokens are added to tokenizers and models are left as they are; not to World vocabularies, whose token 0 is empty.
+    const bool is_world = tokenizer.contains(0) && tokenizer.token_bytes(0).empty();
+    if (tokens > config.vocab_size + (is_world ? 0 : config.vocab_size / 2))
         throw ModelError(where, "tokenizer",
                          "at most the " + std::to_string(config.vocab_size) + " tokens of the model",
-                         std::to_string(tokenizer.vocab_size()));
+                         std::to_string(tokens));
 }
 
 RWKV_INLINE Sequence::Sequence(const Config& config) : config_(config), state_(config) {}
@@ -166,6 +169,8 @@ RWKV_INLINE void Sequence::draft(Index max, const PassTimes& times, Index beside
     std::span<const TokenId> next;
     forced_.clear();
     if (max > 0) sampler_->forced(result_.tokens, forced_);
+    const auto has_no_output = [&](TokenId token) { return token < 0 || token >= config_.vocab_size; };
+    forced_.erase(std::find_if(forced_.begin(), forced_.end(), has_no_output), forced_.end());
     if (!forced_.empty()) {
         const Index count = (std::min)({std::ssize(forced_), max, max_forced_tokens});
         if (!checkpoints_ || checkpoints_->capacity() <= count)

@@ -45,9 +45,9 @@ class PytorchArchive {
             }))
             fail({}, {"a state dict"}, {"a TorchScript program"});
         if (!find("data.pkl")) fail({}, {"a PyTorch file, with data.pkl in it"}, {"another ZIP archive"});
-        require("version", "3", true);
-        require(".format_version", "1", false);
-        require("byteorder", "little", false);
+        need("version", "3", true);
+        need(".format_version", "1", false);
+        need("byteorder", "little", false);
     }
 
     const ZipEntry* find(const std::string& name) const {
@@ -61,7 +61,7 @@ class PytorchArchive {
 
   private:
     /// Checks that the entry has this text; it may be absent unless `always`.
-    void require(const std::string& name, std::string_view wanted, bool always) const {
+    void need(const std::string& name, std::string_view wanted, bool always) const {
         const ZipEntry* entry = find(name);
         if (!entry && !always) return;
         if (!entry) fail({"entry ", core::Quoted{name}}, {core::Quoted{wanted}}, {"none"});

@@ -27,7 +27,8 @@ namespace rwkv::inline RWKV_ABI {
 /// their callers alone.
 class RWKV_API ThreadPool final : public Executor {
   public:
-    /// `threads` as in thread_count(). Throws: std::system_error if the system has no thread to give.
+    /// `threads` as in thread_count(). Where the system has fewer to give, those share the loops, which give the same
+    /// results; with none, the caller works alone. Throws: std::bad_alloc.
     explicit ThreadPool(int threads = 0);
     ~ThreadPool() override;
     ThreadPool(const ThreadPool&) = delete;

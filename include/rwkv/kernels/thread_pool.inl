@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -47,15 +48,16 @@ RWKV_INLINE int thread_count(int threads) noexcept {
 class ThreadPool::Team {
   public:
     explicit Team(int size)
-        : size_(size),
-          useful_(static_cast<int>((std::min)(size, thread_count(0))) - 1),
-          next_(static_cast<std::size_t>(size)) {
+        : size_(size), next_(static_cast<std::size_t>(size)) {
         try {
             for (int worker = 1; worker < size_; ++worker) workers_.emplace_back([this, worker] { work(worker); });
+        } catch (const std::system_error&) {
+            // The system has no more threads to give: those that there are do the work.
         } catch (...) {
             stop();
             throw;
         }
+        useful_ = (std::min)(started(), thread_count(0) - 1);
     }
     ~Team() { stop(); }
     Team(const Team&) = delete;
@@ -135,6 +137,8 @@ class ThreadPool::Team {
 
     static constexpr int spin_limit = 4000;
 
+    int started() const noexcept { return static_cast<int>(workers_.size()); }
+
     void stop() noexcept {
         stopping_ = true;
         begin_round(size_);
@@ -189,7 +193,7 @@ class ThreadPool::Team {
         round_.fetch_add(1);
         const int sleepers = sleepers_.load();
         if (sleepers == 0) return;
-        const int awake = size_ - 1 - sleepers;
+        const int awake = started() - sleepers;
         const Index missing = (std::min)(wanted, static_cast<Index>(useful_)) - awake;
         if (missing <= 0 || !is_of_this_process()) return;
         int woken = 0;
@@ -257,7 +261,8 @@ class ThreadPool::Team {
         return next_[static_cast<std::size_t>(share)].task;
     }
 
-    int size_, useful_;  // threads with the caller, workers for whom there is a processor
+    int size_;        // threads with the caller
+    int useful_ = 0;  // workers for whom there is a processor
     const std::int64_t process_ = kernels::process_id();
     Team* before_ = nullptr;
     std::vector<std::thread> workers_;
@@ -268,7 +273,7 @@ class ThreadPool::Team {
     std::atomic<bool> busy_{false};  // a caller is running a loop or handing over a task
     Index shares_ = 1, count_ = 0, tasks_per_share_ = 0;
     const LoopBody* body_ = nullptr;
-    kernels::SharingBalance balance_{kernels::ticks_in(50), kernels::ticks_in(3), kernels::ticks_in(20'000),
+    kernels::SharingBalance balance_{kernels::ticks_in(100), kernels::ticks_in(3), kernels::ticks_in(20'000),
                                      kernels::ticks_in(500'000)};
     unsigned acquired_ = 0;
     alignas(64) Gate loop_gate_;

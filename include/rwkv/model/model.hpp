@@ -142,8 +142,8 @@ class Model {
     bool hidden(std::span<const SequenceTokens> batch, Workspace& workspace, const LogitsCallback& callback) const;
 
   private:
-    void check(std::string_view call, std::span<const SequenceTokens> batch, Workspace& workspace,
-               bool needs_head) const;
+    void check_batch(std::string_view call, std::span<const SequenceTokens> batch, Workspace& workspace,
+                     bool needs_head) const;
     void set_batch(std::string_view call, std::span<const SequenceTokens> batch, Workspace& workspace,
                    bool needs_head) const;
 

@@ -215,8 +215,8 @@ RWKV_INLINE Model::Model(model::Weights weights, std::vector<std::string> warnin
     : weights_(std::make_shared<const model::Weights>(std::move(weights))),
       warnings_(std::make_shared<const std::vector<std::string>>(std::move(warnings))) {}
 
-RWKV_INLINE void Model::check(std::string_view call, std::span<const SequenceTokens> batch, Workspace& workspace,
-                              bool needs_head) const {
+RWKV_INLINE void Model::check_batch(std::string_view call, std::span<const SequenceTokens> batch, Workspace& workspace,
+                                    bool needs_head) const {
     using model::check_failed, model::describe_shape;
     const auto subject = [&](const char* what, std::size_t i) {
         return batch.size() == 1 ? what : what + (" of sequence " + std::to_string(i));
@@ -261,7 +261,7 @@ RWKV_INLINE void Model::check(std::string_view call, std::span<const SequenceTok
 RWKV_INLINE std::span<const float> Model::forward(std::span<const TokenId> tokens, State& state, Workspace& workspace,
                                                   const PassOptions& options) const {
     const SequenceTokens sequence{tokens, &state, LogitsFor::last};
-    check("forward", {&sequence, 1}, workspace, true);
+    check_batch("forward", {&sequence, 1}, workspace, true);
     std::span<const float> last;
     const bool completed = model::run_pass(*weights_, {&sequence, 1}, workspace, options, [&] {
         return model::visit_logits(*weights_, {&sequence, 1}, workspace,
@@ -280,7 +280,7 @@ RWKV_INLINE std::span<const float> Model::forward(TokenId token, State& state, W
 RWKV_INLINE bool Model::forward(std::span<const SequenceTokens> batch, Workspace& workspace,
                                 const LogitsCallback& callback, const PassOptions& options) const {
     const Index wanted = model::logits_count(batch);
-    check("forward", batch, workspace, wanted > 0);
+    check_batch("forward", batch, workspace, wanted > 0);
     model::check_room("forward", batch);
     if (wanted > 0) model::check_callback("forward", callback);
     if (wanted > 0) model::reserve_logits(batch, workspace);
@@ -297,7 +297,7 @@ RWKV_INLINE MatrixView<const float> Model::forward_sequence(const SequenceTokens
                                                             const PassOptions& options) const {
     const Index wanted = model::logits_count({&sequence, 1});
     if (wanted == 0) model::check_failed("forward_sequence", "logits", "after a token at least", "none");
-    check("forward_sequence", {&sequence, 1}, workspace, true);
+    check_batch("forward_sequence", {&sequence, 1}, workspace, true);
     model::check_room("forward_sequence", {&sequence, 1});
     const Index most = (std::min)(workspace.chunk(), kernels::Blocking::nc);
     if (wanted > 1 && std::ssize(sequence.tokens) > most)
@@ -314,7 +314,7 @@ RWKV_INLINE MatrixView<const float> Model::forward_sequence(const SequenceTokens
 RWKV_INLINE bool Model::forward_all(std::span<const TokenId> tokens, State& state, Workspace& workspace,
                                     const PositionCallback& callback, const PassOptions& options) const {
     const SequenceTokens sequence{tokens, &state, LogitsFor::all};
-    check("forward_all", {&sequence, 1}, workspace, true);
+    check_batch("forward_all", {&sequence, 1}, workspace, true);
     model::check_callback("forward_all", callback);
     model::reserve_logits({&sequence, 1}, workspace);
     return model::run_pass(*weights_, {&sequence, 1}, workspace, options, [&] {
@@ -344,7 +344,7 @@ RWKV_INLINE bool Model::forward_batch(std::span<const TokenId> tokens, std::span
 RWKV_INLINE bool Model::forward_hidden(std::span<const TokenId> tokens, State& state, Workspace& workspace,
                                        const PositionCallback& callback, const PassOptions& options) const {
     const SequenceTokens sequence{tokens, &state, LogitsFor::none};
-    check("forward_hidden", {&sequence, 1}, workspace, false);
+    check_batch("forward_hidden", {&sequence, 1}, workspace, false);
     model::check_callback("forward_hidden", callback);
     return model::run_pass(*weights_, {&sequence, 1}, workspace, options, [&] {
         return model::visit_hidden(*weights_, workspace, [&](Index, Index position, std::span<const float> hidden) {
@@ -356,13 +356,13 @@ RWKV_INLINE bool Model::forward_hidden(std::span<const TokenId> tokens, State& s
 RWKV_INLINE bool Model::forward_state(std::span<const TokenId> tokens, State& state, Workspace& workspace,
                                       const PassOptions& options) const {
     const SequenceTokens sequence{tokens, &state, LogitsFor::none};
-    check("forward_state", {&sequence, 1}, workspace, false);
+    check_batch("forward_state", {&sequence, 1}, workspace, false);
     return model::run_pass(*weights_, {&sequence, 1}, workspace, options, [] { return true; });
 }
 
 RWKV_INLINE void Model::set_batch(std::string_view call, std::span<const SequenceTokens> batch, Workspace& workspace,
                                   bool needs_head) const {
-    check(call, batch, workspace, needs_head);
+    check_batch(call, batch, workspace, needs_head);
     const Index tokens = model::token_count(batch);
     if (tokens > workspace.chunk())
         model::check_failed(call, "batch", "at most the " + std::to_string(workspace.chunk()) + " tokens of a chunk",

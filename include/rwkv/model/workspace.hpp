@@ -93,8 +93,7 @@ class ScratchMatrix {
 template <class Scalar>
 class BasicWorkspace {
   public:
-    /// Throws: ArgumentError for options or sizes of the config out of range; std::system_error where the system has no
-    /// more threads; std::bad_alloc.
+    /// Throws: ArgumentError for options or sizes of the config out of range; std::bad_alloc.
     explicit BasicWorkspace(const Config& config, const WorkspaceOptions& options = {})
         : config_(model::checked_sizes(config)),
           chunk_(model::checked_range("Workspace", "chunk", options.chunk, 1, 1 << 16)),

@@ -40,7 +40,7 @@ class TokenTable {
     bool is_special(TokenId id) const noexcept { return entry(id).special; }
 
     /// Throws ArgumentError unless the table contains the id.
-    void check(TokenId id, const char* where) const {
+    void check_id(TokenId id, const char* where) const {
         if (!contains(id)) core::fail<ArgumentError>(where, {"token id"}, {"the id of a token, below ", size()}, {id});
     }
 

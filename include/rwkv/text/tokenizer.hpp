@@ -64,7 +64,7 @@ class Tokenizer {
                                            SpecialTokens special = SpecialTokens::keep) const {
         std::string bytes;
         for (TokenId id : ids) {
-            encoder_->tokens.check(id, "decode");
+            encoder_->tokens.check_id(id, "decode");
             if (special == SpecialTokens::keep || !encoder_->tokens.is_special(id))
                 bytes.append(encoder_->tokens.bytes(id));
         }
@@ -74,7 +74,7 @@ class Tokenizer {
     /// The bytes of a token, perhaps part of a character; they live as long as any copy of the tokenizer. Throws
     /// ArgumentError where there is no token of the id.
     [[nodiscard]] std::string_view token_bytes(TokenId id) const {
-        encoder_->tokens.check(id, "token_bytes");
+        encoder_->tokens.check_id(id, "token_bytes");
         return encoder_->tokens.bytes(id);
     }
 
@@ -83,7 +83,7 @@ class Tokenizer {
 
     /// Whether the token is special. Throws ArgumentError where there is no token of the id.
     [[nodiscard]] bool is_special(TokenId id) const {
-        encoder_->tokens.check(id, "is_special");
+        encoder_->tokens.check_id(id, "is_special");
         return encoder_->tokens.is_special(id);
     }
 

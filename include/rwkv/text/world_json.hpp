@@ -52,7 +52,7 @@ inline Tokenizer read_world_json(const nlohmann::json& file, const std::string& 
     std::string bytes;
     for (std::size_t id = 1; id < by_id.size(); ++id) {
         if (!by_id[id]) continue;
-        const auto require = [&](bool holds, const char* expected, const char* found) {
+        const auto need = [&](bool holds, const char* expected, const char* found) {
             if (!holds) core::fail<FormatError>(where, {"id ", id}, {expected}, {found});
         };
         bytes.clear();
@@ -60,15 +60,15 @@ inline Tokenizer read_world_json(const nlohmann::json& file, const std::string& 
             bytes = *text;
         } else {
             const auto* list = by_id[id]->get_ptr<const json::array_t*>();
-            require(list != nullptr, "a string or a list of bytes", "something else");
+            need(list != nullptr, "a string or a list of bytes", "something else");
             for (const json& item : *list) {
                 const auto* byte = item.get_ptr<const json::number_unsigned_t*>();
-                require(byte && *byte < 256, "numbers from 0 to 255", "something else");
+                need(byte && *byte < 256, "numbers from 0 to 255", "something else");
                 bytes.push_back(static_cast<char>(static_cast<std::uint8_t>(*byte)));
             }
         }
-        require(!bytes.empty(), "a token of at least one byte", "none");
-        require(trie.insert(bytes, static_cast<TokenId>(id)), "every token once", "one of another id");
+        need(!bytes.empty(), "a token of at least one byte", "none");
+        need(trie.insert(bytes, static_cast<TokenId>(id)), "every token once", "one of another id");
         tokens.set(static_cast<TokenId>(id), bytes);
     }
     world_detail::require_every_byte(trie, where);

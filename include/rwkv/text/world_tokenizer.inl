@@ -93,7 +93,7 @@ RWKV_INLINE Tokenizer read_world_vocabulary(std::string_view file, const std::st
     TokenId id = 0;
     for (std::size_t at = 0; at < file.size();) {
         ++id;
-        const auto require = [&](bool holds, core::MessageParts expected, const char* found) {
+        const auto need = [&](bool holds, core::MessageParts expected, const char* found) {
             if (!holds) core::fail<FormatError>(where, {"line ", id}, expected, {found});
         };
         const std::size_t end = (std::min)(file.find('\n', at), file.size());
@@ -102,16 +102,16 @@ RWKV_INLINE Tokenizer read_world_vocabulary(std::string_view file, const std::st
         at = end + 1;
         // The literal itself may hold spaces.
         const std::size_t first = line.find(' '), last = line.rfind(' ');
-        require(first != line.npos && first < last, {"an id, a literal and a length"}, "fewer parts");
-        require(id <= largest_id, {"at most ", largest_id, " lines"}, "more");
-        require(world_detail::parse_number(line.substr(0, first)) == static_cast<std::uint32_t>(id), {"the id ", id},
-                "another or none");
+        need(first != line.npos && first < last, {"an id, a literal and a length"}, "fewer parts");
+        need(id <= largest_id, {"at most ", largest_id, " lines"}, "more");
+        need(world_detail::parse_number(line.substr(0, first)) == static_cast<std::uint32_t>(id), {"the id ", id},
+             "another or none");
         const auto bytes = world_detail::parse_literal(line.substr(first + 1, last - first - 1));
-        require(bytes.has_value(), {"a Python string or bytes literal"}, "something else");
-        require(!bytes->empty(), {"a token of at least one byte"}, "none");
-        require(world_detail::parse_number(line.substr(last + 1)) == bytes->size(), {"the length ", bytes->size()},
-                "another or none");
-        require(trie.insert(*bytes, id), {"every token once"}, "one of an earlier line");
+        need(bytes.has_value(), {"a Python string or bytes literal"}, "something else");
+        need(!bytes->empty(), {"a token of at least one byte"}, "none");
+        need(world_detail::parse_number(line.substr(last + 1)) == bytes->size(), {"the length ", bytes->size()},
+             "another or none");
+        need(trie.insert(*bytes, id), {"every token once"}, "one of an earlier line");
         tokens.set(id, *bytes);
     }
     world_detail::require_every_byte(trie, where);
