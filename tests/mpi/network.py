@@ -108,9 +108,9 @@ def main():
             # What mpirun takes for ssh.
             agent = os.path.join(work, "agent")
             with open(agent, "w") as file:
-                # Machines of their own have directories of their own for temporary files: in one, daemons trip over each other.
+                # Daemons of Open MPI in one directory for temporary files trip over each other.
                 file.write("#!/bin/bash\n" + f'rank=$(( ${{1##*.}} - 1 ))\nshift\n'
-                           f'export TMPDIR={work}/$rank\nmkdir "$TMPDIR"\n'
+                           f'export OMPI_MCA_orte_tmpdir_base={work}/$rank\nmkdir "{work}/$rank"\n'
                            f'exec ip netns exec "rwkv-mpi-{os.getpid()}-$rank" bash -c "$*"\n')
             os.chmod(agent, 0o755)
             environment = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
