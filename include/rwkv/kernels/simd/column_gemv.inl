@@ -261,7 +261,6 @@ void column_gemv(const WeightMatrix& matrix, Index begin, Index end, const Activ
     const ChosenFeatures<Value> chosen(panel.values(0), stride, tokens, stride, block_cols);
     ColumnPrefetcher prefetcher(weights, chosen, block_cols, begin * Format::bits / 8,
                                 (stored_rows(end) - begin) * Format::bits / 8);
-    const auto prefetch = [&](Index lines) { prefetcher.issue(lines); };
     ColumnList<std::uint8_t, Value> list;
     ColumnSums sums(begin, end, tokens, y, y_stride);
     ColumnTile<Format> tile;
@@ -279,6 +278,10 @@ void column_gemv(const WeightMatrix& matrix, Index begin, Index end, const Activ
                 for (Index i = 0; i < 2 * rows_of_line; i += 64) Simd::prefetch_l2(next_scales + 2 * r + i);
                 const auto multiply = [&]<int Tokens>(Index t, std::integral_constant<int, Tokens>) {
                     const BlockOfTokens<Tokens> some(list, panel, t, block);
+                    // Further tokens read the same lines again.
+                    const auto prefetch = [&](Index lines) {
+                        if (t == 0) prefetcher.issue(lines);
+                    };
                     const auto add = [&]<bool Lower, bool Upper>() {
                         const Index row = Lower ? 0 : 64;
                         add_quantized_rows<Format, Lower, Upper>(list.columns(), list.size(), at, some,
