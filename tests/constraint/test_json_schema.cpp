@@ -310,6 +310,11 @@ TEST_CASE("what is not a schema is refused with the place at fault", "[json_sche
     CHECK(refused(R"({"items":"x"})") == "schema at #/items");
     CHECK(refused(R"({"allOf":[]})") == "allOf at #");
     CHECK(refused(nested("[", "", "]", 200)).starts_with("the JSON text"));
+    // What its $id does to a $ref depends on the draft.
+    const std::string beside = R"({"$id":"http://a/b/c","$defs":{"x":{"$id":"http://a/b/y","type":"null"}},
+                                   "items":{"$id":"http://a/b/","$ref":"y"})";
+    CHECK(refused(beside + "}") == "$ref at #/items");
+    CHECK(refused(beside + R"(,"$schema":"https://json-schema.org/draft/2020-12/schema"})") == "nothing");
     // What no value satisfies: the innermost schema at fault.
     CHECK(refused("false") == "schema at #");
     CHECK(refused(R"({"type":"object","required":["b"],"properties":{"a":{"type":"null"},

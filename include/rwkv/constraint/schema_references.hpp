@@ -27,7 +27,7 @@ class SchemaReferences {
     JsonIndex follow(JsonIndex from, std::string_view pointer) const;
 
     const SchemaDocument& document_;
-    bool ref_stands_alone_ = false;
+    bool ref_stands_alone_ = false, dialect_is_known_ = false;
     std::map<std::string, JsonIndex, std::less<>> targets_;  ///< by URI, with `#name` for anchors
     std::map<JsonIndex, std::string> bases_;                 ///< the URIs of schemas that have one
 };

@@ -65,6 +65,7 @@ RWKV_INLINE std::string resolve_uri(std::string_view base, std::string_view refe
 
 RWKV_INLINE SchemaReferences::SchemaReferences(const SchemaDocument& document) : document_(document) {
     const JsonIndex dialect = document.find(SchemaDocument::root, "$schema");
+    dialect_is_known_ = dialect != no_value;
     if (dialect != no_value)
         for (const std::string_view draft : {"draft-03", "draft-04", "draft-05", "draft-06", "draft-07"})
             ref_stands_alone_ |= document[dialect].text.find(draft) != std::string::npos;
@@ -146,6 +147,10 @@ RWKV_INLINE JsonIndex SchemaReferences::follow(JsonIndex from, std::string_view 
 }
 
 RWKV_INLINE JsonIndex SchemaReferences::resolve(JsonIndex from, std::string_view reference) const {
+    // An $id beside a $ref is passed over by draft-07, and changes what the $ref means since.
+    if (!dialect_is_known_ && from != SchemaDocument::root && UriParts(reference).scheme.empty() &&
+        document_.find(from, "$id") != no_value)
+        return no_value;
     const auto hash = (std::min)(reference.size(), reference.find('#'));
     std::string fragment;
     for (std::size_t i = hash + 1; i < reference.size(); ++i) {
