@@ -5,7 +5,6 @@
 #include <string>
 #include <string_view>
 
-#include <rwkv/constraint/regex_syntax.hpp>
 #include <rwkv/constraint/spelling.hpp>
 #include <rwkv/core/error.hpp>
 #include <rwkv/core/inline.hpp>
@@ -18,8 +17,9 @@ namespace rwkv::inline RWKV_ABI::constraint {
 /// Reads the characters of an expression: escapes and classes. Where it stands is where messages say that it is wrong.
 class RegexCharacterReader {
   protected:
-    RegexCharacterReader(std::string_view text, MatchMode mode, std::string_view where, std::string_view subject)
-        : text_(text), mode_(mode), where_(where), subject_(subject) {}
+    /// `all_white_space`: \s is that of ECMAScript, not of ASCII.
+    RegexCharacterReader(std::string_view text, bool all_white_space, std::string_view where, std::string_view subject)
+        : text_(text), all_white_space_(all_white_space), where_(where), subject_(subject) {}
 
     [[noreturn]] void refuse(core::MessageParts expected, core::MessageParts found) const {
         core::fail<ArgumentError>(where_, {subject_, ", byte ", at_ + 1}, expected, found);
@@ -55,7 +55,7 @@ class RegexCharacterReader {
         CharacterSet set;
         set.add('\t', '\r');
         set.add(' ');
-        if (mode_ == MatchMode::whole) return set;
+        if (!all_white_space_) return set;
         // ECMAScript's.
         constexpr char32_t others[] = {0xA0, 0x1680, 0x2028, 0x2029, 0x202F, 0x205F, 0x3000, 0xFEFF};
         for (const char32_t c : others) set.add(c);
@@ -226,7 +226,7 @@ class RegexCharacterReader {
     }
 
     std::string_view text_;
-    MatchMode mode_;
+    bool all_white_space_;
     std::string_view where_, subject_;
     std::size_t at_ = 0;
     char32_t last_ = 0;  // what `escape` and `class_member` have read, where it is a single character

@@ -17,7 +17,10 @@ class RegexReader : RegexCharacterReader {
   public:
     RegexReader(RegexSet& set, std::string_view text, Spelling spelling, MatchMode mode, std::string_view where,
                 std::string_view subject)
-        : RegexCharacterReader(text, mode, where, subject), set_(set), spelling_(spelling) {}
+        : RegexCharacterReader(text, mode == MatchMode::search, where, subject),
+          set_(set),
+          spelling_(spelling),
+          mode_(mode) {}
 
     Regex read() {
         if (text_.size() > max_text_bytes) refuse({"at most ", max_text_bytes, " bytes"}, {text_.size(), " bytes"});
@@ -233,6 +236,7 @@ class RegexReader : RegexCharacterReader {
 
     RegexSet& set_;
     Spelling spelling_;
+    MatchMode mode_;
     std::vector<Node> nodes_;
     std::vector<std::pair<CharacterSet, Regex>> known_;
     Regex any_text_ = Regex::empty;
