@@ -115,6 +115,7 @@ inline void run_task(MatmulContext& context, const MatmulPlan& plan, Index task,
 }
 
 inline void run_tasks(MatmulContext& context, const MatmulPlan& plan) noexcept {
+    if (plan.tasks == 0) return;  // of many ranks, some may hold no rows
     // By rows, each thread has a share of the tasks; by tokens, each share has all tasks, for its block.
     const Index shares = plan.by_rows() ? (std::min)(plan.threads, plan.tasks) : plan.blocks.count;
     const Index max_tasks = plan.by_rows() ? (plan.tasks + shares - 1) / shares : plan.tasks;
