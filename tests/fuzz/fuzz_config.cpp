@@ -11,8 +11,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     fuzz::accepts([&] {
         const Config config = checkpoint::parse_config(fuzz::text_of(data, size), "config");
         for (const Index extent : {config.vocab_size, config.hidden_size, config.attention_hidden_size,
-                                   config.intermediate_size, config.num_hidden_layers, config.context_length})
+                                   config.intermediate_size, config.num_hidden_layers})
             fuzz::require(extent > 0 && extent < Index{1} << 31U, "sizes a model can have");
+        fuzz::require(config.context_length >= 0 && config.context_length < Index{1} << 31U, "a length");
         fuzz::require(static_cast<float>(config.layer_norm_epsilon) > 0, "a positive epsilon");
         std::vector<TokenId> special = config.other_eos_token_ids;
         for (const TokenId id : {config.bos_token_id, config.eos_token_id})

@@ -207,7 +207,7 @@ for program in generate chat score; do
     check "$program --help names its model" 0 "examples/fairy-tales" "$programs/$program" --help
 done
 check "generate by default" 0 "there was a man who had a son" "$generate" --prompt "Once upon a time" --max-new-tokens 12
-check "chat by default" 0 "examples/fairy-tales\" seems to be no chat model" bash -c "echo 'Who are you?' | '$programs/chat' --max-new-tokens 5 --temperature 0"
+check "chat by default" 0 "examples/fairy-tales\" does not look like a chat model" bash -c "echo 'Who are you?' | '$programs/chat' --max-new-tokens 5 --temperature 0"
 check "an answer of chat by default" 0 "a king, who was a king" bash -c "echo 'There was once a king' | '$programs/chat' --max-new-tokens 12 --temperature 0"
 check "score by default" 0 "perplexity" "$score" --text-file "$work/text"
 
