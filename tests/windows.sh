@@ -44,4 +44,4 @@ run generate --model "$converted" --prompt "Once upon a time" -n 5 | says "there
 run inspect $model | grep "sound"
 echo '"Once upon a time"' | run tokenize --model $model | says "^\[[0-9, ]*\]"
 echo "Once upon a time there was a king" | run score --model $model --text-file - | says "perplexity"
-printf 'Once upon a time\n/quit\n' | run chat --model $model --max-new-tokens 5 | says "[a-z]"
+printf 'There was once a king\n/quit\n' | run chat --model $model --max-new-tokens 12 --temperature 0 | says "a king, who was a king"

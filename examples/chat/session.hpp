@@ -119,7 +119,9 @@ class Session {
     void forget_stop_string(const rwkv::Generation& answer, const std::string& prompt, const rwkv::Progress& progress) {
         if (answer.finish_reason != rwkv::FinishReason::stop || format_.missing_separator(history()).empty()) return;
         generator_.resume(*start_);
-        const rwkv::GenerationOptions reads_only{.max_new_tokens = 0, .progress = progress};
+        rwkv::GenerationOptions reads_only;
+        reads_only.max_new_tokens = 0;
+        reads_only.progress = progress;
         if (was_cancelled(generator_.generate(prompt + answer.text, reads_only))) report_cancelled();
     }
 
