@@ -118,9 +118,7 @@ RWKV_INLINE const PromptFormat& guess_prompt_format(const std::filesystem::path&
 }
 
 RWKV_INLINE const PromptFormat& guess_prompt_format(const Tokenizer& tokenizer) {
-    // Of a World vocabulary token 0, the end of a text, has no bytes.
-    const bool is_world = tokenizer.contains(0) && tokenizer.token_bytes(0).empty();
-    return prompt_format(is_world ? "world" : "raven");
+    return prompt_format(text::is_world_vocabulary(tokenizer) ? "world" : "raven");
 }
 
 }  // namespace rwkv::inline RWKV_ABI

@@ -31,8 +31,8 @@ RWKV_INLINE Regex RegexSet::derive_remainder(const Node& node, std::uint8_t byte
     return remainder_state(divisor, (value * 10 + digit) % divisor, scale - 1, true);
 }
 
-/// What is derived again and again is kept by the lexer's states and by whoever searches: so many are enough, and a
-/// larger table takes milliseconds whenever it grows.
+/// Empties the cache of derivatives when it is full. The lexer's states and the searches keep the derivatives that they
+/// use often, and a larger table takes milliseconds whenever it grows.
 RWKV_INLINE void RegexSet::forget_derivatives() {
     constexpr std::size_t max_derivatives = 60'000;
     if (derivatives_.size() > max_derivatives) derivatives_ = U64Map();
@@ -229,8 +229,8 @@ RWKV_INLINE bool RegexSet::leads_to_end(Regex start, std::string_view known) {
     return false;
 }
 
-/// Searches for a string that matches, depth first, on the way that needs the fewest bytes, as far as the form of
-/// expressions shows.
+/// Searches depth first for a string that matches. Of the derivatives of an expression, those with the smallest lower
+/// bound on the length of a match come first.
 RWKV_INLINE bool RegexSet::search_empty(Regex start) {
     constexpr std::size_t max_visited = 200'000, max_known_end = 64;
     const auto mark = [&](Regex regex, Emptiness emptiness) {

@@ -172,7 +172,7 @@ RWKV_INLINE void RegexSet::add_edges(std::vector<Edge>& edges, std::span<const C
         const CharacterRange range = ranges.front();
         if (range.first > at) at += (range.first - at) / size * size;
         const std::uint32_t byte = first + (at - begin) / size;
-        std::uint32_t whole = 0;  // so many of the bytes, with whatever follows
+        std::uint32_t whole = 0;  // number of bytes from `byte` on that any continuation bytes may follow
         if (range.first <= at) whole = ((std::min)(static_cast<char32_t>(range.last + 1), end) - at) / size;
         Edge edge{static_cast<std::uint8_t>(byte), static_cast<std::uint8_t>(byte), Regex::empty};
         if (whole != 0) {

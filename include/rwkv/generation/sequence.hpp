@@ -39,9 +39,9 @@ struct Step {
                                                              ///< call
 };
 
-/// Throws: ModelError if the tokenizer has so many more tokens than the model has outputs that the two do not belong
-/// together: any where it is a World vocabulary, else more than half as many again. (Fewer may have been added to the
-/// tokenizer alone; a prompt that has one of these is refused.) `where` names them in the message.
+/// Checks that a tokenizer and a model belong together. `where` names them in the message.
+/// Throws: ModelError if a World vocabulary has more tokens than the model has outputs, or another tokenizer more than
+/// 1.5 times as many. (Tokens may have been added to the tokenizer alone; a prompt with one of them is rejected.)
 void check_tokenizer(const Tokenizer& tokenizer, const Config& config, const std::string& where);
 
 /// A conversation that is decoded step by step, without a model or threads of its own, so that a server can decode many

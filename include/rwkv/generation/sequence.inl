@@ -38,9 +38,8 @@ inline void check_generation(const GenerationOptions& options, Index vocab_size)
 
 RWKV_INLINE void check_tokenizer(const Tokenizer& tokenizer, const Config& config, const std::string& where) {
     const auto tokens = static_cast<Index>(tokenizer.vocab_size());
-    // Tokens are added to tokenizers and models are left as they are; not to World vocabularies, whose token 0 is empty.
-    const bool is_world = tokenizer.contains(0) && tokenizer.token_bytes(0).empty();
-    if (tokens > config.vocab_size + (is_world ? 0 : config.vocab_size / 2))
+    // Users add tokens to a tokenizer and leave the model as it is, but not to a World vocabulary.
+    if (tokens > config.vocab_size + (text::is_world_vocabulary(tokenizer) ? 0 : config.vocab_size / 2))
         throw ModelError(where, "tokenizer",
                          "at most the " + std::to_string(config.vocab_size) + " tokens of the model",
                          std::to_string(tokens));

@@ -21,7 +21,7 @@ inline std::int64_t ticks() noexcept {
 #endif
 }
 
-/// Ticks of that clock in so many microseconds, within a factor of two or so.
+/// The number of ticks of that clock in `microseconds`, within a factor of about two.
 inline std::int64_t ticks_in(std::int64_t microseconds) noexcept {
 #if defined(__x86_64__)
     return 3000 * microseconds;

@@ -117,4 +117,13 @@ class Tokenizer {
     std::shared_ptr<const Interface> encoder_;
 };
 
+namespace text {
+
+/// Whether a tokenizer has a World vocabulary, whose token 0, the end of a text, has no bytes.
+inline bool is_world_vocabulary(const Tokenizer& tokenizer) {
+    return tokenizer.contains(0) && tokenizer.token_bytes(0).empty();
+}
+
+}  // namespace text
+
 }  // namespace rwkv::inline RWKV_ABI
