@@ -226,6 +226,9 @@ TEST_CASE("the tokenizer comes along") {
     CHECK(read_all(directory.path() / "worlds" / "rwkv_vocab_v20230424.txt") == "1 'a' 1\n");
     convert_model(fixture("plain"), directory.path() / "given", {.tokenizer = other});
     CHECK(read_all(directory.path() / "given" / "tokenizer.json") == "{}");
+    std::ofstream(directory.path() / "own" / "tokenizer_config.json") << R"({"split_special_tokens": true, "x": 1})";
+    convert_model(directory.path() / "own", directory.path() / "split");
+    CHECK(read_all(directory.path() / "split" / "tokenizer_config.json") == "{\"split_special_tokens\": true}\n");
     CHECK(convert_model(fixture("plain"), directory.path() / "none").files ==
           std::vector<std::string>{"model.safetensors", "config.json"});
 }

@@ -91,6 +91,24 @@ TEST_CASE("a tokenizer is loaded by what the directory holds", "[tokenizer]") {
     fs::remove_all(directory);
 }
 
+TEST_CASE("tokenizer_config.json may say that special tokens are split", "[tokenizer]") {
+    const std::string tokenizer = read_all(tokenizer_file("small.json"));
+    const auto first_id = [&](const std::string& config) {
+        rwkv::MemoryFiles files("pack");
+        files.add("tokenizer.json", tokenizer);
+        files.add("tokenizer_config.json", config);
+        return rwkv::load_tokenizer(files).encode("<|endoftext|>").front();
+    };
+    for (const char* config : {"{}", "[]", R"({"split_special_tokens": null})", R"({"split_special_tokens": false})"})
+        CHECK(first_id(config) == 0);
+    CHECK(first_id(R"({"split_special_tokens": true, "model_max_length": 1000000000000000019884624838656})") != 0);
+    CHECK_THAT(outcome([&] { return first_id(R"({"split_special_tokens": 1})"); }),
+               ContainsSubstring("FormatError") && ContainsSubstring("tokenizer_config.json: split_special_tokens") &&
+                   ContainsSubstring("expected true or false, found the number 1"));
+    CHECK_THAT(outcome([&] { return first_id("{"); }),
+               ContainsSubstring("FormatError") && ContainsSubstring("tokenizer_config.json"));
+}
+
 TEST_CASE("a World vocabulary is recognized by its name or by its first byte", "[tokenizer]") {
     const std::string vocabulary = world_bytes();
     for (const char* name : {"rwkv_vocab_v20230424.txt", "row 7", ""}) {

@@ -4,7 +4,7 @@
 
 #include "support.hpp"
 
-#include <rwkv/text/tokenizer_json.hpp>
+#include <rwkv/load_tokenizer.hpp>
 
 using namespace rwkv::test;
 
@@ -32,8 +32,12 @@ TEST_CASE("a tokenizer.json that transformers has written again gives its ids, o
                     merges.push_back(both);
             }
             std::vector<std::vector<rwkv::TokenId>> ids;
+            rwkv::MemoryFiles files("saved");
+            const std::string tokenizer_json = file.dump(), config = saved.at("config").dump();
+            files.add("tokenizer.json", tokenizer_json);
+            files.add("tokenizer_config.json", config);
             const std::string found = outcome([&] {
-                const rwkv::Tokenizer tokenizer = rwkv::text::read_tokenizer_json(file, "saved");
+                const rwkv::Tokenizer tokenizer = rwkv::load_tokenizer(files);
                 for (const std::string& text : texts) ids.push_back(tokenizer.encode(text));
             });
             CAPTURE(transformers, name, found);

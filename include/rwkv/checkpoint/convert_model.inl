@@ -55,6 +55,8 @@ inline ConvertedModel convert_model_at(const ModelLocation& location, const std:
     meter.finish();
     index.total_size = result.bytes;
     if (tokenizer) io::write_text(new_file(usual_name(tokenizer->kind)), tokenizer_text);
+    if (tokenizer && tokenizer->split_special_tokens)
+        io::write_text(new_file("tokenizer_config.json"), "{\"split_special_tokens\": true}\n");
     if (shards.size() > 1) io::write_text(new_file("model.safetensors.index.json"), index_text(index));
     const char* const architecture = plan.head() == HeadKind::none ? "RwkvModel" : "RwkvForCausalLM";
     io::write_text(new_file("config.json"), config_text(plan.config(), architecture, dtype));

@@ -33,7 +33,7 @@ inline bool is_vocab_json(const nlohmann::json& file) {
     return true;
 }
 
-inline Tokenizer read_tokenizer(TokenizerKind kind, const ByteSource& source) {
+inline Tokenizer read_tokenizer(TokenizerKind kind, const ByteSource& source, bool split_special_tokens = false) {
     const std::string text = read_tokenizer_text(source);
     if (kind == TokenizerKind::world_vocabulary) return text::read_world_vocabulary(text, source.name());
     const io::JsonDocument document = io::parse_json(text, source.name());
@@ -43,13 +43,13 @@ inline Tokenizer read_tokenizer(TokenizerKind kind, const ByteSource& source) {
     // By its content, since a file that was given may have any name.
     if (kind == TokenizerKind::world_json || text::is_world_json(document.root))
         return text::read_world_json(document.root, source.name());
-    return text::read_tokenizer_json(document.root, source.name());
+    return text::read_tokenizer_json(document.root, source.name(), split_special_tokens);
 }
 
 /// The tokenizer among the files of a model.
 inline Tokenizer load_tokenizer_among(const ModelFiles& files, std::optional<Index> vocab_size) {
     const auto file = find_tokenizer_file(files, vocab_size);
-    if (file) return read_tokenizer(file->kind, *file->source);
+    if (file) return read_tokenizer(file->kind, *file->source, file->split_special_tokens);
     core::fail<FileError>(files.name(), {}, {"tokenizer.json, 20B_tokenizer.json or rwkv_vocab_v20230424.txt"},
                           {files.contains("vocab.json") ? "vocab.json, which is not read here (save the fast tokenizer)"
                                                         : "none of them"});

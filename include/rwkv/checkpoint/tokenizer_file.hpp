@@ -21,6 +21,7 @@
 #include <rwkv/io/byte_source.hpp>
 #include <rwkv/io/file.hpp>
 #include <rwkv/io/file_kind.hpp>
+#include <rwkv/io/json.hpp>
 #include <rwkv/version.hpp>
 
 namespace rwkv::inline RWKV_ABI::checkpoint {
@@ -36,6 +37,7 @@ enum class TokenizerKind {
 struct TokenizerFile {
     TokenizerKind kind;
     std::shared_ptr<const ByteSource> source;
+    bool split_special_tokens = false;  ///< as tokenizer_config.json beside a tokenizer.json says
 };
 
 /// The name that a directory's tokenizer of that kind has.
@@ -60,7 +62,7 @@ inline TokenizerKind tokenizer_kind(const ByteSource& source) {
 inline TokenizerFile given_tokenizer_file(const std::filesystem::path& path) {
     auto source = std::make_shared<const io::InputFile>(path);
     const TokenizerKind kind = tokenizer_kind(*source);
-    return {kind, std::move(source)};
+    return {kind, std::move(source), false};
 }
 
 /// The number of outputs that World models have at least: their vocabulary is as large.
@@ -125,11 +127,29 @@ inline std::optional<NamedTokenizer> find_tokenizer_among(const ModelFiles& file
     return found[*vocab_size >= world_vocabulary_size];
 }
 
+/// The setting of tokenizer_config.json that changes ids and is not in tokenizer.json, too: whether special tokens that
+/// are spelt in a text are encoded as text.
+inline bool read_split_special_tokens(const ByteSource& tokenizer_config) {
+    constexpr std::uint64_t max_bytes = 64U << 20U;
+    const io::JsonDocument document =
+        io::parse_json(io::read_text(tokenizer_config, max_bytes), tokenizer_config.name());
+    const auto value = document.root.find("split_special_tokens");
+    if (value == document.root.end() || value->is_null()) return false;
+    if (!value->is_boolean())
+        core::fail<FormatError>(tokenizer_config.name(), {"split_special_tokens"}, {"true or false"},
+                                {io::describe(*value)});
+    return value->get<bool>();
+}
+
 /// That tokenizer's file. Throws: FileError where it cannot be opened.
 inline std::optional<TokenizerFile> find_tokenizer_file(const ModelFiles& files,
                                                         std::optional<Index> vocab_size = std::nullopt) {
     const auto found = find_tokenizer_among(files, vocab_size);
-    return found ? std::optional(TokenizerFile{found->kind, open_file(files, found->name)}) : std::nullopt;
+    if (!found) return std::nullopt;
+    TokenizerFile file{found->kind, open_file(files, found->name), false};
+    if (file.kind == TokenizerKind::json && files.contains("tokenizer_config.json"))
+        file.split_special_tokens = read_split_special_tokens(*open_file(files, "tokenizer_config.json"));
+    return file;
 }
 
 /// Whether a file given where a tokenizer is wanted is one of a model's weights, by its name or its first bytes.

@@ -29,6 +29,7 @@ struct AddedToken {
     std::string text;         ///< valid UTF-8, not empty
     TokenId id = 0;           ///< in the table of tokens
     bool normalized = false;  ///< searched for after normalization, not before
+    bool is_split = false;    ///< split like any text, where it is found
 };
 
 /// The parts of a byte-level BPE tokenizer.
@@ -50,10 +51,11 @@ class ByteLevelBpe {
     explicit ByteLevelBpe(BpeParts parts)
         : nfc_(parts.nfc), tokens_(std::move(parts.tokens)), bytes_(parts.bytes), merges_(std::move(parts.merges)) {
         for (const AddedToken& token : parts.added) {
+            const TokenId id = token.is_split ? split_text : token.id;
             if (!token.normalized)
-                before_.insert(token.text, token.id);
+                before_.insert(token.text, id);
             else
-                after_.insert((nfc_ ? nfc(token.text) : std::nullopt).value_or(token.text), token.id);
+                after_.insert((nfc_ ? nfc(token.text) : std::nullopt).value_or(token.text), id);
         }
         // A word that is a token is nearly always, but not certainly, encoded as that token: tried here, once.
         std::vector<TokenId> encoded, single;
@@ -81,6 +83,10 @@ class ByteLevelBpe {
     const TokenTable& tokens() const noexcept { return tokens_; }
 
   private:
+    /// Stands for the id of an added token that is split. (It is searched for all the same, as in the reference, so
+    /// that no other token is found in its place.)
+    static constexpr TokenId split_text = -1;
+
     /// Splits the text at added tokens, and calls `rest` with what lies between them.
     template <class Rest>
     static void split(const ByteTrie& added, std::string_view text, std::vector<TokenId>& out, const Rest& rest) {
@@ -89,9 +95,11 @@ class ByteLevelBpe {
             for (std::size_t at = 0;;) {
                 const ByteTrie::Match match = added.search(text, at);
                 if (match.length == 0) break;
-                if (at > begin) rest(text.substr(begin, at - begin));
+                const std::size_t found = std::exchange(at, at + match.length);
+                if (match.id == split_text) continue;
+                if (found > begin) rest(text.substr(begin, found - begin));
                 out.push_back(match.id);
-                begin = at += match.length;
+                begin = at;
             }
         }
         if (begin < text.size()) rest(text.substr(begin));

@@ -35,7 +35,8 @@ class Reader : JsonFields<Json> {
     using json = nlohmann::json;
 
   public:
-    Reader(const json& root, const std::string& where) : Fields(where), root_(root) {}
+    Reader(const json& root, const std::string& where, bool split_special_tokens)
+        : Fields(where), root_(root), split_special_tokens_(split_special_tokens) {}
 
     BpeParts read() {
         refuse_answer();
@@ -295,9 +296,11 @@ class Reader : JsonFields<Json> {
         // that NFC has changed.
         for (std::size_t i = 0; i < decoded.size(); ++i)
             parts_.tokens.set(parts_.added[i].id, bytes_of_token(decoded[i]), special.contains(decoded[i]));
+        for (AddedToken& token : parts_.added) token.is_split = split_special_tokens_ && special.contains(token.text);
     }
 
     const json& root_;
+    const bool split_special_tokens_;
     BpeParts parts_;
     TokenTable spellings_;  ///< of tokens, as the vocabulary writes them
     WordTable ids_;         ///< of the spellings
@@ -306,8 +309,9 @@ class Reader : JsonFields<Json> {
 
 }  // namespace json_detail
 
-RWKV_INLINE Tokenizer read_tokenizer_json(const nlohmann::json& file, const std::string& where) {
-    return Tokenizer(ByteLevelBpe(json_detail::Reader<>(file, where).read()));
+RWKV_INLINE Tokenizer read_tokenizer_json(const nlohmann::json& file, const std::string& where,
+                                          bool split_special_tokens) {
+    return Tokenizer(ByteLevelBpe(json_detail::Reader<>(file, where, split_special_tokens).read()));
 }
 
 }  // namespace rwkv::inline RWKV_ABI::text
