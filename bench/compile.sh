@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What including us costs a compiler, in processor seconds and peak memory:
-#   bash bench/compile.sh                  the README's first program, beside that of an earlier commit, with the ratios
+#   bash bench/compile.sh                  the README's first program, beside that of an earlier commit, with the ratios;
+#                                          also where it includes rwkv/constraint.hpp, and where it uses a JSON Schema
 #   bash bench/compile.sh HEADER...        a source file that includes one header, such as rwkv/model/model.hpp
 # CXX is the compiler, CXXFLAGS its options, BASE the earlier commit, RUNS how often each is compiled (by turns; the
 # median counts).
@@ -35,13 +36,20 @@ git worktree add --quiet --detach "$work/base" "$base"
 program() { awk '/^```cpp$/ {inside = 1; next} /^```$/ {if (inside) exit} inside' "$1/README.md"; }
 program "$work/base" >"$work/base.cpp"
 program . >"$work/now.cpp"
+sed '1i #include <rwkv/constraint.hpp>' "$work/now.cpp" >"$work/constraint.cpp"
+sed 's/\.seed = /.constraint = rwkv::token_constraint(rwkv::json_schema(argv[2]), rwkv::TokenVocabulary(tokenizer)), &/' \
+    "$work/constraint.cpp" >"$work/constrained.cpp"
+grep -q json_schema "$work/constrained.cpp"
 
 # What is compiled: NAME, the tree, the file and options.
 rows=(
     "base: header-only|$work/base|$work/base.cpp"
     "header-only|.|$work/now.cpp"
     "header-only, one target|.|$work/now.cpp -DRWKV_TARGETS=1"
+    "includes constraint.hpp|.|$work/constraint.cpp"
+    "uses a JSON Schema|.|$work/constrained.cpp"
     "with rwkv::compiled|.|$work/now.cpp -DRWKV_COMPILED"
+    "same, uses a JSON Schema|.|$work/constrained.cpp -DRWKV_COMPILED"
     "rwkv::compiled: model.cpp|.|include/rwkv/compiled/model.cpp -DRWKV_COMPILED"
     "rwkv::compiled: files.cpp|.|include/rwkv/compiled/files.cpp -DRWKV_COMPILED"
     "rwkv::compiled: text.cpp|.|include/rwkv/compiled/text.cpp -DRWKV_COMPILED"
@@ -57,9 +65,10 @@ done
 median() { sort -n | sed -n "$(((runs + 1) / 2))p"; }
 "$compiler" --version | head -1
 echo "options -std=c++20 ${flags[*]}; base: $base; medians of $runs runs by turns"
-of_base=$(cut -d ' ' -f 1 "$work/0.costs" | median)
+of_base=$(cut -d ' ' -f 1 "$work/0.costs" | median) of_now=$(cut -d ' ' -f 1 "$work/1.costs" | median)
 for i in "${!rows[@]}"; do
     seconds=$(cut -d ' ' -f 1 "$work/$i.costs" | median)
-    awk -v name="${rows[i]%%|*}" -v s="$seconds" -v of="$of_base" -v mb="$(cut -d ' ' -f 2 "$work/$i.costs" | median)" \
-        'BEGIN {printf "%-28s %6.1f s %5d MB %6.3f x base\n", name, s, mb, s / of}'
+    awk -v name="${rows[i]%%|*}" -v s="$seconds" -v base="$of_base" -v now="$of_now" \
+        -v mb="$(cut -d ' ' -f 2 "$work/$i.costs" | median)" \
+        'BEGIN {printf "%-28s %6.1f s %5d MB %6.3f x base, %6.3f x header-only\n", name, s, mb, s / base, s / now}'
 done

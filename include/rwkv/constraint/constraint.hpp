@@ -107,7 +107,10 @@ class Matcher {
     std::unique_ptr<State> state_;
 };
 
-/// The constraint as SamplingOptions::constraint takes it.
+/// The constraint as SamplingOptions::constraint takes it. It is called without template arguments. (Being a template,
+/// it costs a program that does not call it nothing: compilers translate virtual functions whether they are used or
+/// not.)
+template <class = void>
 [[nodiscard]] std::shared_ptr<const TokenConstraint> token_constraint(const Constraint& constraint,
                                                                       const TokenVocabulary& vocabulary);
 
@@ -126,4 +129,9 @@ class Matcher {
 #ifndef RWKV_COMPILED
 #include <rwkv/constraint/constraint.inl>
 #include <rwkv/constraint/gbnf.inl>
+#else
+namespace rwkv::inline RWKV_ABI {
+extern template RWKV_API std::shared_ptr<const TokenConstraint> token_constraint<>(const Constraint&,
+                                                                                   const TokenVocabulary&);
+}
 #endif

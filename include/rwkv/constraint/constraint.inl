@@ -184,7 +184,8 @@ RWKV_INLINE Constraint choice(std::initializer_list<std::string_view> texts) {
 
 namespace constraint {
 
-/// A Matcher in a Sampler.
+/// A Matcher in a Sampler. A template as `token_constraint` is.
+template <class = void>
 class MatcherConstraint final : public TokenConstraint {
   public:
     explicit MatcherConstraint(Matcher matcher) : matcher_(std::move(matcher)), words_(matcher_.mask_words()) {}
@@ -246,9 +247,13 @@ class MatcherConstraint final : public TokenConstraint {
 
 }  // namespace constraint
 
-RWKV_INLINE std::shared_ptr<const TokenConstraint> token_constraint(const Constraint& constraint,
-                                                                    const TokenVocabulary& vocabulary) {
-    return std::make_shared<const constraint::MatcherConstraint>(Matcher(constraint, vocabulary));
+template <class>
+std::shared_ptr<const TokenConstraint> token_constraint(const Constraint& constraint,
+                                                        const TokenVocabulary& vocabulary) {
+    return std::make_shared<const constraint::MatcherConstraint<>>(Matcher(constraint, vocabulary));
 }
+#ifdef RWKV_COMPILED
+template RWKV_API std::shared_ptr<const TokenConstraint> token_constraint<>(const Constraint&, const TokenVocabulary&);
+#endif
 
 }  // namespace rwkv::inline RWKV_ABI

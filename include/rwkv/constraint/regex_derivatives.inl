@@ -229,6 +229,14 @@ RWKV_INLINE bool RegexSet::leads_to_end(Regex start, std::string_view known) {
     return false;
 }
 
+/// The bytes that led to a visit, and one more.
+RWKV_INLINE std::string RegexSet::path_to(std::span<const Visit> visits, std::size_t last, std::uint8_t byte) {
+    std::string path(1, static_cast<char>(byte));
+    for (; last != 0; last = visits[last].from) path.push_back(static_cast<char>(visits[last].byte));
+    std::reverse(path.begin(), path.end());
+    return path;
+}
+
 /// Searches depth first for a string that matches. Of the derivatives of an expression, those with the smallest lower
 /// bound on the length of a match come first.
 RWKV_INLINE bool RegexSet::search_empty(Regex start) {
@@ -242,11 +250,6 @@ RWKV_INLINE bool RegexSet::search_empty(Regex start) {
         mark(start, Emptiness::not_empty);
         return false;
     }
-    struct Visit {
-        Regex regex;
-        std::size_t from;
-        std::uint8_t byte;
-    };
     std::vector<Visit> visits{{start, 0, 0}};
     std::vector<std::size_t> stack{0};
     U64Map visited;
@@ -277,12 +280,9 @@ RWKV_INLINE bool RegexSet::search_empty(Regex start) {
                 stack.push_back(visits.size());
                 visits.push_back({next, now, byte});
             } else if (!is_empty(next)) {
-                std::string path(1, static_cast<char>(byte));
-                for (std::size_t at = now;; at = visits[at].from) {
-                    mark(visits[at].regex, Emptiness::not_empty);
-                    if (at == 0) break;
-                    path.insert(path.begin(), static_cast<char>(visits[at].byte));
-                }
+                for (std::size_t at = now; at != 0; at = visits[at].from) mark(visits[at].regex, Emptiness::not_empty);
+                mark(start, Emptiness::not_empty);
+                std::string path = path_to(visits, now, byte);
                 if (!nullable(next)) path += known_end_;
                 if (path.size() <= max_known_end) known_end_ = std::move(path);
                 return false;

@@ -98,11 +98,6 @@ RWKV_INLINE bool RegexSet::search_short(Regex start, std::uint32_t length, std::
     constexpr std::size_t max_visited = 64;
     if (nullable(start)) return true;
     if (known_short_end_.size() <= length && leads_to_end(start, known_short_end_)) return true;
-    struct Visit {
-        Regex regex;
-        std::size_t from;
-        std::uint8_t byte;
-    };
     std::vector<Visit> visits{{start, 0, 0}};
     U64Map visited;
     std::size_t begin = 0;
@@ -112,10 +107,7 @@ RWKV_INLINE bool RegexSet::search_short(Regex start, std::uint32_t length, std::
             for (const std::uint8_t byte : ways) {
                 const Regex rest = derive(visits[begin].regex, byte);
                 if (nullable(rest)) {
-                    std::string path(1, static_cast<char>(byte));
-                    for (std::size_t at = begin; at != 0; at = visits[at].from)
-                        path.insert(path.begin(), static_cast<char>(visits[at].byte));
-                    known_short_end_ = std::move(path);
+                    known_short_end_ = path_to(visits, begin, byte);
                     return true;
                 }
                 if (rest == Regex::nothing || !visited.insert(static_cast<std::uint64_t>(rest), 0)) continue;

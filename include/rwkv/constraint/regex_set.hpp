@@ -142,6 +142,12 @@ class RegexSet {
         std::uint8_t first, last;
         Regex rest;
     };
+    /// What a search has reached: an expression, by a byte from another visit; the first one is where it began.
+    struct Visit {
+        Regex regex;
+        std::size_t from;
+        std::uint8_t byte;
+    };
 
     static std::size_t index(Regex regex) noexcept { return static_cast<std::size_t>(regex); }
     static Regex at(std::size_t i) noexcept { return static_cast<Regex>(static_cast<std::uint32_t>(i)); }
@@ -163,6 +169,7 @@ class RegexSet {
     void forget_derivatives();
     Regex derive_remainder(const Node& node, std::uint8_t byte);
     bool leads_to_end(Regex regex, std::string_view known);
+    static std::string path_to(std::span<const Visit> visits, std::size_t last, std::uint8_t byte);
     bool search_empty(Regex regex);
     bool search_short(Regex regex, std::uint32_t length, std::span<const std::uint8_t> ways);
     bool repeats_class(Regex part, std::uint32_t character_class);
