@@ -103,7 +103,7 @@ shared_library() {
 full() {
     local says_so="there was a " flags
     quick
-    for flags in -std=c++23 -std=gnu++20 "-Os -fno-rtti -fno-threadsafe-statics" "-O1 -funsigned-char -fshort-enums" \
+    for flags in -std=c++2b -std=gnu++20 "-Os -fno-rtti -fno-threadsafe-statics" "-O1 -funsigned-char -fshort-enums" \
         "-O2 -Wsign-conversion -Wdouble-promotion -Wold-style-cast -Wconversion -Wshadow -Wpedantic"; do
         # shellcheck disable=SC2086
         compiles "$flags" headers.cpp $flags
