@@ -18,6 +18,7 @@ using avx512::prefetch_next_block;
 using avx512::Prefetcher;
 using avx512::Simd;
 using avx512_vnni::IntDot;
+using avx512_vnni::next_blocks;
 using avx512_vnni::unpack_columns;
 using avx512_vnni::unpack_scales;
 using avx512_vnni::unpack_values;

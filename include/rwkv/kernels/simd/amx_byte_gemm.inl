@@ -66,22 +66,6 @@ inline void add_products(const std::int32_t* products, Index tokens, const float
     }
 }
 
-// Prefetches the weights that are read after rows [begin, end) × `blocks` scale blocks from `block` on.
-template <QuantizedFormat Format>
-inline Prefetcher next_blocks(const WeightView<Format>& weights, Index begin, Index end, Index block,
-                              Index blocks) noexcept {
-    Index next = block + blocks;
-    if (next >= weights.blocks()) {
-        next = 0;
-        const Index rows = end - begin;
-        begin = end;
-        end = (std::min)(end + rows, weights.rows());
-    }
-    if (begin >= end) return {};
-    return {weights.quantized(begin / group_rows) + next * weights.block_bytes, weights.group_bytes(weights.cols()),
-            row_groups(end - begin), (std::min)(blocks, weights.blocks() - next) * weights.block_bytes};
-}
-
 // Rows [begin, end), whole row groups and, unless weights are column-major, at most rows_per_task rows, of y = W x for
 // tokens packed by quantize_activations.
 template <QuantizedFormat Format>

@@ -11,6 +11,7 @@
 namespace rwkv::inline RWKV_ABI::kernels::avx512_vnni {
 
 using avx512::for_token_runs;
+using avx512::Prefetcher;
 using avx512::read_ahead;
 using avx512::Simd;
 using avx512::vectors_per_group;

@@ -57,12 +57,43 @@ inline void unpack_columns(const WeightView<Format>& weights, Index row, Index b
     });
 }
 
+// Prefetches the weights that are read after rows [begin, end) × `blocks` scale blocks from `block` on. Scales come
+// before the values of a row group.
+template <QuantizedFormat Format>
+inline Prefetcher next_blocks(const WeightView<Format>& weights, Index begin, Index end, Index block,
+                              Index blocks) noexcept {
+    const Index next = block + blocks, stride = weights.group_bytes(weights.cols());
+    if (next < weights.blocks())
+        return {weights.quantized(begin / group_rows) + next * weights.block_bytes, stride, row_groups(end - begin),
+                (std::min)(blocks, weights.blocks() - next) * weights.block_bytes};
+    const Index next_end = (std::min)(end + (end - begin), weights.rows());
+    if (end >= next_end) return {};
+    return {weights.scales(end / group_rows), stride, row_groups(next_end - end),
+            weights.scale_bytes(weights.cols()) + (std::min)(blocks, weights.blocks()) * weights.block_bytes};
+}
+
+// Prefetches, for the scale blocks of column-major weights that are multiplied next, from `block` on: one of `parts`
+// parts of the columns, whole columns of rows [begin, end), since memory is read fastest in order; and at once the
+// scales of the four row groups from `row` on.
+template <QuantizedFormat Format>
+inline Prefetcher next_columns(const WeightView<Format>& weights, Index begin, Index end, Index row, Index block,
+                               Index blocks, Index part, Index parts) noexcept {
+    blocks = (std::min)(blocks, weights.blocks() - block);
+    if (blocks <= 0) return {};
+    for (Index b = block; b < block + blocks; ++b)
+        for (Index i = 0; i < rows_of_steps; i += 32) Simd::prefetch_l2(weights.column_scales(b) + row + i);
+    const Index cols = blocks * Format::block_cols, first = part * cols / parts, last = (part + 1) * cols / parts;
+    return {weights.column(block * Format::block_cols + first) + begin * Format::bits / 8, weights.column_bytes(),
+            last - first, (stored_rows(end) - begin) * Format::bits / 8};
+}
+
 // The microkernel: y (+)= W x for `Groups` row groups and `Tokens` tokens, a register of sums for each pair of them:
-// integers within a scale block, floats over the blocks. `last_mask` selects the rows of the last row group.
+// integers within a scale block, floats over the blocks. `last_mask` selects the rows of the last row group. Prefetches
+// for every scale block.
 template <int Groups, int Tokens, Index BlockCols>
 inline void byte_microkernel(const UnpackedWeights& weights, Index blocks, const std::int8_t* x, Index x_stride,
                              const ActivationScale* scales, Index scale_stride, float* y, Index y_stride, bool first,
-                             __mmask16 last_mask) noexcept {
+                             __mmask16 last_mask, Prefetcher& prefetcher) noexcept {
     V sums[Groups][Tokens];
     const auto mask = [&](int g) { return g == Groups - 1 ? last_mask : Simd::all; };
 #pragma GCC unroll 4
@@ -70,9 +101,18 @@ inline void byte_microkernel(const UnpackedWeights& weights, Index blocks, const
 #pragma GCC unroll 4
         for (int t = 0; t < Tokens; ++t)
             sums[g][t] = first ? Simd::zero() : _mm512_maskz_loadu_ps(mask(g), y + t * y_stride + g * group_rows);
+            // Results of other calls lie in between: a line that is far away takes as long to be written as all sums
+            // take.
+#pragma GCC unroll 4
+    for (int t = 0; t < Tokens; ++t) {
+#pragma GCC unroll 4
+        for (int g = 0; g < Groups; ++g) __builtin_prefetch(y + t * y_stride + g * group_rows, 1, 3);
+        __builtin_prefetch(y + t * y_stride + Groups * group_rows - 1, 1, 3);
+    }
     const std::uint8_t* quantized = weights.quantized;
     const float* row_scales = weights.scales;
     for (Index b = 0; b < blocks; ++b, ++scales, row_scales += Blocking::max_mc) {
+        prefetcher.issue();
         __m512i products[Groups][Tokens];
 #pragma GCC unroll 4
         for (int t = 0; t < Tokens; ++t) {
@@ -110,9 +150,10 @@ inline void byte_microkernel(const UnpackedWeights& weights, Index blocks, const
 // y (+)= W x for up to four unpacked row groups and some scale blocks from `block` on.
 template <QuantizedFormat Format>
 inline void multiply_unpacked(const UnpackedWeights& weights, Index groups, Index block, Index blocks, Index cols,
-                              const Activations& x, Index tokens, float* y, Index y_stride,
-                              __mmask16 last_mask) noexcept {
+                              const Activations& x, Index tokens, float* y, Index y_stride, __mmask16 last_mask,
+                              Prefetcher prefetcher) noexcept {
     constexpr Index panel_tokens = Blocking::panel_tokens, block_cols = Format::block_cols;
+    prefetcher.schedule((tokens / 4 + tokens % 4) * (groups == 4 ? 2 : 1) * blocks);
     Index t = 0;
     while (t < tokens) {
         const QuantizedPanel<std::int8_t> panel(x.panels + t / panel_tokens * x.panel_bytes, cols, block_cols);
@@ -122,12 +163,13 @@ inline void multiply_unpacked(const UnpackedWeights& weights, Index groups, Inde
                 {weights.quantized + g * weights.group_stride, weights.group_stride, weights.scales + g * group_rows},
                 blocks, panel.values(t % panel_tokens) + block * block_cols, panel.blocks() * block_cols,
                 panel.scales(t % panel_tokens) + block, panel.blocks(), y + t * y_stride + g * group_rows, y_stride,
-                block == 0, g + Groups == groups ? last_mask : Simd::all);
+                block == 0, g + Groups == groups ? last_mask : Simd::all, prefetcher);
         };
         const auto multiply_groups = [&]<int Tokens>(std::integral_constant<int, Tokens> some) {
-            if (groups >= 3) multiply(std::integral_constant<int, 3>{}, some, 0);
-            if (groups == 2) multiply(std::integral_constant<int, 2>{}, some, 0);
-            if (groups == 4 || groups == 1) multiply(std::integral_constant<int, 1>{}, some, groups - 1);
+            if (groups == 3) multiply(std::integral_constant<int, 3>{}, some, 0);
+            if (groups == 2 || groups == 4) multiply(std::integral_constant<int, 2>{}, some, 0);
+            if (groups == 4) multiply(std::integral_constant<int, 2>{}, some, 2);
+            if (groups == 1) multiply(std::integral_constant<int, 1>{}, some, 0);
             t += Tokens;
         };
         if (tokens - t >= 4)
@@ -137,17 +179,28 @@ inline void multiply_unpacked(const UnpackedWeights& weights, Index groups, Inde
     }
 }
 
+// Columns of a block of weights. In row groups a few rows are multiplied at a time, with all columns of a usual model;
+// of column-major weights all rows, block by block of columns, of which two are to fit the second-level cache. With
+// many tokens fewer passes over the results count for more than that unpacked weights fit the first-level cache.
+template <QuantizedFormat Format>
+inline Index blocks_of_columns(Index rows, Index tokens) noexcept {
+    constexpr Index max_bytes = 256 * 1024, many_tokens = 64;
+    const Index fitting = max_bytes / (rows * Format::block_cols * Format::bits / 8);
+    return std::clamp<Index>(fitting, 1, (tokens < many_tokens ? 256 : 512) / Format::block_cols);
+}
+
 // Rows [begin, end), whole row groups and, unless weights are column-major, at most Blocking::mc rows, of y = W x for
 // tokens packed by quantize_activations. `scratch` holds scratch_floats(tokens) floats.
 template <QuantizedFormat Format>
 void byte_gemm(const WeightMatrix& matrix, Index begin, Index end, const Activations& x, Index tokens, float* y,
                Index y_stride, float* scratch) noexcept {
-    constexpr Index block_cols = Format::block_cols, depth = 512, depth_blocks = depth / block_cols;
+    constexpr Index block_cols = Format::block_cols, depth = 768, max_depth_blocks = depth / block_cols;
     constexpr Index max_rows = Blocking::max_mc;
-    static_assert(depth_blocks * max_rows * sizeof(float) + max_rows * depth <= scratch_floats(0) * sizeof(float));
+    static_assert(max_depth_blocks * max_rows * sizeof(float) + max_rows * depth <= scratch_floats(0) * sizeof(float));
     const WeightView<Format> weights(matrix);
     const bool by_columns = weights.layout() == Layout::column_major;
-    auto* const values = reinterpret_cast<std::uint8_t*>(scratch + depth_blocks * max_rows);
+    const Index depth_blocks = by_columns ? blocks_of_columns<Format>(end - begin, tokens) : max_depth_blocks;
+    auto* const values = reinterpret_cast<std::uint8_t*>(scratch + max_depth_blocks * max_rows);
     for (Index b = 0; b < weights.blocks(); b += depth_blocks) {
         const Index blocks = (std::min)(depth_blocks, weights.blocks() - b), steps = blocks * block_cols / step_cols;
         for (Index r = begin, next; r < end; r = next) {
@@ -156,18 +209,23 @@ void byte_gemm(const WeightMatrix& matrix, Index begin, Index end, const Activat
             const auto last_mask = static_cast<__mmask16>(0xffff >> (groups * group_rows - (next - r)));
             unpack_scales(weights, first_group, groups, b, blocks, max_rows, scratch);
             UnpackedWeights unpacked{values, steps * 64, scratch};
+            Prefetcher prefetcher;
             if (by_columns) {
-                const bool last = next == end;
-                unpack_columns(weights, r, b, blocks, last ? begin : next, last ? b + depth_blocks : b,
-                               _mm512_setzero_si512(), values);
-            } else if constexpr (Format::bits == 4) {
-                unpack_values(weights, first_group, groups, b, blocks, _mm512_setzero_si512(), values);
+                unpack_columns(weights, r, b, blocks, r, b, _mm512_setzero_si512(), values);
+                prefetcher =
+                    next_columns(weights, begin, end, r, b + depth_blocks, depth_blocks, (r - begin) / rows_of_steps,
+                                 (end - begin + rows_of_steps - 1) / rows_of_steps);
             } else {
-                unpacked.quantized = weights.quantized(first_group) + b * weights.block_bytes;
-                unpacked.group_stride = weights.group_bytes(weights.cols());
+                prefetcher = next_blocks(weights, begin, end, b, depth_blocks);
+                if constexpr (Format::bits == 4) {
+                    unpack_values(weights, first_group, groups, b, blocks, _mm512_setzero_si512(), values);
+                } else {
+                    unpacked.quantized = weights.quantized(first_group) + b * weights.block_bytes;
+                    unpacked.group_stride = weights.group_bytes(weights.cols());
+                }
             }
             multiply_unpacked<Format>(unpacked, groups, b, blocks, weights.cols(), x, tokens, y + r, y_stride,
-                                      last_mask);
+                                      last_mask, prefetcher);
         }
     }
 }
