@@ -91,6 +91,7 @@ class Lexer {
         Accepted accepted;
         std::uint32_t only_byte;
         Answer continues;
+        Answer ends_nearby;
     };
     struct List {
         std::uint32_t begin, length;  // in accepted_terminals_
@@ -114,7 +115,6 @@ class Lexer {
     std::vector<List> accepted_;
     std::vector<std::uint32_t> accepted_terminals_;
     Interner accepted_table_;
-    U64Map ends_nearby_;  // by state
 };
 
 }  // namespace rwkv::inline RWKV_ABI::constraint

@@ -66,7 +66,8 @@ RWKV_INLINE Lexer::State Lexer::state(const std::vector<Lexeme>& list) {
         states_.push_back({begin, static_cast<std::uint32_t>(list.size()), accepted, unknown,
                            list.empty()    ? Answer::no
                            : accepted == 0 ? Answer::yes
-                                           : Answer::unknown});
+                                           : Answer::unknown,
+                           Answer::unknown});
         return static_cast<State>(count);
     };
     return state_table_.find_or_create(sum, equal, create);
@@ -125,20 +126,19 @@ RWKV_INLINE bool Lexer::is_plain(State state) const noexcept {
 }
 
 RWKV_INLINE bool Lexer::ends_nearby(State state) {
-    if (is_plain(state)) return true;
-    if (const std::uint32_t* known = ends_nearby_.find(state)) return *known != 0;
+    if (states_[state].ends_nearby != Answer::unknown) return states_[state].ends_nearby == Answer::yes;
     bool result = true;
-    for (std::size_t i = 0; i < lexemes(state).size(); ++i)
-        result = result && regexes_.ends_nearby(lexemes(state)[i].rest, max_end, ways_);
-    ends_nearby_.insert(state, result ? 1 : 0);
+    for (std::size_t i = 0; i < lexemes(state).size() && result; ++i)
+        result = regexes_.ends_nearby(lexemes(state)[i].rest, max_end, ways_);
+    states_[state].ends_nearby = result ? Answer::yes : Answer::no;
     return result;
 }
 
 RWKV_INLINE std::size_t Lexer::memory() const noexcept {
     return regexes_.memory() + states_.capacity() * sizeof(Entry) + lexemes_.capacity() * sizeof(Lexeme) +
            pages_.size() * page_states * class_count_ * sizeof(State) + state_table_.memory() +
-           accepted_table_.memory() + ends_nearby_.size() * 32 +
-           accepted_terminals_.capacity() * sizeof(std::uint32_t) + accepted_.capacity() * sizeof(List);
+           accepted_table_.memory() + accepted_terminals_.capacity() * sizeof(std::uint32_t) +
+           accepted_.capacity() * sizeof(List);
 }
 
 }  // namespace rwkv::inline RWKV_ABI::constraint

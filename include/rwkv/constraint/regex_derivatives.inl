@@ -35,7 +35,7 @@ RWKV_INLINE Regex RegexSet::derive_remainder(const Node& node, std::uint8_t byte
 /// use often, and a larger table takes milliseconds whenever it grows.
 RWKV_INLINE void RegexSet::forget_derivatives() {
     constexpr std::size_t max_derivatives = 60'000;
-    if (derivatives_.size() > max_derivatives) derivatives_ = U64Map();
+    if (derivatives_.size() > max_derivatives) derivatives_.clear();
 }
 
 RWKV_INLINE Regex RegexSet::derivative(Regex regex, std::uint8_t byte) {

@@ -49,6 +49,12 @@ class FlatMap {
             if (key != unused) insert(key, value);
     }
 
+    /// Removes all keys, and keeps the room that they had.
+    void clear() noexcept {
+        for (auto& slot : slots_) slot = {unused, Value{}};
+        count_ = 0;
+    }
+
     std::size_t size() const noexcept { return count_; }
 
   private:
