@@ -58,32 +58,21 @@ inline Tokenizer json_tokenizer() {
                              "hello world",  " the",     "the",   "\"",          "a\"",      "x\":1"});
 }
 
-/// JSON, as llama.cpp's example has it.
+/// Objects of JSON.
 inline const std::string json_grammar = R"(
 root   ::= object
-value  ::= object | array | string | number | ("true" | "false" | "null") ws
+object ::= "{" gap (member ("," gap member)*)? "}" gap
+member ::= string ":" gap value
+array  ::= "[" gap (value ("," gap value)*)? "]" gap
+value  ::= object | array | string | number | word gap
+word   ::= "null" | "true" | "false"
 
-object ::=
-  "{" ws (
-            string ":" ws value
-    ("," ws string ":" ws value)*
-  )? "}" ws
+string    ::= "\"" character* "\"" gap
+character ::= [^"\\\x00-\x1F\x7F] | "\\" ([bfnrt"\\] | "u" hex{4})  # escapes
+hex       ::= [0-9A-Fa-f]
 
-array  ::=
-  "[" ws (
-            value
-    ("," ws value)*
-  )? "]" ws
-
-string ::=
-  "\"" (
-    [^"\\\x7F\x00-\x1F] |
-    "\\" (["\\bfnrt] | "u" [0-9a-fA-F]{4}) # escapes
-  )* "\"" ws
-
-number ::= ("-"? ([0-9] | [1-9] [0-9]{0,15})) ("." [0-9]+)? ([eE] [-+]? [0-9] [1-9]{0,15})? ws
-
-ws ::= | " " | "\n" [ \t]{0,20}
+number ::= "-"? ("0" | [1-9] [0-9]{0,15}) ("." [0-9]{1,15})? ([Ee] [+-]? [0-9]{1,3})? gap
+gap    ::= (" " | "\n" [ \t]{0,20})?
 )";
 
 /// The mask of a matcher, and the same by trying every token.

@@ -20,85 +20,170 @@ using namespace rwkv;
 using namespace rwkv::constraint;
 using namespace rwkv::test;
 
-TEST_CASE("grammars as llama.cpp has them", "[gbnf]") {
-    const Constraint json = grammar(json_grammar);
-    CHECK(json.matches("{\"a\": [1, 2.5e+3, \"x\\u00e9\"], \"b\":{}}"));
-    CHECK_FALSE(json.matches("{\"a\": [1,, 2]}"));
-    CHECK_FALSE(json.matches("[1]"));
-    CHECK_FALSE(json.matches("{\"a\": \"\\x\"}"));
+namespace {
 
-    const Constraint arithmetic = grammar(R"gbnf(root  ::= (expr "=" term "\n")+
-expr  ::= term ([-+*/] term)*
-term  ::= num | "(" expr ")"
-num   ::= [0-9]+)gbnf");
-    CHECK(arithmetic.matches("1+(2*3)=7\n4=4\n"));
-    CHECK_FALSE(arithmetic.matches("1+=2\n"));
-    CHECK_FALSE(arithmetic.matches("1=2"));
+/// A grammar such as programs ship, and texts that it has and has not.
+struct Example {
+    std::string name, grammar;
+    std::vector<std::string> matching, others;
+};
 
-    const Constraint chess = grammar(R"gbnf(# Specifies chess moves as a list in algebraic notation
-root   ::= "1. " move " " move "\n" ([1-9] [0-9]? ". " move " " move "\n")+
-move   ::= (pawn | nonpawn | castle) [+#]?
-
-# piece type, optional file/rank, optional capture, dest file & rank
-nonpawn ::= [NBKQR] [a-h]? [1-8]? "x"? [a-h] [1-8]
-
-# optional file & capture, dest file & rank, optional promotion
-pawn   ::= ([a-h] "x")? [a-h] [1-8] ("=" [NBKQR])?
-
-castle ::= "O-O" "-O"?
-)gbnf");
-    CHECK(chess.matches("1. e4 e5\n2. Nf3 Nc6\n3. Bb5 a6\n4. O-O Nxe4+\n"));
-    CHECK_FALSE(chess.matches("1. e4 e5\n2. Nf3 Nc6\n3. Bb5 a9\n"));
-
-    const Constraint list = grammar("root ::= item+\nitem ::= \"- \" [^\\r\\n\\x0b\\x0c\\x85\\u2028\\u2029]+ \"\\n\"");
-    CHECK(list.matches("- one\n- zw\xC3\xB6lf\n"));
-    CHECK_FALSE(list.matches("- one"));
-
-    const Constraint c = grammar(R"gbnf(root ::= (declaration)*
-
-declaration ::= dataType identifier "(" parameter? ")" "{" statement* "}"
-
-dataType  ::= "int" ws | "float" ws | "char" ws
-identifier ::= [a-zA-Z_] [a-zA-Z_0-9]*
-
-parameter ::= dataType identifier
-
+/// Grammars in the manner of those that public programs ship.
+std::vector<Example> examples() {
+    return {
+        {"JSON",
+         json_grammar,
+         {"{}", "{\"a\": [1, 2.5e+3, \"x\\u00e9\"],\n \"b\":{}}", "{\"\":[null,true ,false]} "},
+         {"[1]", "{\"a\": [1,, 2]}", "{\"a\": \"\\x\"}", "{\"a\": 01}", "{\"a\":1"}},
+        {"arithmetic",
+         R"gbnf(# Equations, one a line.
+root    ::= (sum " = " sum "\n")+
+sum     ::= product (" "? [-+] " "? product)*
+product ::= factor (" "? [*/] " "? factor)*
+factor  ::= "-"? (number | "(" sum ")")
+number  ::= "0" | [1-9] [0-9]*
+)gbnf",
+         {"1+(2*3) = 7\n4 = 4\n", "-(1 - -2)/10 = 0\n", "((((5)))) = 5\n"},
+         {"", "1 = 2", "1+ = 2\n", "01 = 1\n", "(1 = 1)\n", "1 = 1\n\n"}},
+        {"chess",
+         R"gbnf(# The moves of a game, and perhaps its result.
+root   ::= turn (" " turn)* (" " result)? "\n"
+turn   ::= [1-9] [0-9]{0,2} ". " ply (" " ply)?
+ply    ::= (piece | pawn | castling) [+#]?
+# Which piece; its file and rank where that is unclear; a capture; the square.
+piece  ::= [KQRBN] [a-h]? [1-8]? "x"? square
+pawn   ::= ([a-h] "x")? square ("=" [QRBN])?
+castling ::= "O-O" "-O"?
+square ::= [a-h] [1-8]
+result ::= "1-0" | "0-1" | "1/2-1/2"
+)gbnf",
+         {"1. e4 e5 2. Nf3 Nc6 3. Bb5 a6 4. O-O Nxe4+\n", "1. f3 e5 2. g4 Qh4# 0-1\n", "40. dxe8=Q\n",
+          "7. Rad1 O-O-O 8. R1d3 Qd8xd3\n"},
+         {"1. e4 e5", "1. e4 e5 e6\n", "1. Ni3\n", "1. e9\n", "0. e4\n", "1000. e4\n", "1. Pe4\n", "1. e8=K\n"}},
+        {"C",
+         R"gbnf(root      ::= function+
+function  ::= type " " name "(" (parameter (", " parameter)*)? ") " block "\n"
+parameter ::= type " " name
+block     ::= "{\n" (indent statement "\n")* indent? "}"
+indent    ::= [ \t]+
 statement ::=
-    ( dataType identifier ws "=" ws expression ";" ) |
-    ( identifier ws "=" ws expression ";" ) |
-    ( identifier ws "(" argList? ")" ";" ) |
-    ( "return" ws expression ";" ) |
-    ( "while" "(" condition ")" "{" statement* "}" ) |
-    ( "for" "(" forInit ";" ws condition ";" ws forUpdate ")" "{" statement* "}" ) |
-    ( "if" "(" condition ")" "{" statement* "}" ("else" "{" statement* "}")? ) |
-    ( singleLineComment ) |
-    ( multiLineComment )
+    type " " assignment ";" |
+    assignment ";" | call ";" |
+    "return" (" " value)? ";" |
+    "while (" condition ") " block |
+    "for (" assignment "; " condition "; " assignment ") " block |
+    "if (" condition ") " block (" else " block)? |
+    "//" [^\n]* |
+    "/*" ([^*] | "*"+ [^*/])* "*"+ "/"
+assignment ::= name " = " value
+condition  ::= value " " ("==" | "!=" | [<>] "="?) " " value
+value      ::= term (" " [-+] " " term)*
+term       ::= operand (" " [*/%] " " operand)*
+operand    ::= "-" operand | name | call | number | "(" value ")"
+call       ::= name "(" (value (", " value)*)? ")"
+type       ::= "int" | "char" | "float" | "void"
+name       ::= [A-Za-z_] [A-Za-z_0-9]*
+number     ::= "0x" [0-9a-fA-F]{1,8} | [0-9]+ ("." [0-9]+)?
+)gbnf",
+         {"int main() {\n int x = f(1, -y) * (2 + z);\n while (x <= 0xFF) {\n  x = x - 1;\n }\n return x;\n}\n",
+          "void a(int b) {\n if (b == 1) {\n  c();\n } else {\n }\n // no more\n}\nvoid d() {\n}\n",
+          "void a() {\n /* 2 ** 3 */\n /**/\n for (i = 0; i < 3; i = i + 1) {\n }\n}\n"},
+         {"", "int main() {\n return x\n}\n", "int 2x() {\n}\n", "void a() {\n /* */ */\n}\n",
+          "void a() {\n x = 1 +;\n}\n", "void a() {\n {\n}\n"}},
+        {"a list",
+         R"gbnf(root  ::= title? item{1,5}
+title ::= "# " line "\n"
+item  ::= ("- " | [1-9] ". ") line ("  - " line)*
+line  ::= [^\r\n\x0b\x0c\x85\u2028\u2029]+ "\n"
+)gbnf",
+         {"- one\n- zw\xC3\xB6lf\n", "# Title\n\n1. a\n  - b\n  - c\n2. d\n"},
+         {"", "- one", "- one\r\n", "- \n",
+          "- a\xE2\x80\xA8"
+          "b\n",
+          "  - a\n", "- 1\n- 2\n- 3\n- 4\n- 5\n- 6\n"}},
+        {"CSV",
+         R"gbnf(root   ::= row+
+row    ::= field ("," field)* "\r\n"
+field  ::= [^",\r\n]* | quoted
+quoted ::= "\"" ([^"] | "\"\"")* "\""
+)gbnf",
+         {"a,b,,c\r\n", "\r\n", "\"a \"\"b\"\",\r\nc\",d\r\n"},
+         {"", "a,b\n", "\"a\"b\r\n", "\"a\r\n", "a\"b\r\n"}},
+        {"Japanese",
+         "root ::= sentence+\n"
+         "sentence ::= (kana | [\\U00004E00-\\U00009FFF\\u3005])+ [\\u3002\\uFF01\\uFF1F]\n"
+         "kana ::= [\xE3\x81\x81-\xE3\x82\x96] | [\xE3\x82\xA1-\xE3\x83\xBA\xE3\x83\xBC]  # hiragana, katakana\n",
+         {"\xE7\x8C\xAB\xE3\x81\xA7\xE3\x81\x99\xE3\x80\x82",
+          "\xE3\x82\xB3\xE3\x83\xBC\xE3\x83\x92\xE3\x83\xBC\xEF\xBC\x9F"},
+         {"\xE7\x8C\xAB", "\xE7\x8C\xAB.", "neko\xE3\x80\x82", "\xE3\x80\x82", "\xE7\x8C\xAB\xE3\x80"}},
+        {"S-expressions",
+         R"gbnf(root ::= gap list gap
+list ::= "(" gap (expression (gap1 expression)* gap)? ")"
+expression ::= list | "'" expression | [^()'"; \n]+ | "\"" ([^"\\] | "\\" .)* "\""
+gap  ::= gap1?
+gap1 ::= ([ \n] | ";" [^\n]* "\n")+
+)gbnf",
+         {"(define (f x) ; doubles\n  (* x 2))", "(())", "( quote '(a \"b\\\"\" 'c) )\n"},
+         {"", "a", "(a", "(a))", "(\"a)", "(a ; b)"}},
+        {"a call of a function",
+         R"gbnf(root  ::= thought? call
+thought ::= "Thought: " [^\n]{1,80} "\n"
+call  ::= "search(" text ("," " "? "limit=" [1-9] [0-9]{0,2})? ")" | "clock()" | "move(" point{2} ")"
+point ::= "<" number "," number ">"
+number ::= "-"? [0-9]+ ("." [0-9]+)?
+text  ::= ["] [^"\n]* ["]
+)gbnf",
+         {"search(\"a river\", limit=10)", "Thought: What time is it?\nclock()", "move(<0,1><-2.5,30>)"},
+         {"search(a)", "clock(1)", "Thought: \nclock()", "move(<0,1>)", "search(\"\",limit=1000)", "Thought: yes"}},
+        {"tags, which nest",
+         R"gbnf(root ::= element
+element ::= "<b>" inner "</b>" | "<i>" inner "</i>" | "<a href=" ["] [^"<>]* ["] ">" inner "</a>" | "<br/>"
+inner ::= (text | element)*
+text ::= ([^<>&] | "&" ("lt" | "gt" | "amp" | "#" [0-9]{1,4}) ";")+
+)gbnf",
+         {"<b>a <i>b</i> &amp; c<br/></b>", "<a href=\"x\"></a>", "<i><i><i>&#169;</i></i></i>"},
+         {"<b>a</i>", "<b>", "a", "<b><i></b></i>", "<b>&copy;</b>", "<br>"}},
+        {"times in a log",
+         R"gbnf(root ::= (time " " level " " source? message "\n")*
+time ::= [0-9]{4} "-" ("0" [1-9] | "1" [0-2]) "-" ("0" [1-9] | [12] [0-9] | "3" [01]) "T" hour (":" minute){2} "Z"
+hour ::= [01] [0-9] | "2" [0-3]
+minute ::= [0-5] [0-9]
+level ::= "INFO" | "WARN" | "ERROR"
+source ::= "[" [a-z.]{1,12} "] "
+message ::= [\x20-\x7E]{1,60}
+)gbnf",
+         {"", "2026-11-29T01:05:59Z INFO [io.file] opened [a]\n2026-12-01T23:00:00Z ERROR no\n"},
+         {"2026-13-01T00:00:00Z INFO a\n", "2026-11-29T24:00:00Z INFO a\n", "2026-11-29T01:05Z INFO a\n",
+          "2026-11-29T01:05:59Z INFO " + std::string(61, 'a') + "\n", "2026-11-29T01:05:59Z INFO \n"}},
+    };
+}
 
-forInit ::= dataType identifier ws "=" ws expression | identifier ws "=" ws expression
-forUpdate ::= identifier ws "=" ws expression
+}  // namespace
 
-condition ::= expression relationOperator expression
-relationOperator ::= ("<=" | "<" | "==" | "!=" | ">=" | ">")
-
-expression ::= term (("+" | "-") term)*
-term ::= factor(("*" | "/") factor)*
-
-factor ::= identifier | number | unaryTerm | funcCall | parenExpression
-unaryTerm ::= "-" factor
-funcCall ::= identifier "(" argList? ")"
-parenExpression ::= "(" ws expression ws ")"
-
-argList ::= expression ("," ws expression)*
-
-number ::= [0-9]+
-
-singleLineComment ::= "//" [^\n]* "\n"
-multiLineComment ::= "/*" ( [^*] | ("*" [^/]) )* "*/"
-
-ws ::= ([ \t\n]+)
-)gbnf");
-    CHECK(c.matches("int main(){int x = f(1, -y)*(\n2+z\n);while(x<=3){x = x-1;}return x;}"));
-    CHECK_FALSE(c.matches("int main(){return x}"));
+TEST_CASE("grammars such as programs ship", "[gbnf]") {
+    const Tokenizer tokenizer = json_tokenizer();
+    const TokenVocabulary vocabulary(tokenizer);
+    for (const Example& example : examples()) {
+        INFO(example.name);
+        const Constraint constraint = grammar(example.grammar);
+        for (const std::string& text : example.matching) {
+            INFO(text);
+            CHECK(constraint.matches(text));
+            Matcher matcher(constraint, vocabulary);
+            std::vector<std::uint64_t> mask(matcher.mask_words());
+            for (const TokenId token : tokenizer.encode(text)) {
+                matcher.mask(mask);
+                const auto id = static_cast<std::size_t>(token);
+                CHECK((mask[id / 64] >> id % 64 & 1U) == 1);
+                CHECK(matcher.accept(token));
+            }
+            CHECK(matcher.may_end());
+        }
+        for (const std::string& text : example.others) {
+            INFO(text);
+            CHECK_FALSE(constraint.matches(text));
+        }
+    }
 }
 
 TEST_CASE("the parts of the notation", "[gbnf]") {
