@@ -13,6 +13,14 @@
 #error "rwkv.hpp is for 64-bit systems: models are larger than what 32 bits can address"
 #endif
 
+// LLVM since 17, which is in Apple's clang 16: whatever passes an infinity to a function is undefined there.
+#if defined(__clang__) && defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__
+#if (defined(__apple_build_version__) && __clang_major__ >= 16) || \
+    (!defined(__apple_build_version__) && __clang_major__ >= 17)
+#error "rwkv.hpp computes with infinities: with this compiler add -fno-finite-math-only to -ffast-math or -Ofast"
+#endif
+#endif
+
 // CMakeLists.txt reads these three lines: they are the one place the version is written.
 #define RWKV_VERSION_MAJOR 0
 #define RWKV_VERSION_MINOR 1

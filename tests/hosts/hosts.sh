@@ -58,6 +58,9 @@ says() { # NAME OUTPUT SOURCE FLAG...: compiled, linked and run
     conclude "$compiler: $name" $right
 }
 
+# Whether the compiler does no harm where it takes numbers for finite (clang: up to version 16).
+takes_finite_math() { "$compiler" -dM -E -x c++ - </dev/null | awk '/__clang_major__/ {clang = $3} END {exit clang >= 17}'; }
+
 json_in_two_layouts() {
     local right=0
     if "$compiler" -std=c++20 "${includes[@]}" -c -DNAME=second_parses -DJSON_DIAGNOSTICS=1 json.cpp -o "$work/second.o" &&
@@ -76,7 +79,12 @@ quick() {
     compiles "macros of other headers, Eigen in row-major order with another index" hostile.cpp \
         -DEIGEN_DEFAULT_TO_ROW_MAJOR -DEIGEN_DEFAULT_DENSE_INDEX_TYPE=int
     compiles "the debug mode of the standard library" headers.cpp -D_GLIBCXX_DEBUG -D_GLIBCXX_DEBUG_PEDANTIC
-    says "-ffast-math: infinities and NaN are found" right not_numbers.cpp -O1 -ffast-math
+    if takes_finite_math; then
+        says "-ffast-math: infinities and NaN are found" right not_numbers.cpp -O1 -ffast-math
+    else
+        refuses "-ffast-math" "-fno-finite-math-only" -std=c++20 -ffast-math
+        says "-ffast-math with infinities: they and NaN are found" right not_numbers.cpp -O1 -ffast-math -fno-finite-math-only
+    fi
     json_in_two_layouts
 }
 
@@ -119,7 +127,8 @@ full() {
             -Wno-exit-time-destructors -Wno-weak-vtables -Wno-covered-switch-default -Wno-ctad-maybe-unsupported \
             -Wno-deprecated-declarations -Wno-documentation-unknown-command -Wno-documentation -Wno-float-equal
     fi
-    says "-Ofast" "$says_so" host.cpp -Ofast
+    says "-Ofast" "$says_so" host.cpp -Ofast -fno-finite-math-only
+    if takes_finite_math; then says "-Ofast, finite numbers only" "$says_so" host.cpp -Ofast; fi
     shared_library
 }
 

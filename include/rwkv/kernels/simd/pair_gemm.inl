@@ -169,7 +169,7 @@ void pair_gemm(const WeightMatrix& matrix, Index begin, Index end, const Activat
     static_assert(sizeof(Unpacked) <= scratch_floats(0) * sizeof(float));
     const WeightView<Format> weights(matrix);
     const bool by_columns = weights.layout() == Layout::column_major;
-    auto& unpacked = *reinterpret_cast<Unpacked*>(scratch);
+    auto& unpacked = *::new (static_cast<void*>(scratch)) Unpacked;
     float* const last_group = scratch + scratch_floats(0);  // [token][16 rows], where the last row group is not whole
     for (Index b = 0; b < weights.blocks(); b += depth_blocks) {
         const Index blocks = (std::min)(depth_blocks, weights.blocks() - b);
