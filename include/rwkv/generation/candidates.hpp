@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -105,7 +104,7 @@ class Candidates {
     std::vector<TokenId> tokens_;
     std::vector<std::uint64_t> weights_;  // of the candidates, or of all tokens where none were collected
     std::vector<Boundary> boundary_;
-    std::array<std::uint64_t, buckets> amounts_{};
+    std::vector<std::uint64_t> amounts_;  // of the buckets; not an array, which would take 20 KB of a thread's stack
 };
 
 template <class Wanted>
@@ -132,11 +131,12 @@ void Candidates::keep_lowest(Key key, Amount amount, std::uint64_t enough, TieBr
         const std::size_t bucket = key(i) >> 26U;
         return bucket < buckets ? bucket : buckets - 1;
     };
-    amounts_.fill(0);
-    for (std::size_t i = 0, end = size_; i < end; ++i) amounts_[bucket_of(i)] += amount(i);
+    std::uint64_t* const amounts = amounts_.data();
+    for (std::size_t i = 0; i < buckets; ++i) amounts[i] = 0;
+    for (std::size_t i = 0, end = size_; i < end; ++i) amounts[bucket_of(i)] += amount(i);
     std::uint64_t reached = 0;
     std::size_t last = 0;
-    while (last < buckets && reached + amounts_[last] < enough) reached += amounts_[last++];
+    while (last < buckets && reached + amounts[last] < enough) reached += amounts[last++];
     if (last == buckets) return;
 
     boundary_.clear();

@@ -43,14 +43,17 @@ class DepthOf {
   public:
     DepthOf(float max_logit, float temperature) noexcept
         : max_logit_(static_cast<double>(max_logit)),
-          scale_(1.4426950408889634 * 4294967296.0 / static_cast<double>(temperature)) {}  // log2(e) in units of 2^-32
+          scale_(1.4426950408889634 * 4294967296.0 / static_cast<double>(temperature)),  // log2(e) in units of 2^-32
+          max_difference_(0x1.8p62 / scale_) {}
     std::uint64_t operator()(float logit) const noexcept {
-        return static_cast<std::uint64_t>(
-            static_cast<std::int64_t>((std::min)((max_logit_ - static_cast<double>(logit)) * scale_, 0x1p62)));
+        // The first limit changes no depth. It keeps the infinite difference of a forbidden token from the conversion:
+        // gcc converts first and applies the second limit to the integers, which traps where a host wants that.
+        const double difference = (std::min)(max_logit_ - static_cast<double>(logit), max_difference_);
+        return static_cast<std::uint64_t>(static_cast<std::int64_t>((std::min)(difference * scale_, 0x1p62)));
     }
 
   private:
-    double max_logit_, scale_;
+    double max_logit_, scale_, max_difference_;
 };
 
 RWKV_INLINE void Candidates::reset(std::span<const float> logits, float temperature) {
@@ -72,6 +75,7 @@ RWKV_INLINE void Candidates::reserve(std::size_t count) {
     tokens_.resize(count);
     weights_.resize(count);
     boundary_.reserve(count);
+    amounts_.resize(buckets);
     all_tokens_.resize(count);  // last: whatever its size, the others have it, even after std::bad_alloc
     std::iota(all_tokens_.begin(), all_tokens_.end(), TokenId{0});
 }
