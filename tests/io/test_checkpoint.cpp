@@ -179,6 +179,9 @@ TEST_CASE("which files a directory is understood to mean", "[checkpoint]") {
          {{"checkpoint-100", ""}},
          {"FileError", "perhaps the model is \"checkpoint-100\""}},
         {"Flax", {{"flax_model.msgpack", "x"}}, {"FileError", "found \"flax_model.msgpack\", of a format"}},
+        {"a file that may be anything, by its name",
+         {{"epoch=3.ckpt", "x"}},
+         {"FileError", "\"epoch=3.ckpt\", which may hold anything: give that file itself"}},
         {"nothing", {}, {"FileError", "expected a model.safetensors file, found none"}},
         {"nothing of use", {{"config.json", "{}"}, {"x.safetensorss", one}}, {"FileError", "found none"}},
         {"a download under way",
@@ -210,6 +213,8 @@ TEST_CASE("which files a directory is understood to mean", "[checkpoint]") {
         {"PyTorch shards only",
          {{"pytorch_model-00001-of-00002.bin", "PK\3\4"}, {"pytorch_model.bin.index.json", "{}"}},
          {"ModelError", "pytorch_model.bin.index.json: expected a safetensors file", "not read here"}},
+        {"weights whose name is in capitals", {{"MODEL.SAFETENSORS", one}}, {"accepted"}},
+        {"a .PTH only", {{"RWKV-4.PTH", "PK\3\4"}}, {"ModelError", "RWKV-4.PTH", "not read here"}},
         {"a .pth only", {{"RWKV-4-World-0.1B.pth", "PK\3\4"}}, {"ModelError", "World-0.1B.pth", "not read here"}},
         {"PyTorch under the wrong name", {{"model.safetensors", "PK\3\4\0\0\x08\x08"}}, {"FormatError", "ZIP"}},
     };
@@ -297,6 +302,8 @@ TEST_CASE("the Hub's cache leads to the snapshot that is used", "[checkpoint]") 
         std::ofstream(main) << text;
         CHECK(as_expected(opened(repository), {"FormatError", "main: expected the number of a commit"}));
     }
+    fs::rename(snapshots, repository / "away");
+    CHECK(as_expected(opened(repository), {"FileError", "expected the directory snapshots in it, found none"}));
     // A folder of that name is none of the Hub's.
     const TempDir model;
     fs::create_directory(model.path() / "snapshots");

@@ -126,6 +126,14 @@ TEST_CASE("files that are missing are named", "[source]") {
     }
     CHECK(outcome([&] { return load_model(shards); }) ==
           "FileError pack/model-00002-of-00003.safetensors: expected a file, found none of that name");
+    MemoryFiles one("pack");
+    for (const auto& name : {"config.json", "model-00001-of-00003.safetensors"}) {
+        const auto bytes = std::make_shared<const std::string>(read_all(fixture("sharded") / name));
+        one.add(name, *bytes, bytes);
+    }
+    CHECK(
+        as_expected(outcome([&] { return load_model(one); }),
+                    {"ModelError pack: ", "found none of that name (the file is one of several shards: give their "}));
 }
 
 TEST_CASE("a model is read in pieces of any size", "[source]") {

@@ -91,7 +91,8 @@ TEST_CASE("a tokenizer is loaded by what the directory holds", "[tokenizer]") {
     fs::remove_all(directory);
 }
 
-TEST_CASE("tokenizer_config.json may say that special tokens are split", "[tokenizer]") {
+TEST_CASE("tokenizer_config.json may say that special tokens are split, and not that a space is put before a text",
+          "[tokenizer]") {
     const std::string tokenizer = read_all(tokenizer_file("small.json"));
     const auto first_id = [&](const std::string& config) {
         rwkv::MemoryFiles files("pack");
@@ -105,6 +106,14 @@ TEST_CASE("tokenizer_config.json may say that special tokens are split", "[token
     CHECK_THAT(outcome([&] { return first_id(R"({"split_special_tokens": 1})"); }),
                ContainsSubstring("FormatError") && ContainsSubstring("tokenizer_config.json: split_special_tokens") &&
                    ContainsSubstring("expected true or false, found the number 1"));
+    // What transformers' GPTNeoXTokenizer prefers to tokenizer.json, and its PreTrainedTokenizerFast does not read.
+    CHECK(first_id(R"({"add_prefix_space": false, "tokenizer_class": "GPTNeoXTokenizer"})") == 0);
+    CHECK(first_id(R"({"add_prefix_space": true, "tokenizer_class": "PreTrainedTokenizerFast"})") == 0);
+    for (const char* config :
+         {R"({"add_prefix_space": true})", R"({"add_prefix_space": true, "tokenizer_class": "GPTNeoXTokenizer"})"})
+        CHECK_THAT(outcome([&] { return first_id(config); }),
+                   ContainsSubstring("ModelError") &&
+                       ContainsSubstring("tokenizer_config.json: add_prefix_space: expected false"));
     CHECK_THAT(outcome([&] { return first_id("{"); }),
                ContainsSubstring("FormatError") && ContainsSubstring("tokenizer_config.json"));
 }

@@ -92,7 +92,7 @@ class CheckpointPlan {
             const CheckpointTensor* tensor = source_.find(name);
             if (!tensor)
                 core::fail<ModelError>(source_.where(), {name}, {"a tensor of shape ", core::to_string(spec.shape())},
-                                       {"none of that name"});
+                                       {"none of that name", is_one_of_several_shards() ? one_of_several : ""});
             validate_tensor(source_, *tensor, spec, requested);
             used.insert(name);
             tensors_.push_back(planned(std::move(spec), *tensor, requested, ranks));
@@ -122,6 +122,16 @@ class CheckpointPlan {
     std::uint64_t bytes_to_read() const noexcept { return bytes_to_read_; }
 
   private:
+    static constexpr const char* one_of_several =
+        " (the file is one of several shards: give their directory, with all of them and their index)";
+
+    /// Whether all that there is comes from one file, whose name is that of one of several.
+    bool is_one_of_several_shards() const {
+        const std::vector<CheckpointTensor>& all = checkpoint_.tensors();
+        return !all.empty() && all.front().file == all.back().file &&
+               checkpoint_.file_of(all.front()).find("-of-0") != std::string::npos;
+    }
+
     PlannedTensor planned(TensorSpec spec, const CheckpointTensor& tensor, WeightFormat requested,
                           const RankGroup* ranks) {
         // Vectors are small, and of embeddings single rows are read, unless products read them as the head.

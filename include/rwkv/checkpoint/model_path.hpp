@@ -53,6 +53,9 @@ inline std::filesystem::path resolve_model_path(const std::filesystem::path& pat
                (folder.filename().string().starts_with("models--") || detail::is_folder(folder / "blobs"));
     };
     if (is_repository(plain)) return detail::snapshot_of(plain);
+    if (plain.filename().string().starts_with("models--") && detail::is_folder(plain / "refs"))
+        core::fail<FileError>(plain.string(), {}, {"the directory snapshots in it"},
+                              {"none (an unfinished download?)"});
     if (plain.filename() == "snapshots" && is_repository(plain.parent_path()))
         return detail::snapshot_of(plain.parent_path());
     return path;

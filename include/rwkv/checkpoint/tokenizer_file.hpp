@@ -129,10 +129,21 @@ inline std::optional<NamedTokenizer> find_tokenizer_among(const ModelFiles& file
 
 /// The setting of tokenizer_config.json that changes ids and is not in tokenizer.json, too: whether special tokens that
 /// are spelt in a text are encoded as text.
+///
+/// Throws: FormatError for another value; ModelError where `add_prefix_space` is set, as tokenizer.json's own is
+/// refused: transformers' tokenizers, except those of no model in particular, prefer what is said here.
 inline bool read_split_special_tokens(const ByteSource& tokenizer_config) {
     constexpr std::uint64_t max_bytes = 64U << 20U;
     const io::JsonDocument document =
         io::parse_json(io::read_text(tokenizer_config, max_bytes), tokenizer_config.name());
+    const auto is = [&](const char* key, const nlohmann::json& wanted) {
+        const auto found = document.root.find(key);
+        return found != document.root.end() && *found == wanted;
+    };
+    if (is("add_prefix_space", true) && !is("tokenizer_class", "PreTrainedTokenizerFast") &&
+        !is("tokenizer_class", "TokenizersBackend"))
+        core::fail<ModelError>(tokenizer_config.name(), {"add_prefix_space"}, {"false (nothing else is supported)"},
+                               {"true"});
     const auto value = document.root.find("split_special_tokens");
     if (value == document.root.end() || value->is_null()) return false;
     if (!value->is_boolean())

@@ -58,9 +58,15 @@ inline std::size_t end_of_indexed_name(std::string_view name) noexcept {
     return is_variant && (indexed.ends_with(".safetensors") || indexed.ends_with(".bin")) ? end : name.npos;
 }
 
-/// Whether a name ends so, with something before it.
+/// Whether a name ends so, in upper or lower case, with something before it; `extension` is in lower case.
 inline bool has_extension(std::string_view name, std::string_view extension) noexcept {
-    return name.size() > extension.size() && name.ends_with(extension);
+    if (name.size() <= extension.size()) return false;
+    name.remove_prefix(name.size() - extension.size());
+    for (std::size_t i = 0; i < extension.size(); ++i) {
+        const char c = name[i];
+        if (extension[i] != (c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c)) return false;
+    }
+    return true;
 }
 
 /// What a file is, by its name. A file of any other name is taken for safetensors, whose reader refuses what is not.
@@ -105,16 +111,17 @@ inline bool lists(const ModelFiles& files, const WeightFile& index, const std::s
 inline std::string_view why_not_read(std::string_view name) noexcept {
     using namespace std::string_view_literals;
     constexpr auto other = "of a format that is not read here"sv, packed = "an archive: unpack it first"sv,
-                   part = "a download that has not come to its end"sv;
+                   part = "a download that has not come to its end"sv,
+                   perhaps = "which may hold anything: give that file itself if it is the weights"sv;
     constexpr std::array ends{
-        std::pair{".gguf"sv, other},      std::pair{".ggml"sv, other}, std::pair{".h5"sv, other},
-        std::pair{".msgpack"sv, other},   std::pair{".ckpt"sv, other}, std::pair{".onnx"sv, other},
-        std::pair{".npz"sv, other},       std::pair{".ot"sv, other},   std::pair{".prefab"sv, other},
-        std::pair{".mnn"sv, other},       std::pair{".pkl"sv, other},  std::pair{".zip"sv, packed},
-        std::pair{".7z"sv, packed},       std::pair{".rar"sv, packed}, std::pair{".tar"sv, packed},
-        std::pair{".tgz"sv, packed},      std::pair{".gz"sv, packed},  std::pair{".xz"sv, packed},
-        std::pair{".zst"sv, packed},      std::pair{".bz2"sv, packed}, std::pair{".part"sv, part},
-        std::pair{".crdownload"sv, part}, std::pair{".aria2"sv, part}, std::pair{".incomplete"sv, part},
+        std::pair{".gguf"sv, other},      std::pair{".ggml"sv, other},   std::pair{".h5"sv, other},
+        std::pair{".msgpack"sv, other},   std::pair{".ckpt"sv, perhaps}, std::pair{".onnx"sv, other},
+        std::pair{".npz"sv, other},       std::pair{".ot"sv, other},     std::pair{".prefab"sv, other},
+        std::pair{".mnn"sv, other},       std::pair{".pkl"sv, perhaps},  std::pair{".zip"sv, packed},
+        std::pair{".7z"sv, packed},       std::pair{".rar"sv, packed},   std::pair{".tar"sv, packed},
+        std::pair{".tgz"sv, packed},      std::pair{".gz"sv, packed},    std::pair{".xz"sv, packed},
+        std::pair{".zst"sv, packed},      std::pair{".bz2"sv, packed},   std::pair{".part"sv, part},
+        std::pair{".crdownload"sv, part}, std::pair{".aria2"sv, part},   std::pair{".incomplete"sv, part},
         std::pair{".torrent"sv, part},
     };
     for (const auto& [end, why] : ends)

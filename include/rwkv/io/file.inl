@@ -18,7 +18,7 @@ namespace detail {
 /// Throws a FileError that says what the system refused: "cannot open PATH: No such file or directory".
 [[noreturn]] inline void fail_system(std::error_code code, const std::string& where, std::string_view verb,
                                      std::string_view rest = "") {
-    throw FileError(where, core::join({"cannot ", verb, " ", where, rest}), code);
+    throw FileError(where, core::join({"cannot ", verb, " ", where.empty() ? "\"\"" : where, rest}), code);
 }
 
 [[noreturn]] inline void fail_system(std::error_code code, const std::filesystem::path& path, std::string_view verb,
@@ -49,7 +49,13 @@ RWKV_INLINE std::vector<std::string> names_in(const std::filesystem::path& direc
 RWKV_INLINE InputFile::Opened InputFile::open(const std::filesystem::path& path) {
     system::File file = system::File::open(path);
     const auto status = file ? file.status() : std::nullopt;
-    if (!status) detail::fail_system(system::last_error(), path, "open");
+    if (!status) {
+        const std::error_code error = system::last_error();
+        std::error_code no_link;
+        const std::filesystem::path target = std::filesystem::read_symlink(path, no_link);
+        // The Hub's cache is made of links, and has some that lead nowhere after a download that failed.
+        detail::fail_system(error, path, "open", no_link ? "" : core::join({", a symbolic link to ", target.string()}));
+    }
     if (!status->other_kind.empty()) detail::fail_file(path, {"a regular file"}, {status->other_kind});
     return {std::move(file), *status};
 }
@@ -81,8 +87,8 @@ RWKV_INLINE OutputFile::OutputFile(std::filesystem::path path) : path_(std::move
     static std::atomic<unsigned> counter{0};
     do {
         // Not derived from the target's name, which may already be as long as a name can be.
-        temporary_ =
-            path_.parent_path() / core::join({temporary_prefix, system::process_id(), "-", counter.fetch_add(1), ".part"});
+        temporary_ = path_.parent_path() /
+                     core::join({temporary_prefix, system::process_id(), "-", counter.fetch_add(1), ".part"});
         file_ = system::File::create(temporary_);
         error = system::last_error();
     } while (!file_ && error == std::errc::file_exists);

@@ -205,7 +205,10 @@ class PickleMachine {
         const Value owner = under(first, dict, "a dict to set items of");
         if ((stack_.size() - first) % 2 != 0) fail({"a value for each key"}, {"an odd number of them"});
         for (std::size_t i = first; i < stack_.size(); i += 2)
-            if (stack_[i]->kind != text) fail({"a string as key"}, {describe(*stack_[i])});
+            if (stack_[i]->kind != text)
+                fail({"a string as key"},
+                     {describe(*stack_[i]),
+                      " (a checkpoint of a training? save the model's state_dict(), and that alone)"});
         move_to(owner, first);
     }
 
@@ -270,7 +273,10 @@ class PickleMachine {
             std::find(pickle_symbols.begin(), pickle_symbols.end(), both) == pickle_symbols.end())
             fail({"a name that a plain state dict needs"},
                  {core::Quoted{both},
-                  ", which is not on the list of those allowed (save the model's state_dict(), and that alone)"});
+                  both == "torch._utils._rebuild_tensor_v3"
+                      ? ", for a tensor of a type that is not read here, such as float8"
+                      : ", which is not on the list of those allowed (save the model's state_dict(), "
+                        "and that alone)"});
         return both;
     }
 
