@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdio>
+#include <cstdlib>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -50,6 +51,14 @@ std::string trimmed(const std::string& text) {
 std::pair<std::string, std::string> first_word(const std::string& text) {
     const std::size_t end = text.find_first_of(" \t");
     return {text.substr(0, end), end == text.npos ? "" : trimmed(text.substr(end))};
+}
+
+/// The file that a person names as in a shell: in quotes, or below ~, the person's directory.
+std::string file_of(std::string name) {
+    if (name.size() > 2 && (name[0] == '"' || name[0] == '\'') && name.back() == name[0])
+        return name.substr(1, name.size() - 2);
+    const char* const home = name.starts_with("~/") ? std::getenv("HOME") : nullptr;
+    return home ? home + name.substr(1) : name;
 }
 
 /// Lines of the terminal or the pipe that standard input is.
@@ -140,7 +149,7 @@ class Chat {
         const auto [command, argument] = first_word(trimmed(message));
         const auto file = [&, command = command, argument = argument] {
             if (argument.empty()) throw rwkv::ArgumentError(command, "", "the name of a file", "none");
-            return argument;
+            return file_of(argument);
         };
         if (command == "/quit") return false;
         if (command == "/retry") {
@@ -161,7 +170,7 @@ class Chat {
             const auto [name, value] = first_word(argument);
             ConstraintOption constraint;
             if (std::string* const source_of_it = constraint.named(name)) {
-                *source_of_it = value;
+                *source_of_it = name == "regex" ? value : file_of(value);
                 use(constraint, value);
             } else {
                 settings::set(options_, name, value);

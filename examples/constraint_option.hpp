@@ -28,6 +28,11 @@ struct ConstraintOption {
         schema_option->type_name("FILE")->group(group)->excludes(grammar_option)->excludes(regex_option);
         grammar_option->type_name("FILE")->group(group)->excludes(regex_option);
         regex_option->type_name("REGEX")->group(group);
+        // As of a variable of the shell that is not set: any text would do.
+        for (CLI::Option* const option : {schema_option, grammar_option, regex_option})
+            option->check([](const std::string& value) {
+                return value.empty() ? std::string("expected what the text must match, found nothing") : std::string();
+            });
     }
 
     /// The value of the option of that name, with _ for -; null where there is none.

@@ -97,7 +97,8 @@ int main(int argc, char** argv) {
         ->type_name("PATH");
     add_tokenizer_option(app, tokenizer);
     return terminal::run(app, argc, argv, [&] {
-        std::filesystem::is_directory(path) ? inspect_model(path, tokenizer) : inspect_file(path);
+        std::error_code ignored;  // what is wrong with the path, opening the file will say
+        std::filesystem::is_directory(path, ignored) ? inspect_model(path, tokenizer) : inspect_file(path);
         std::printf("sound\n");
     });
 }

@@ -19,6 +19,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include <cerrno>
+#include <csignal>
 #endif
 
 // What the programs ask the operating system.
@@ -116,8 +117,11 @@ inline int columns(std::FILE* stream) {
 }
 
 /// What a program does first. Where standard input, output or error is closed, something takes its place that can be
-/// neither read nor written: else the first file that is opened would, and have the answers written into it.
+/// neither read nor written: else the first file that is opened would, and have the answers written into it. A file
+/// that exceeds the limit for files (ulimit -f) is an error of its writing, as of a full disk, and not the program's
+/// end.
 inline void make_ready(int&, char**&) {
+    ::signal(SIGXFSZ, SIG_IGN);
     for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
         if (::fcntl(number, F_GETFD) < 0 && errno == EBADF)
             static_cast<void>(::open("/dev/null", number == STDIN_FILENO ? O_WRONLY : O_RDONLY));

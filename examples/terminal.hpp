@@ -97,7 +97,8 @@ int run(CLI::App& app, int argc, char** argv, Body&& body) {
         body();
         if (output_arrived()) return 0;
     } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : 2;
+        if (app.exit(error) != 0) return 2;
+        if (output_arrived()) return 0;  // of the help
     } catch (const std::bad_alloc&) {
         reason = "there is not enough memory";
     } catch (const std::exception& error) {

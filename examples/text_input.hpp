@@ -71,10 +71,20 @@ inline void check_utf8(std::string_view text, const std::string& where, std::siz
         throw rwkv::FormatError(where, place_of(text, at, first_line), "UTF-8", description_of(text, at));
 }
 
+/// Notes the line ends of Windows, with which models predict far worse: they have read texts with plain ones.
+inline void note_line_ends(std::string_view text, const std::string& where) {
+    if (text.find("\r\n") != text.npos)
+        std::fprintf(stderr,
+                     "note: %s: lines end in CR and LF, as on Windows; the CR is read as part of the text "
+                     "(tr -d '\\r' removes it)\n",
+                     where.c_str());
+}
+
 /// The ids of a text. A text that is not UTF-8 is noted, where the tokenizer takes any bytes (World), or refused by
 /// FormatError; either names `where`, the line and the byte.
 inline std::vector<rwkv::TokenId> encode(const rwkv::Tokenizer& tokenizer, std::string_view text,
                                          const std::string& where, std::size_t first_line = 1) {
+    note_line_ends(text, where);
     const std::size_t at = rwkv::core::find_invalid_utf8(text);
     if (at == text.npos) return tokenizer.encode(text);
     const std::string place = place_of(text, at, first_line);
@@ -129,7 +139,7 @@ inline std::string read(const std::string& name, std::uint64_t max_bytes, const 
         while (terminal::read_input(text) > 0) {
         }
     } else {
-        char bytes[1 << 16];
+        char bytes[4096];
         for (std::size_t count = sizeof bytes;
              count == sizeof bytes;) {  // fewer: that was the end, not to be read twice
             count = std::fread(bytes, 1, sizeof bytes, file.get());

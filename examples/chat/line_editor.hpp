@@ -62,9 +62,24 @@ class LineEditor final : public Lines {
         ::el_source(editor_, nullptr);  // the person's own key bindings, in ~/.editrc
         ::el_wset(editor_, EL_ADDFN, L"insert-paste", L"Insert what is pasted", &insert_paste);
         constexpr const wchar_t* keys[][2] = {
-            {L"\\e[200~", L"insert-paste"},  {L"\\e[3~", L"ed-delete-next-char"}, {L"\\e[H", L"ed-move-to-beg"},
-            {L"\\e[F", L"ed-move-to-end"},   {L"\\e[1;5D", L"ed-prev-word"},      {L"\\e[1;5C", L"em-next-word"},
-            {L"^W", L"ed-delete-prev-word"}, {L"^R", L"em-inc-search-prev"},
+            {L"\\e[200~", L"insert-paste"},
+            {L"\\e[3~", L"ed-delete-next-char"},
+            {L"\\e[H", L"ed-move-to-beg"},
+            {L"\\e[F", L"ed-move-to-end"},
+            {L"\\e[1;5D", L"ed-prev-word"},
+            {L"\\e[1;5C", L"em-next-word"},
+            {L"^W", L"ed-delete-prev-word"},
+            {L"^R", L"em-inc-search-prev"},
+            // Home and End as other terminals send them, and keys that do nothing here but would leave a "~".
+            {L"\\e[1~", L"ed-move-to-beg"},
+            {L"\\e[4~", L"ed-move-to-end"},
+            {L"\\e[7~", L"ed-move-to-beg"},
+            {L"\\e[8~", L"ed-move-to-end"},
+            {L"\\eOH", L"ed-move-to-beg"},
+            {L"\\eOF", L"ed-move-to-end"},
+            {L"\\e[2~", L"ed-ignore"},
+            {L"\\e[5~", L"ed-ignore"},
+            {L"\\e[6~", L"ed-ignore"},
         };
         for (const auto& [key, command] : keys) ::el_wset(editor_, EL_BIND, key, command, nullptr);
         // Between lines, too, what is typed waits unechoed, and a line of it has no maximum length.

@@ -29,9 +29,15 @@ done
 check "unknown option" 2 "--frobnicate" "$generate" --model "$model" --frobnicate
 check "unknown option" 2 "--frobnicate" "$inspect" "$model" --frobnicate
 
+ln -s loop "$work/loop"
+check "links that lead in a circle" 1 "cannot open $work/loop, a symbolic link to loop: " "$inspect" "$work/loop"
+
 # generate
 check "absent model" 1 "cannot open no-such-dir: No such file" "$generate" --model no-such-dir --prompt x
 check "empty prompt" 1 "prompt: expected at least one token" "$generate" --model "$model" --prompt ""
+check "an empty expression" 2 "--regex: expected what the text must match, found nothing" "$generate" --model "$model" --prompt x --regex ""
+printf 'Once upon\r\na time\r\n' >"$work/windows.txt"
+check "line ends of Windows" 0 "windows.txt: lines end in CR and LF" "$score" --model "$model" --text-file "$work/windows.txt"
 check "bad mode" 2 "--mode" "$generate" --model "$model" --prompt x --mode sideways
 check "bad threads" 2 "--threads" "$generate" --model "$model" --prompt x --threads -1
 check "too many threads" 2 "--threads" "$generate" --model "$model" --prompt x --threads 1025

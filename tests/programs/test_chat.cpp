@@ -398,8 +398,9 @@ TEST_CASE("a line is edited, and the lines before come back") {
     ChatTerminal terminal(always_a + "-n 1");
     terminal.enter("second" + ctrl_a + "the ");
     terminal.enter(up_key + left_key + left_key + left_key + "X");
+    terminal.enter("end\x1b[1~the \x1b[4~\x1b[5~\x1b[6~\x1b[2~!");  // Home, End; PgUp, PgDn and Insert do nothing
     terminal.enter("/save " + file);
-    CHECK(text_of(file) == "Bob: the second\n\nAlice:A\n\nBob: the secXond\n\nAlice:A");
+    CHECK(text_of(file) == "Bob: the second\n\nAlice:A\n\nBob: the secXond\n\nAlice:A\n\nBob: the end!\n\nAlice:A");
 }
 
 TEST_CASE("a line may have any length") {
@@ -634,4 +635,10 @@ TEST_CASE("a conversation is saved where there is no directory yet") {
     const std::string file = (directory.path() / "new/and newer/talk").string();
     CHECK(chat("hi\n/save " + file + "\n", always_a + "-n 1").code == 0);
     CHECK(text_of(file) == "Bob: hi\n\nAlice:A");
+    // As a shell would take the name.
+    CHECK(chat("hi\n/save \"" + file + " too\"\n", always_a + "-n 1").code == 0);
+    CHECK(text_of(file + " too") == "Bob: hi\n\nAlice:A");
+    REQUIRE(::setenv("HOME", directory.path().c_str(), 1) == 0);
+    CHECK(chat("hi\n/save ~/talk\n/load ~/talk\n", always_a + "-n 1").code == 0);
+    CHECK(text_of((directory.path() / "talk").string()) == "Bob: hi\n\nAlice:A");
 }

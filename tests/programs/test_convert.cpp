@@ -111,6 +111,19 @@ TEST_CASE("convert ends as every program does, and leaves nothing behind") {
     CHECK(directory.count() == 1);
 }
 
+TEST_CASE("a limit for the size of files ends a conversion like a full disk") {
+    const TempDir directory;
+    const std::string out = (directory.path() / "out").string();
+    REQUIRE(std::system(("ulimit -f 8; " + convert + " " + fixture("plain") + " " + out + " >'" + out + ".log' 2>&1")
+                            .c_str()) == 1 << 8);
+    CHECK_THAT(read_all(out + ".log"), StartsWith("convert: cannot write") && ContainsSubstring("File too large"));
+    CHECK_FALSE(std::filesystem::exists(out));
+}
+
+TEST_CASE("help that does not arrive is an error") {
+    CHECK(std::system((convert + " --help >/dev/full 2>/dev/null").c_str()) == 1 << 8);
+}
+
 namespace {
 
 /// Starts a conversion that takes a while, a file for each tensor, and sends it the signal once it has begun to write.
