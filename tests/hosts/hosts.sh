@@ -82,7 +82,7 @@ quick() {
     if takes_finite_math; then
         says "-ffast-math: infinities and NaN are found" right not_numbers.cpp -O1 -ffast-math
     else
-        refuses "-ffast-math" "-fno-finite-math-only" -std=c++20 -ffast-math
+        refuses "-ffast-math" "with this compiler add -fno-finite-math-only" -std=c++20 -ffast-math
         says "-ffast-math with infinities: they and NaN are found" right not_numbers.cpp -O1 -ffast-math -fno-finite-math-only
     fi
     json_in_two_layouts
