@@ -3,9 +3,11 @@
 #include <arpa/inet.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -43,7 +45,7 @@ struct Options {
     int threads = 2;
     std::vector<int> clients{1, 8, 32};
     Index tokens = 64;
-    int repeats = 5;
+    int repeats = 5, interval = 0;
 };
 
 /// A World vocabulary whose every token has a text, so that every token is an event.
@@ -141,14 +143,36 @@ class Client {
     std::size_t searched_ = 0;
 };
 
+/// That this thread has run.
+double thread_seconds() {
+    timespec time{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+/// Processor time of the threads that serve connections, each of which serves one request.
+class ConnectionTime {
+  public:
+    explicit ConnectionTime(httplib::Server& server) {
+        server.set_logger([this](const httplib::Request&, const httplib::Response&) {
+            nanoseconds_ += static_cast<std::int64_t>(1e9 * thread_seconds());
+        });
+    }
+    [[nodiscard]] double seconds() const { return 1e-9 * static_cast<double>(nanoseconds_); }
+
+  private:
+    std::atomic<std::int64_t> nanoseconds_{0};
+};
+
 class HttpLoad {
   public:
-    HttpLoad(const Options& options, serve::Service& service, int port)
-        : options_(options), service_(service), port_(port) {}
+    HttpLoad(const Options& options, serve::Service& service, const ConnectionTime& connections, int port)
+        : options_(options), service_(service), connections_(connections), port_(port) {}
 
     void run() const {
         for (const int clients : options_.clients) {
             std::vector<double> direct, http, steady_direct, steady_http;
+            const double server_before = connections_.seconds(), clients_before = thread_seconds();
             for (int i = 0; i <= options_.repeats; ++i) {
                 const auto [one, steady_one] = by_scheduler(clients);
                 const auto [other, steady_other] = by_http(clients);
@@ -164,6 +188,11 @@ class HttpLoad {
             };
             print("with beginning and end", measure::median(direct), measure::median(http));
             print("while all are running", measure::median(steady_direct), measure::median(steady_http));
+            const double tokens = static_cast<double>(options_.tokens * clients * (options_.repeats + 1));
+            std::printf("%3d clients: processor time for a token: threads of connections %.1f us, clients %.1f us\n",
+                        clients, 1e6 * (connections_.seconds() - server_before) / tokens,
+                        1e6 * (thread_seconds() - clients_before) / tokens);
+            std::fflush(stdout);
         }
     }
 
@@ -209,6 +238,10 @@ class HttpLoad {
             std::vector<pollfd> descriptors;
             for (const Client& client : all) descriptors.push_back({client.socket(), POLLIN, 0});
             ::poll(descriptors.data(), descriptors.size(), -1);
+            if (options_.interval > 0) {
+                std::this_thread::sleep_for(std::chrono::milliseconds(options_.interval));
+                ::poll(descriptors.data(), descriptors.size(), 0);
+            }
             for (int i = 0; i < clients; ++i) {
                 Client& client = all[static_cast<std::size_t>(i)];
                 if (!client.is_open() || descriptors[static_cast<std::size_t>(i)].revents == 0) continue;
@@ -223,6 +256,7 @@ class HttpLoad {
 
     const Options& options_;
     serve::Service& service_;
+    const ConnectionTime& connections_;
     int port_;
 };
 
@@ -238,6 +272,11 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     app.add_option("--tokens", options.tokens, "tokens generated for each")->type_name("N")->capture_default_str();
     app.add_option("--repeats", options.repeats, "of each measurement")->type_name("N")->capture_default_str();
+    app.add_option("--interval", options.interval,
+                   "read what has come every so many milliseconds, so that clients take next to nothing of the "
+                   "processors; 0: at once")
+        ->type_name("MS")
+        ->capture_default_str();
     return terminal::run(app, argc, argv, [&] {
         serve::HttpServer server({});
         const int port = server.open("127.0.0.1", 0);
@@ -247,9 +286,10 @@ int main(int argc, char** argv) {
         rwkv::Tokenizer tokenizer = word_tokenizer(model.config().vocab_size);
         serve::Service service(std::move(model), std::move(tokenizer), std::move(service_options));
         const serve::Api api(server, service, {.quiet = true});
+        const ConnectionTime connections(server);
         Signals::open();
         std::thread accepting([&server] { server.run(Signals::descriptor()); });
-        HttpLoad(options, service, port).run();
+        HttpLoad(options, service, connections, port).run();
         Signals::wake();
         accepting.join();
         server.drain(std::chrono::seconds(1));

@@ -221,7 +221,7 @@ class Api {
     static bool write_events(TextResponse& response, httplib::DataSink& sink) {
         try {
             const std::string events = response.next_events();
-            keep(response.answer());
+            if (response.done()) keep(response.answer());
             if (!events.empty() && !sink.write(events.data(), events.size())) throw ClientGone();
             if (response.done()) sink.done();
             return true;
@@ -232,6 +232,7 @@ class Api {
             record().status = 500;
         }
         response.cancel();
+        keep(response.answer());
         connection().close_after_response();
         return false;
     }

@@ -80,6 +80,7 @@ class TextResponse {
         CompletionLogprobs logprobs;
         Json chat_logprobs = Json::array();
         bool begun = false, has_text = false;
+        std::string before_text = {}, after_text = {};  ///< of an event that has new text and nothing else
     };
 
     [[nodiscard]] bool is_chat() const noexcept { return answer_.request().is_chat; }
@@ -194,6 +195,21 @@ class TextResponse {
         return server_sent(to_text(json));
     }
 
+    /// The same for new text and nothing else. What stays the same from token to token is written once: between two
+    /// passes of the model nothing of a JSON library is in the processor's caches.
+    void add_text(std::size_t i, std::string text, std::string& out) {
+        Part& part = parts_[i];
+        if (part.before_text.empty()) {
+            const std::string mark = new_id("text-"), example = chunk(i, delta(mark), Json(), Json());
+            const std::size_t at = example.find(mark);
+            part.before_text = example.substr(0, at - 1);  // the quotation marks come with the text
+            part.after_text = example.substr(at + mark.size() + 1);
+        }
+        out += part.before_text;
+        out += to_text(Json(std::move(text)));
+        out += part.after_text;
+    }
+
     Json delta(std::string text) const {
         if (!is_chat()) return text;
         const std::string& function = answer_.request().function;
@@ -213,7 +229,11 @@ class TextResponse {
         text += trimmed(i, event.text);
         if (event.has_token) report(i, {event.token, event.log_probability, true, event.top_logprobs});
         if (!event.ended) {
-            if (!text.empty()) out += chunk(i, delta(std::move(text)), Json(), take_logprobs(i), Json(), event.picture);
+            if (text.empty()) return;
+            if (answer_.request().logprobs || !event.picture.empty())
+                out += chunk(i, delta(std::move(text)), Json(), take_logprobs(i), Json(), event.picture);
+            else
+                add_text(i, std::move(text), out);
             return;
         }
         const rwkv::RequestResult& result = answer_.result(answer_.choices()[i]);
