@@ -113,6 +113,10 @@ class Matcher {
 template <class = void>
 [[nodiscard]] std::shared_ptr<const TokenConstraint> token_constraint(const Constraint& constraint,
                                                                       const TokenVocabulary& vocabulary);
+#ifdef RWKV_COMPILED
+extern template RWKV_API std::shared_ptr<const TokenConstraint> token_constraint<>(const Constraint&,
+                                                                                   const TokenVocabulary&);
+#endif
 
 /// A grammar in llama.cpp's GBNF notation, whose start is the rule `root`.
 /// Throws: ArgumentError, with line and column, for what is no grammar: an undefined rule, an unknown escape.
@@ -129,9 +133,4 @@ template <class = void>
 #ifndef RWKV_COMPILED
 #include <rwkv/constraint/constraint.inl>
 #include <rwkv/constraint/gbnf.inl>
-#else
-namespace rwkv::inline RWKV_ABI {
-extern template RWKV_API std::shared_ptr<const TokenConstraint> token_constraint<>(const Constraint&,
-                                                                                   const TokenVocabulary&);
-}
 #endif
