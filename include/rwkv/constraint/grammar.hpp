@@ -81,8 +81,6 @@ class Grammar {
     std::string_view where() const noexcept { return where_; }
 
   private:
-    struct Draft;
-
     RegexSet regexes_;
     std::string where_;
     std::vector<Regex> terminals_;

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include <rwkv/constraint/grammar.hpp>
-#include <rwkv/constraint/grammar_draft.inl>
+#include <rwkv/constraint/grammar_draft.hpp>
 #include <rwkv/constraint/regex_derivatives.inl>
 #include <rwkv/core/error.hpp>
 #include <rwkv/core/inline.hpp>
@@ -17,7 +17,7 @@ namespace rwkv::inline RWKV_ABI::constraint {
 
 RWKV_INLINE Grammar::Grammar(GrammarBuilder builder, Symbol root, std::string_view where, std::string_view subject)
     : regexes_(std::move(builder.regexes_)), where_(where) {
-    Draft draft(builder, root, regexes_, builder.fold_limit_);
+    GrammarDraft draft(builder, root, regexes_, builder.fold_limit_);
     draft.remove_right_recursion();
     draft.fold();
     if (!draft.remove_unproductive())
@@ -39,7 +39,7 @@ RWKV_INLINE Grammar::Grammar(GrammarBuilder builder, Symbol root, std::string_vi
         return static_cast<std::uint32_t>(next) << 29U | value;
     };
     const auto number_of = [&](std::uint32_t symbol) -> Position {
-        const Draft::Entry& entry = draft.entries[symbol];
+        const GrammarDraft::Entry& entry = draft.entries[symbol];
         if (entry.kind == Kind::terminal) {
             const auto key = static_cast<std::uint64_t>(entry.regex);
             if (terminal_numbers.insert(key, static_cast<std::uint32_t>(terminals_.size())))
@@ -54,7 +54,7 @@ RWKV_INLINE Grammar::Grammar(GrammarBuilder builder, Symbol root, std::string_vi
     };
     for (std::uint32_t n = 0; n < order.size(); ++n) {
         const std::uint32_t symbol = order[n];
-        const Draft::Entry entry = draft.entries[symbol];
+        const GrammarDraft::Entry entry = draft.entries[symbol];
         Nonterminal result{.starts_begin = static_cast<std::uint32_t>(starts_.size()), .nullable = nullable[symbol]};
         if (entry.kind == Kind::repeat) {
             result.is_repeat = true;
@@ -74,7 +74,7 @@ RWKV_INLINE Grammar::Grammar(GrammarBuilder builder, Symbol root, std::string_vi
             starts_.push_back(static_cast<std::uint32_t>(positions_.size()));
             positions_.push_back(position(Next::unordered, n));
         } else {
-            for (const Draft::Sequence& sequence : entry.alternatives) {
+            for (const GrammarDraft::Sequence& sequence : entry.alternatives) {
                 starts_.push_back(static_cast<std::uint32_t>(positions_.size()));
                 for (const std::uint32_t part : sequence) {
                     const Position next = number_of(part);

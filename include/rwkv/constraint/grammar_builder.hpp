@@ -78,6 +78,7 @@ class GrammarBuilder {
 
   private:
     friend class Grammar;
+    friend struct GrammarDraft;
 
     enum class Kind : std::uint8_t { terminal, rule, repeat, unordered };
     struct Definition {

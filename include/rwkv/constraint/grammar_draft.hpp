@@ -7,7 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include <rwkv/constraint/grammar.hpp>
 #include <rwkv/constraint/grammar_builder.hpp>
 #include <rwkv/constraint/limits.hpp>
 #include <rwkv/constraint/regex_set.hpp>
@@ -17,7 +16,7 @@
 namespace rwkv::inline RWKV_ABI::constraint {
 
 /// The grammar while it is simplified. Every step keeps the language of every symbol.
-struct Grammar::Draft {
+struct GrammarDraft {
     using Kind = GrammarBuilder::Kind;
     using Sequence = std::vector<std::uint32_t>;
     struct Entry {
@@ -27,7 +26,7 @@ struct Grammar::Draft {
         std::vector<Sequence> alternatives;        // of a rule; of unordered members: separator, other, the members
     };
 
-    Draft(const GrammarBuilder& builder, Symbol root, RegexSet& set, std::uint32_t limit)
+    GrammarDraft(const GrammarBuilder& builder, Symbol root, RegexSet& set, std::uint32_t limit)
         : regexes(set), fold_limit(limit) {
         // What is reached from the root, which gets number 0 as a rule of its own.
         std::vector<std::uint32_t> number(builder.definitions_.size(), 0);
