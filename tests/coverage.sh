@@ -30,5 +30,7 @@ ctest --test-dir "$build" --output-on-failure -R '^fuzz_seeds_'
 cd include/rwkv
 headers=$(printf '%s\n' io/*.{hpp,inl} io/system/posix.inl checkpoint/*.{hpp,inl} text/*.{hpp,inl} load_*.hpp convert_model.hpp \
     state_file.hpp core/{error,message,tensor,checked,dtype}.hpp)
+# Tested by areas that are not built here: scheduler and generation.
+headers=$(grep -v -e prefix_cache_file.inl -e prompt_format.hpp <<<"$headers")
 cd ../..
 python3 tests/coverage.py "$build" "gcov$version" 97 $headers

@@ -141,3 +141,11 @@ TEST_CASE("JSON values in words", "[json]") {
     CHECK(rwkv::core::quoted("a\"b\\c") == R"("a\"b\\c")");
     CHECK(rwkv::core::quoted(std::string(1000, 'x')).size() < 200);
 }
+
+TEST_CASE("a string becomes JSON that another parser reads") {
+    for (const std::string text : {"plain", "", "\"\\\b\f\n\r\t", "\x01\x1F \x7F \xC3\xA9"})
+        CHECK(json::parse(rwkv::io::json_text(std::string_view(text))) == text);
+    CHECK(rwkv::io::json_text(std::string_view("\x1F")) == R"("\u001f")");
+    CHECK(as_expected(outcome([] { return rwkv::io::json_text(std::string_view("ab\xFF")); }),
+                      {"ArgumentError", "valid UTF-8", "another byte at 2"}));
+}

@@ -266,6 +266,19 @@ TEST_CASE("an adapter that cannot be merged is refused with the reason") {
           std::pair("loha", "peft_type")})
         is(adapter_refusal(fixture("plain"), {{adapters / "refused" / name}}),
            {"ModelError", "adapter_config.json", field});
+    const std::string config = read_all(adapters / "default" / "adapter_config.json");
+    const auto with = [&](const std::string& text) {
+        const TempDir directory;
+        write_adapter(directory, {}, true);
+        directory.write("adapter_config.json", text);
+        return adapter_refusal(fixture("plain"), {{directory.path()}});
+    };
+    is(with("[]"), {"FormatError", "adapter_config.json", "a JSON object"});
+    for (const char* rank : {"0", "-1", "1.5", "\"2\"", "null"}) {
+        nlohmann::json changed = nlohmann::json::parse(config);
+        changed["r"] = nlohmann::json::parse(rank);
+        is(with(changed.dump()), {"ModelError", "adapter_config.json", "r: expected a rank, a whole number above 0"});
+    }
 
     // RWKV-LM-LoRA's files do not say by what their products are multiplied.
     is(adapter_refusal(fixture("bf16"), {{lm_lora}}),

@@ -127,6 +127,7 @@ TEST_CASE("a World vocabulary is recognized by its name or by its first byte", "
     rwkv::MemoryFiles files("pack");
     files.add("rwkv_vocab_v20230424.txt", vocabulary);
     CHECK(rwkv::load_tokenizer(files).vocab_size() == 257);
+    CHECK(rwkv::load_tokenizer(files, rwkv::Config{.vocab_size = 65536}).vocab_size() == 257);
     CHECK(rwkv::guess_prompt_format(files).name == "world");
     CHECK_THAT(outcome([&] { return rwkv::load_tokenizer(rwkv::MemorySource("tokenizer.json", vocabulary)); }),
                ContainsSubstring("FormatError tokenizer.json"));
