@@ -45,7 +45,7 @@ struct Options {
     int threads = 2;
     std::vector<int> clients{1, 8, 32};
     Index tokens = 64;
-    int repeats = 5, interval = 0;
+    int repeats = 5;
 };
 
 /// A World vocabulary whose every token has a text, so that every token is an event.
@@ -238,10 +238,6 @@ class HttpLoad {
             std::vector<pollfd> descriptors;
             for (const Client& client : all) descriptors.push_back({client.socket(), POLLIN, 0});
             ::poll(descriptors.data(), descriptors.size(), -1);
-            if (options_.interval > 0) {
-                std::this_thread::sleep_for(std::chrono::milliseconds(options_.interval));
-                ::poll(descriptors.data(), descriptors.size(), 0);
-            }
             for (int i = 0; i < clients; ++i) {
                 Client& client = all[static_cast<std::size_t>(i)];
                 if (!client.is_open() || descriptors[static_cast<std::size_t>(i)].revents == 0) continue;
@@ -272,11 +268,6 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     app.add_option("--tokens", options.tokens, "tokens generated for each")->type_name("N")->capture_default_str();
     app.add_option("--repeats", options.repeats, "of each measurement")->type_name("N")->capture_default_str();
-    app.add_option("--interval", options.interval,
-                   "read what has come every so many milliseconds, so that clients take next to nothing of the "
-                   "processors; 0: at once")
-        ->type_name("MS")
-        ->capture_default_str();
     return terminal::run(app, argc, argv, [&] {
         serve::HttpServer server({});
         const int port = server.open("127.0.0.1", 0);

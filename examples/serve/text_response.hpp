@@ -195,8 +195,7 @@ class TextResponse {
         return server_sent(to_text(json));
     }
 
-    /// The same for new text and nothing else. What stays the same from token to token is written once: between two
-    /// passes of the model nothing of a JSON library is in the processor's caches.
+    /// The same for new text and nothing else. What stays the same from token to token is written once.
     void add_text(std::size_t i, std::string text, std::string& out) {
         Part& part = parts_[i];
         if (part.before_text.empty()) {

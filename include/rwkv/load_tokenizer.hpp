@@ -20,8 +20,7 @@ namespace rwkv::inline RWKV_ABI {
 
 /// Loads the tokenizer of a model, given by its directory or by the file with its weights; or the file given: a
 /// tokenizer.json or (ending in .txt) a World vocabulary. Of a tokenizer_config.json beside tokenizer.json,
-/// `split_special_tokens` is read and `add_prefix_space` is refused; all else that changes ids is in tokenizer.json,
-/// too.
+/// `split_special_tokens` is read and `add_prefix_space` is refused; nothing else in it counts.
 ///
 /// Throws: FileError, FormatError or ModelError, naming the file and what is wrong in it.
 [[nodiscard]] Tokenizer load_tokenizer(const std::filesystem::path& path);

@@ -48,6 +48,8 @@ TEST_CASE("a tokenizer is loaded by what the directory holds", "[tokenizer]") {
         CHECK(rwkv::load_tokenizer(directory).vocab_size() == (is_world ? 257u : small));
         CHECK(rwkv::guess_prompt_format(directory).name == (is_world ? "world" : "raven"));
     }
+    std::ofstream(directory / "config.json") << "no JSON";
+    CHECK_THAT(load(directory), ContainsSubstring("ModelError") && ContainsSubstring("and rwkv_vocab"));
     fs::remove(directory / "config.json");
     fs::remove(directory / "rwkv_vocab_v20230424.txt");
     CHECK(rwkv::load_tokenizer(directory).vocab_size() == small);

@@ -129,7 +129,7 @@ class CheckpointPlan {
     bool is_one_of_several_shards() const {
         const std::vector<CheckpointTensor>& all = checkpoint_.tensors();
         return !all.empty() && all.front().file == all.back().file &&
-               checkpoint_.file_of(all.front()).find("-of-0") != std::string::npos;
+               is_name_of_shard(checkpoint_.file_of(all.front()));
     }
 
     PlannedTensor planned(TensorSpec spec, const CheckpointTensor& tensor, WeightFormat requested,

@@ -127,8 +127,8 @@ inline std::optional<NamedTokenizer> find_tokenizer_among(const ModelFiles& file
     return found[*vocab_size >= world_vocabulary_size];
 }
 
-/// The setting of tokenizer_config.json that changes ids and is not in tokenizer.json, too: whether special tokens that
-/// are spelt in a text are encoded as text.
+/// Whether special tokens that are spelt in a text are encoded as text: the one setting of tokenizer_config.json that
+/// is read.
 ///
 /// Throws: FormatError for another value; ModelError where `add_prefix_space` is set, as tokenizer.json's own is
 /// refused: transformers' tokenizers, except those of no model in particular, prefer what is said here.
@@ -136,12 +136,13 @@ inline bool read_split_special_tokens(const ByteSource& tokenizer_config) {
     constexpr std::uint64_t max_bytes = 64U << 20U;
     const io::JsonDocument document =
         io::parse_json(io::read_text(tokenizer_config, max_bytes), tokenizer_config.name());
-    const auto is = [&](const char* key, const nlohmann::json& wanted) {
-        const auto found = document.root.find(key);
-        return found != document.root.end() && *found == wanted;
-    };
-    if (is("add_prefix_space", true) && !is("tokenizer_class", "PreTrainedTokenizerFast") &&
-        !is("tokenizer_class", "TokenizersBackend"))
+    using json = nlohmann::json;
+    const auto prefix = document.root.find("add_prefix_space"), name = document.root.find("tokenizer_class");
+    const auto* const adds_prefix = prefix == document.root.end() ? nullptr : prefix->get_ptr<const json::boolean_t*>();
+    const auto* const tokenizer_class = name == document.root.end() ? nullptr : name->get_ptr<const json::string_t*>();
+    const bool is_of_no_model =
+        tokenizer_class && (*tokenizer_class == "PreTrainedTokenizerFast" || *tokenizer_class == "TokenizersBackend");
+    if (adds_prefix && *adds_prefix && !is_of_no_model)
         core::fail<ModelError>(tokenizer_config.name(), {"add_prefix_space"}, {"false (nothing else is supported)"},
                                {"true"});
     const auto value = document.root.find("split_special_tokens");

@@ -34,6 +34,11 @@ struct WeightFiles {
     std::vector<std::string> warnings = {};  ///< a sentence each: ignored files, for example
 };
 
+/// Whether a file's name is that of one of several shards, such as "model-00002-of-00003.safetensors".
+inline bool is_name_of_shard(std::string_view name) noexcept {
+    return name.find("-of-0") != name.npos;
+}
+
 namespace detail {
 
 /// A file that leads to weights: it holds them, or it is an index of the files that do.
@@ -220,7 +225,7 @@ class WeightFinder {
             }
             if (count == 1) return listing;
         }
-        if (names.size() > 1 && names.begin()->find("-of-0") != std::string::npos)
+        if (names.size() > 1 && is_name_of_shard(*names.begin()))
             core::fail<FileError>(
                 files_.name(), {},
                 {"the index of its shards, *", index_extension, ", beside ", core::Quoted{*names.begin()}}, {"none"});

@@ -37,8 +37,8 @@ inline std::int64_t ticks_in(std::int64_t microseconds) noexcept {
 /// Whether a caller should share its loops with workers, judged by what the loops before took. Sharing pays where the
 /// loops take less time than the caller alone would have taken. On a machine busy with other work, or where waking a
 /// worker takes longer than the loop, it does not: what is lost is added up, and above an allowance the caller works
-/// alone for twenty times as long, and for longer if the trials that follow fail, too. So little more than a twentieth
-/// of the time is lost, whatever the machine does.
+/// alone for twenty times as long, and for longer if the trials that follow fail, too. What a waiting worker takes from
+/// the caller's processor time between loops is not measured, but estimated.
 ///
 /// Times are in ticks, of any length.
 class SharingBalance {

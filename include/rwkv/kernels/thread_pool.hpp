@@ -17,8 +17,7 @@ namespace rwkv::inline RWKV_ABI {
 /// and then sleep. A loop waits only for workers that took part in it: where the system gives a worker no processor,
 /// the others do its share. No more threads are at work than there are processors. Where sharing loops takes longer
 /// than the caller alone would take, because workers lose their processors in the middle of tasks or because waking
-/// them takes longer than a loop, the caller works alone for some time (SharingBalance), so that on a machine busy with
-/// other work many threads are not slower than one.
+/// them takes longer than a loop, the caller works alone for some time (SharingBalance).
 ///
 /// After fork() a child has none of the threads: its first loops start new ones, or, where the system has none to
 /// give, run on the caller alone. In the child, the pool of the parent may also be destroyed.
