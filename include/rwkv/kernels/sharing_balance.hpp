@@ -1,93 +1,89 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 
 #include <rwkv/version.hpp>
 
 namespace rwkv::inline RWKV_ABI::kernels {
 
-/// A clock of the processor, in ticks of any length.
-inline std::int64_t ticks() noexcept {
-#if defined(__x86_64__)
-    return static_cast<std::int64_t>(__builtin_ia32_rdtsc());
-#elif defined(__aarch64__)
-    std::int64_t now;
-    asm volatile("mrs %0, cntvct_el0" : "=r"(now));
-    return now;
-#else
-    return std::chrono::steady_clock::now().time_since_epoch().count();
-#endif
-}
+/// What some of a caller's loops took, one after the other. Times are in ticks, of any length.
+struct LoopTimes {
+    std::int64_t spent = 0;      ///< from the beginnings of the loops to their ends
+    std::int64_t worked = 0;     ///< of which the caller did tasks, or had lost its processor meanwhile
+    std::int64_t processor = 0;  ///< what the caller had of a processor, in loops and between them
+    std::int64_t taken = 0;      ///< tasks that the caller did
+    std::int64_t tasks = 0;      ///< of so many
+    std::int64_t loops = 0;
+};
 
-/// The number of ticks of that clock in `microseconds`, within a factor of about two.
-inline std::int64_t ticks_in(std::int64_t microseconds) noexcept {
-#if defined(__x86_64__)
-    return 3000 * microseconds;
-#elif defined(__aarch64__)
-    std::int64_t frequency;
-    asm volatile("mrs %0, cntfrq_el0" : "=r"(frequency));
-    return frequency * microseconds / 1'000'000;
-#else
-    return std::chrono::steady_clock::duration(std::chrono::microseconds(microseconds)).count();
-#endif
-}
-
-/// Whether a caller should share its loops with workers, judged by what the loops before took. Sharing pays where the
-/// loops take less time than the caller alone would have taken. On a machine busy with other work, or where waking a
-/// worker takes longer than the loop, it does not: what is lost is added up, and above an allowance the caller works
-/// alone for twenty times as long, and for longer if the trials that follow fail, too. What a waiting worker takes from
-/// the caller's processor time between loops is not measured, but estimated.
+/// Whether a caller should share its loops with workers, judged by what came of it before. A caller alone gets as much
+/// done as it has of a processor. Beside other work that is less than a whole one, and workers that run or wait for the
+/// next loop may take some of it away; what they do for it counts. Where sharing gets less done than the caller alone
+/// did, or than it would with a processor of its own, what is lost is added up, and above an allowance the caller works
+/// alone: for twenty times what was lost, and for twice as long as the last time.
 ///
 /// Times are in ticks, of any length.
 class SharingBalance {
   public:
-    /// The allowance is some wake-ups of a worker; `overhead` is what a loop costs the caller afterwards, who finds
-    /// results in the caches of others. Periods alone after failed trials end at `longest_trial_interval`, so that
-    /// sharing begins soon after other work has ended, and any at `longest_alone`.
-    SharingBalance(std::int64_t allowance, std::int64_t overhead, std::int64_t longest_trial_interval,
-                   std::int64_t longest_alone) noexcept
-        : allowance_(allowance),
-          overhead_(overhead),
-          longest_trial_interval_(longest_trial_interval),
-          longest_alone_(longest_alone),
-          balance_(allowance) {}
+    struct Settings {
+        /// What may be lost: several turns of other processes, so that it is not luck that decides.
+        std::int64_t allowance;
+        /// What a shared loop costs the caller afterwards, who finds results in the caches of others.
+        std::int64_t overhead;
+        /// No period alone is longer. While workers sleep, the system moves a caller between processors that others
+        /// have, too, and to free ones; a trial undoes that, so that it costs more than it takes.
+        std::int64_t longest_alone;
+        /// A caller alone that had its processor for so long shares again: other work has probably ended.
+        std::int64_t undisturbed;
+    };
 
-    /// Whether a loop that begins now should be shared.
-    bool pays(std::int64_t now) const noexcept { return !alone_ || now - alone_since_ >= alone_for_; }
+    explicit SharingBalance(const Settings& settings) noexcept
+        : settings_(settings), balance_(static_cast<double>(settings.allowance)) {}
 
-    /// Takes account of a shared loop that took `spent` until `now`, of which the caller needed `worked` for `taken` of
-    /// `tasks` tasks.
-    void add(std::int64_t now, std::int64_t spent, std::int64_t worked, std::int64_t taken,
-             std::int64_t tasks) noexcept {
-        const std::int64_t caller_alone =
-            taken > 0 ? static_cast<std::int64_t>(static_cast<double>(worked) * static_cast<double>(tasks) /
-                                                  static_cast<double>(taken))
-                      : spent;
-        // Workers need a processor while they wait for the next loop, too, which others may want: an eighth.
-        const std::int64_t gain = caller_alone - spent - spent / 8 - overhead_;
-        balance_ += gain;
-        alone_ = false;
-        if (balance_ >= allowance_) {
-            // A caller that lost its own processor within a task looks like a gain: it is no reason to allow more.
-            balance_ = allowance_;
-            alone_for_ /= 2;
-        }
-        if (balance_ >= 0) return;
-        const std::int64_t lost = allowance_ - balance_;
-        alone_for_ =
-            (std::min)((std::max)(20 * lost, (std::min)(2 * alone_for_, longest_trial_interval_)), longest_alone_);
-        alone_since_ = now;
-        alone_ = true;
-        balance_ = allowance_;
+    /// Whether the next loops should be shared.
+    bool pays() const noexcept { return alone_for_ <= 0; }
+
+    /// Takes account of loops, all shared or all alone, as pays() said.
+    void add(const LoopTimes& times) noexcept {
+        if (times.spent <= 0) return;
+        const double spent = static_cast<double>(times.spent);
+        const double had = static_cast<double>((std::min)(times.worked, times.processor));
+        if (!pays())
+            add_alone(spent, had);
+        else if (times.taken > 0)
+            add_shared(spent, had * static_cast<double>(times.tasks) / static_cast<double>(times.taken),
+                       static_cast<double>(settings_.overhead * times.loops));
     }
 
   private:
-    std::int64_t allowance_, overhead_, longest_trial_interval_, longest_alone_;
-    std::int64_t balance_;
-    std::int64_t alone_since_ = 0, alone_for_ = 0;  // the last period alone; halved as sharing pays
-    bool alone_ = false;
+    void add_alone(double spent, double had) noexcept {
+        const double longest = static_cast<double>(settings_.longest_alone);
+        share_alone_ += (std::min)(4 * spent / longest, 1.0) * (had / spent - share_alone_);
+        undisturbed_ = had < 0.8 * spent ? 0 : undisturbed_ + spent;
+        alone_for_ -= spent;
+        if (undisturbed_ >= static_cast<double>(settings_.undisturbed)) alone_for_ = 0;
+    }
+
+    void add_shared(double spent, double done, double overhead) noexcept {
+        const double allowance = static_cast<double>(settings_.allowance);
+        // A caller that was lucky for a moment gains no credit for later.
+        balance_ = (std::min)(balance_ + done - share_alone_ * spent - overhead, allowance);
+        last_alone_ = (std::max)(last_alone_ - spent, 0.0);
+        if (balance_ >= 0) return;
+        last_alone_ = (std::min)((std::max)(20 * (allowance - balance_), 2 * last_alone_),
+                                 static_cast<double>(settings_.longest_alone));
+        alone_for_ = last_alone_;
+        undisturbed_ = 0;
+        balance_ = allowance;
+    }
+
+    Settings settings_;
+    double balance_;
+    double alone_for_ = 0;    // what is left of a period alone
+    double last_alone_ = 0;   // the last period alone, less what was shared since
+    double undisturbed_ = 0;  // how long the caller alone has had its processor
+    double share_alone_ = 1;  // of a processor, that the caller had when it worked alone
 };
 
 }  // namespace rwkv::inline RWKV_ABI::kernels

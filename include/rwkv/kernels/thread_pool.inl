@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <rwkv/core/inline.hpp>
+#include <rwkv/kernels/loop_clock.hpp>
 #include <rwkv/kernels/sharing_balance.hpp>
 #include <rwkv/kernels/thread_pool.hpp>
 
@@ -84,28 +85,32 @@ class ThreadPool::Team {
     bool should_look_for_fork() noexcept { return (++acquired_ & 63U) == 0; }
 
     void run(Index shares, Index count, const LoopBody& body) noexcept {
+        const auto judge = [this](const kernels::LoopTimes& times) { balance_.add(times); };
+        const Index tasks = shares * count;
         const std::int64_t start = kernels::ticks();
-        if (!balance_.pays(start)) {
+        clock_.begin(start, judge);
+        if (!balance_.pays()) {
             for (Index share = 0; share < shares; ++share)
                 for (Index i = 0; i < count; ++i) body(share, i, 0);
+            const std::int64_t end = kernels::ticks();
+            clock_.end(start, end, end - start, tasks, tasks, judge);
             return;
         }
         // Shares are for what each thread has in its cache; where there are more of them than threads at work, all
         // tasks are one share.
         tasks_per_share_ = count;
         shares_ = shares > useful_ + 1 ? 1 : shares;
-        count_ = shares * count / shares_;
+        count_ = tasks / shares_;
         for (Index share = 0; share < shares_; ++share) next(share).store(0, std::memory_order_relaxed);
         body_ = &body;
         loop_gate_.open();
-        begin_round(shares * count - 1);
+        begin_round(tasks - 1);
         const std::int64_t begun = kernels::ticks();
         const Index taken = take_tasks(0);
         const std::int64_t worked = kernels::ticks() - begun;
         loop_gate_.close();
         wait_for_workers();
-        const std::int64_t end = kernels::ticks();
-        balance_.add(end, end - start, worked, taken, shares * count);
+        clock_.end(start, kernels::ticks(), worked, taken, tasks, judge);
     }
 
     void run_while_idle(const IdleTask& task) noexcept {
@@ -273,8 +278,11 @@ class ThreadPool::Team {
     std::atomic<bool> busy_{false};  // a caller is running a loop or handing over a task
     Index shares_ = 1, count_ = 0, tasks_per_share_ = 0;
     const LoopBody* body_ = nullptr;
-    kernels::SharingBalance balance_{kernels::ticks_in(100), kernels::ticks_in(3), kernels::ticks_in(20'000),
-                                     kernels::ticks_in(500'000)};
+    kernels::LoopClock clock_;
+    kernels::SharingBalance balance_{{.allowance = kernels::ticks_in(5'000),
+                                      .overhead = kernels::ticks_in(3),
+                                      .longest_alone = kernels::ticks_in(8'000'000),
+                                      .undisturbed = kernels::ticks_in(500'000)}};
     unsigned acquired_ = 0;
     alignas(64) Gate loop_gate_;
     alignas(64) Gate idle_gate_;
