@@ -15,9 +15,9 @@ namespace rwkv::inline RWKV_ABI {
 ///
 /// Between loops the workers spin for some tens of microseconds, since the next loop of a forward pass follows soon,
 /// and then sleep. A loop waits only for workers that took part in it: where the system gives a worker no processor,
-/// the others do its share. No more threads are at work than there are processors. Where sharing loops takes longer
-/// than the caller alone would take, because workers lose their processors in the middle of tasks or because waking
-/// them takes longer than a loop, the caller works alone for some time (SharingBalance).
+/// the others do its share. No more threads are at work than there are processors. Where sharing loops gets less
+/// done than the caller alone, because other work has the processors or because waking a worker takes longer than a
+/// loop, the caller works alone for some time (SharingBalance).
 ///
 /// After fork() a child has none of the threads: its first loops start new ones, or, where the system has none to
 /// give, run on the caller alone. In the child, the pool of the parent may also be destroyed.
