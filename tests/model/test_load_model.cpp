@@ -1,3 +1,6 @@
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -442,5 +445,44 @@ TEST_CASE("loading is cancelled where progress returns false") {
         const auto stop = [&](auto, std::uint64_t, std::uint64_t) { return ++calls < 1; };
         CHECK_THROWS_AS(load_model(directory.path(), {.threads = threads, .progress = stop}), Cancelled);
         CHECK(calls == 1);
+    }
+}
+
+TEST_CASE("loading that a callback went on with in a child of fork() is refused there at once") {
+    const TempDir directory;
+    write_wide(directory.path());
+    const auto expected = all_elements(load_model(directory.path(), {.threads = 1}));
+    constexpr int refused = 17, right = 18;
+    // The child ends with this status, or by a signal after ten seconds.
+    const auto status_of_child = [&](int threads, int at_call) {
+        int calls = 0;
+        pid_t child = -1;
+        bool in_child = false;
+        const auto fork_once = [&](auto, std::uint64_t, std::uint64_t) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));  // the others are in the middle of their work
+            if (++calls != at_call) return true;
+            child = ::fork();
+            in_child = child == 0;
+            if (in_child) ::alarm(10);
+            return true;
+        };
+        try {
+            const Model model = load_model(directory.path(), {.threads = threads, .progress = fork_once});
+            const bool same = all_elements(model) == expected;
+            if (in_child) ::_exit(same ? right : 1);
+            CHECK(same);
+        } catch (const ArgumentError& error) {
+            if (in_child)
+                ::_exit(holds(error.what(), "loading: progress: expected a callback that returns in") ? refused : 2);
+            throw;
+        }
+        int status = 0;
+        REQUIRE(child > 0);
+        REQUIRE(::waitpid(child, &status, 0) == child);
+        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    };
+    for (const int at_call : {1, 2, 3}) {
+        CHECK(status_of_child(3, at_call) == refused);
+        CHECK(status_of_child(1, at_call) == right);
     }
 }

@@ -12,6 +12,9 @@
 
 #include <rwkv/checkpoint/convert_rows.hpp>
 #include <rwkv/checkpoint/progress_meter.hpp>
+#include <rwkv/core/error.hpp>
+#include <rwkv/core/message.hpp>
+#include <rwkv/core/process_id.hpp>
 #include <rwkv/core/tensor.hpp>
 #include <rwkv/kernels/executor.hpp>
 #include <rwkv/kernels/thread_pool.hpp>
@@ -50,7 +53,8 @@ inline constexpr std::size_t max_scratch_bytes = std::size_t(32) << 20;
 
 /// Reads and converts the ranges, in pieces of some rows that the threads take in turn. Progress is reported by the
 /// caller's thread. Throws: as RowConverter and ProgressMeter; of several errors the first in the order of the ranges,
-/// whichever thread finds it.
+/// whichever thread finds it; ArgumentError in a child that a callback of progress made by fork() and returned in, which
+/// has none of the threads that read.
 inline void read_in_parallel(const Checkpoint& checkpoint, std::span<const RowRange> ranges, int threads,
                              ProgressMeter& meter) {
     std::vector<std::size_t> first_piece;
@@ -70,6 +74,8 @@ inline void read_in_parallel(const Checkpoint& checkpoint, std::span<const RowRa
     for (int i = 0; i < pool.threads(); ++i)
         converters.emplace_back(checkpoint, stored_scratch, float_scratch, group_scratch);
 
+    const std::int64_t process = core::process_id();
+    const auto is_child_without_threads = [&] { return pool.threads() > 1 && core::process_id() != process; };
     std::mutex mutex;
     std::exception_ptr error;
     std::atomic<std::size_t> failed_piece{pieces};  // the first so far; later ones need not be read any more
@@ -94,9 +100,14 @@ inline void read_in_parallel(const Checkpoint& checkpoint, std::span<const RowRa
         try {
             meter.report(done);
         } catch (...) {
-            fail(0);
+            if (!is_child_without_threads()) fail(0);
         }
+        // A thread of the parent may have had the mutex.
+        if (is_child_without_threads()) failed_piece = 0;
     });
+    if (is_child_without_threads())
+        core::fail<ArgumentError>("loading", {"progress"}, {"a callback that returns in the process that loads"},
+                                  {"a child of fork(), which has none of its threads"});
     if (error) std::rethrow_exception(error);
     meter.add(done - meter.done());
 }

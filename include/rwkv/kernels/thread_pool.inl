@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <rwkv/core/inline.hpp>
+#include <rwkv/core/process_id.hpp>
 #include <rwkv/kernels/loop_clock.hpp>
 #include <rwkv/kernels/sharing_balance.hpp>
 #include <rwkv/kernels/thread_pool.hpp>
@@ -20,24 +21,8 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
-#if defined(__unix__) || defined(__APPLE__)
-#include <unistd.h>
-#endif
 
 namespace rwkv::inline RWKV_ABI {
-
-namespace kernels {
-
-/// The number of this process: a child of fork() has another.
-inline std::int64_t process_id() noexcept {
-#if defined(__unix__) || defined(__APPLE__)
-    return ::getpid();
-#else
-    return 1;
-#endif
-}
-
-}  // namespace kernels
 
 RWKV_INLINE int thread_count(int threads) noexcept {
     if (threads > 0) return threads;
@@ -65,7 +50,7 @@ class ThreadPool::Team {
     Team& operator=(const Team&) = delete;
 
     /// Whether its threads are those of this process.
-    bool is_of_this_process() const noexcept { return process_ == kernels::process_id(); }
+    bool is_of_this_process() const noexcept { return process_ == core::process_id(); }
 
     /// In a child of fork() nothing may be done with what the parent's threads wait for and hold, not even destroy it.
     /// It is kept where tools that look for lost memory find it.
@@ -154,11 +139,14 @@ class ThreadPool::Team {
 
     /// Waits until the workers that are within the loop have done the tasks they took. A worker at work is done about
     /// when the caller is. One whose processor was taken away is not: the caller then sleeps, so that the worker can
-    /// have the caller's processor, whatever the caller's priority.
+    /// have the caller's processor, whatever the caller's priority. A loop whose body called fork() ends in the child
+    /// without the tasks that threads of the parent had taken.
     void wait_for_workers() noexcept {
         for (int spins = 0; !loop_gate_.is_empty(); ++spins) {
             if (spins < spin_limit)
                 pause(spins);
+            else if (!is_of_this_process())
+                return;
             else
                 std::this_thread::sleep_for(std::chrono::microseconds(50));
         }
@@ -268,7 +256,7 @@ class ThreadPool::Team {
 
     int size_;        // threads with the caller
     int useful_ = 0;  // workers for whom there is a processor
-    const std::int64_t process_ = kernels::process_id();
+    const std::int64_t process_ = core::process_id();
     Team* before_ = nullptr;
     std::vector<std::thread> workers_;
     // What is written once a loop, then what every thread writes, each on cache lines of its own.
