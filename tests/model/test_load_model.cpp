@@ -452,9 +452,9 @@ TEST_CASE("loading that a callback went on with in a child of fork() is refused 
     const TempDir directory;
     write_wide(directory.path());
     const auto expected = all_elements(load_model(directory.path(), {.threads = 1}));
-    constexpr int refused = 17, right = 18;
+    constexpr int refused = 17, right = 18, cancelled = 19;
     // The child ends with this status, or by a signal after ten seconds.
-    const auto status_of_child = [&](int threads, int at_call) {
+    const auto status_of_child = [&](int threads, int at_call, bool child_goes_on) {
         int calls = 0;
         pid_t child = -1;
         bool in_child = false;
@@ -464,7 +464,7 @@ TEST_CASE("loading that a callback went on with in a child of fork() is refused 
             child = ::fork();
             in_child = child == 0;
             if (in_child) ::alarm(10);
-            return true;
+            return !in_child || child_goes_on;
         };
         try {
             const Model model = load_model(directory.path(), {.threads = threads, .progress = fork_once});
@@ -475,6 +475,9 @@ TEST_CASE("loading that a callback went on with in a child of fork() is refused 
             if (in_child)
                 ::_exit(holds(error.what(), "loading: progress: expected a callback that returns in") ? refused : 2);
             throw;
+        } catch (const Cancelled&) {
+            if (in_child) ::_exit(cancelled);
+            throw;
         }
         int status = 0;
         REQUIRE(child > 0);
@@ -482,7 +485,8 @@ TEST_CASE("loading that a callback went on with in a child of fork() is refused 
         return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     };
     for (const int at_call : {1, 2, 3}) {
-        CHECK(status_of_child(3, at_call) == refused);
-        CHECK(status_of_child(1, at_call) == right);
+        CHECK(status_of_child(3, at_call, true) == refused);
+        CHECK(status_of_child(3, at_call, false) == cancelled);
+        CHECK(status_of_child(1, at_call, true) == right);
     }
 }

@@ -53,8 +53,8 @@ inline constexpr std::size_t max_scratch_bytes = std::size_t(32) << 20;
 
 /// Reads and converts the ranges, in pieces of some rows that the threads take in turn. Progress is reported by the
 /// caller's thread. Throws: as RowConverter and ProgressMeter; of several errors the first in the order of the ranges,
-/// whichever thread finds it; ArgumentError in a child that a callback of progress made by fork() and returned in, which
-/// has none of the threads that read.
+/// whichever thread finds it; ArgumentError in a child that a callback of progress made by fork() and returned in,
+/// which has none of the threads that read.
 inline void read_in_parallel(const Checkpoint& checkpoint, std::span<const RowRange> ranges, int threads,
                              ProgressMeter& meter) {
     std::vector<std::size_t> first_piece;
@@ -75,13 +75,15 @@ inline void read_in_parallel(const Checkpoint& checkpoint, std::span<const RowRa
         converters.emplace_back(checkpoint, stored_scratch, float_scratch, group_scratch);
 
     const std::int64_t process = core::process_id();
-    const auto is_child_without_threads = [&] { return pool.threads() > 1 && core::process_id() != process; };
+    const auto is_child = [process] { return core::process_id() != process; };
     std::mutex mutex;
     std::exception_ptr error;
     std::atomic<std::size_t> failed_piece{pieces};  // the first so far; later ones need not be read any more
     std::atomic<std::uint64_t> done{meter.done()};
     const auto fail = [&](std::size_t piece) {
-        const std::lock_guard lock(mutex);
+        // In a child of fork() nobody else is left, but a thread of the parent may have had the mutex.
+        std::unique_lock lock(mutex, std::defer_lock);
+        if (!is_child()) lock.lock();
         if (piece >= failed_piece && error) return;
         error = std::current_exception();
         failed_piece = (std::min)(piece, failed_piece.load());
@@ -99,15 +101,14 @@ inline void read_in_parallel(const Checkpoint& checkpoint, std::span<const RowRa
         if (worker != 0 || piece >= failed_piece) return;
         try {
             meter.report(done);
+            if (pool.threads() > 1 && is_child())
+                core::fail<ArgumentError>("loading", {"progress"},
+                                          {"a callback that returns in the process that loads"},
+                                          {"a child of fork(), which has none of its threads"});
         } catch (...) {
-            if (!is_child_without_threads()) fail(0);
+            fail(0);
         }
-        // A thread of the parent may have had the mutex.
-        if (is_child_without_threads()) failed_piece = 0;
     });
-    if (is_child_without_threads())
-        core::fail<ArgumentError>("loading", {"progress"}, {"a callback that returns in the process that loads"},
-                                  {"a child of fork(), which has none of its threads"});
     if (error) std::rethrow_exception(error);
     meter.add(done - meter.done());
 }

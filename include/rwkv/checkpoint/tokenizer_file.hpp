@@ -137,16 +137,21 @@ inline bool read_split_special_tokens(const ByteSource& tokenizer_config) {
     const io::JsonDocument document =
         io::parse_json(io::read_text(tokenizer_config, max_bytes), tokenizer_config.name());
     using json = nlohmann::json;
-    const auto prefix = document.root.find("add_prefix_space"), name = document.root.find("tokenizer_class");
-    const auto* const adds_prefix = prefix == document.root.end() ? nullptr : prefix->get_ptr<const json::boolean_t*>();
-    const auto* const tokenizer_class = name == document.root.end() ? nullptr : name->get_ptr<const json::string_t*>();
+    const auto member = [&](const char* key) {
+        const auto found = document.root.find(key);
+        return found == document.root.end() ? nullptr : &*found;
+    };
+    const json* const prefix = member("add_prefix_space");
+    const json* const name = member("tokenizer_class");
+    const auto* const adds_prefix = prefix ? prefix->get_ptr<const json::boolean_t*>() : nullptr;
+    const auto* const tokenizer_class = name ? name->get_ptr<const json::string_t*>() : nullptr;
     const bool is_of_no_model =
         tokenizer_class && (*tokenizer_class == "PreTrainedTokenizerFast" || *tokenizer_class == "TokenizersBackend");
     if (adds_prefix && *adds_prefix && !is_of_no_model)
         core::fail<ModelError>(tokenizer_config.name(), {"add_prefix_space"}, {"false (nothing else is supported)"},
                                {"true"});
-    const auto value = document.root.find("split_special_tokens");
-    if (value == document.root.end() || value->is_null()) return false;
+    const json* const value = member("split_special_tokens");
+    if (!value || value->is_null()) return false;
     if (!value->is_boolean())
         core::fail<FormatError>(tokenizer_config.name(), {"split_special_tokens"}, {"true or false"},
                                 {io::describe(*value)});

@@ -4,7 +4,9 @@
 
 #include <rwkv/version.hpp>
 
-#if defined(__unix__) || defined(__APPLE__)
+#if defined(_WIN32)
+#include <process.h>
+#else
 #include <unistd.h>
 #endif
 
@@ -12,10 +14,10 @@ namespace rwkv::inline RWKV_ABI::core {
 
 /// The number of this process: a child of fork() has another.
 inline std::int64_t process_id() noexcept {
-#if defined(__unix__) || defined(__APPLE__)
-    return ::getpid();
+#if defined(_WIN32)
+    return ::_getpid();
 #else
-    return 1;
+    return ::getpid();
 #endif
 }
 

@@ -8,6 +8,7 @@
 #include <rwkv/core/error.hpp>
 #include <rwkv/core/inline.hpp>
 #include <rwkv/core/message.hpp>
+#include <rwkv/core/process_id.hpp>
 #include <rwkv/io/file.hpp>
 #include <rwkv/version.hpp>
 
@@ -88,7 +89,7 @@ RWKV_INLINE OutputFile::OutputFile(std::filesystem::path path) : path_(std::move
     do {
         // Not derived from the target's name, which may already be as long as a name can be.
         temporary_ = path_.parent_path() /
-                     core::join({temporary_prefix, system::process_id(), "-", counter.fetch_add(1), ".part"});
+                     core::join({temporary_prefix, core::process_id(), "-", counter.fetch_add(1), ".part"});
         file_ = system::File::create(temporary_);
         error = system::last_error();
     } while (!file_ && error == std::errc::file_exists);

@@ -85,8 +85,6 @@ bool rename(const std::filesystem::path& from, const std::filesystem::path& to) 
 
 void remove(const std::filesystem::path& path) noexcept;
 
-std::uint64_t process_id() noexcept;
-
 /// The names of what a directory holds, "." and ".." among them; nothing on failure.
 std::optional<std::vector<std::string>> names_in(const std::filesystem::path& directory);
 

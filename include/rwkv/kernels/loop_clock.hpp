@@ -42,7 +42,7 @@ inline std::int64_t ticks_in(std::int64_t microseconds) noexcept {
 /// How long the calling thread has had a processor, in nanoseconds; where the system does not tell it, how long it has
 /// existed.
 inline std::int64_t processor_time() noexcept {
-#if defined(CLOCK_THREAD_CPUTIME_ID)
+#if (defined(__unix__) || defined(__APPLE__)) && defined(CLOCK_THREAD_CPUTIME_ID)
     timespec time{};
     if (::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) == 0)
         return std::int64_t(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
@@ -54,6 +54,10 @@ inline std::int64_t processor_time() noexcept {
 /// takes longer to answer than a short loop, and is asked after a tenth of a millisecond at the soonest.
 class LoopClock {
   public:
+    /// `processor_time` tells how long the calling thread has had a processor, in nanoseconds, in steps of any length.
+    explicit LoopClock(std::int64_t (*processor_time)() noexcept = kernels::processor_time) noexcept
+        : processor_time_(processor_time) {}
+
     /// Before a loop begins: hands over the loops before, if it is time.
     template <class Receive>
     void begin(std::int64_t now, const Receive& receive) noexcept {
@@ -76,9 +80,10 @@ class LoopClock {
     template <class Receive>
     void read(std::int64_t now, const Receive& receive) noexcept {
         const std::int64_t time = std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
-        const std::int64_t processor = processor_time();
+        const std::int64_t processor = processor_time_();
         const std::thread::id thread = std::this_thread::get_id();
-        if (times_.loops > 0 && thread == thread_ && processor >= processor_ && time > time_) {
+        if (times_.loops > 0 && thread == thread_ && time > time_) {
+            if (processor == processor_) return;  // a clock of long steps, such as the system's timer
             times_.processor = static_cast<std::int64_t>(static_cast<double>(now - read_at_) *
                                                          static_cast<double>(processor - processor_) /
                                                          static_cast<double>(time - time_));
@@ -91,6 +96,7 @@ class LoopClock {
         thread_ = thread;
     }
 
+    std::int64_t (*processor_time_)() noexcept;
     const std::int64_t interval_ = ticks_in(100);
     LoopTimes times_;
     std::int64_t read_at_ = 0, time_ = 0, processor_ = 0;  // at the last reading

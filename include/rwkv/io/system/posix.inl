@@ -101,10 +101,6 @@ RWKV_INLINE void remove(const std::filesystem::path& path) noexcept {
     ::unlink(path.c_str());
 }
 
-RWKV_INLINE std::uint64_t process_id() noexcept {
-    return static_cast<std::uint64_t>(::getpid());
-}
-
 RWKV_INLINE std::optional<std::vector<std::string>> names_in(const std::filesystem::path& directory) {
     struct Close {
         void operator()(DIR* opened) const noexcept { ::closedir(opened); }

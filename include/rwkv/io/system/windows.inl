@@ -125,10 +125,6 @@ RWKV_INLINE void remove(const std::filesystem::path& path) noexcept {
     ::DeleteFileW(path.c_str());
 }
 
-RWKV_INLINE std::uint64_t process_id() noexcept {
-    return ::GetCurrentProcessId();
-}
-
 RWKV_INLINE std::optional<std::vector<std::string>> names_in(const std::filesystem::path& directory) {
     struct Search {
         HANDLE handle;
